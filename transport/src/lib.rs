@@ -1,0 +1,2 @@
+//! Placeholder of the room; see ARCHITECTURE.md.
+#![forbid(unsafe_code)]
