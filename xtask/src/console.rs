@@ -4,7 +4,8 @@ use std::io::Write;
 
 /// Writes one line to standard output.
 ///
-/// A closed pipe (`cargo xtask test | head`) is no reason to end a run in a panic, as `println!` would.
+/// A closed pipe (`cargo xtask test | head`) is no reason to end a run in a panic, as `println!`
+/// would.
 pub(crate) fn say(line: impl AsRef<str>) {
     let mut out = std::io::stdout().lock();
     // The run's outcome is its exit status, so a reader that has gone away loses nothing else.

@@ -1,7 +1,8 @@
 //! `cargo xtask`: the command that checks everything.
 //!
-//! `cargo xtask test` runs every check there is, the same ones that CI runs; `--quick` keeps to the part that needs no
-//! network and a few minutes. `cargo xtask tidy` holds the walls of the house; `cargo xtask fuzz` is the long fuzz run.
+//! `cargo xtask test` runs every check there is, the same ones that CI runs; `--quick` keeps to the
+//! part that needs no network and a few minutes. `cargo xtask tidy` holds the walls of the house;
+//! `cargo xtask fuzz` is the long fuzz run.
 #![forbid(unsafe_code)]
 
 mod arguments;

@@ -19,7 +19,8 @@ pub(crate) struct Step {
     pub(crate) check: Check,
 }
 
-/// A check: an error says in one line what failed; notes are things left unchecked that the summary must repeat.
+/// A check: an error says in one line what failed; notes are things left unchecked that the summary
+/// must repeat.
 pub(crate) type Check = Box<dyn Fn(&Path) -> Result<Notes, String>>;
 
 /// What a passing step could not check on this machine, one line each.

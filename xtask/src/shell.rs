@@ -36,7 +36,6 @@ impl Tool {
         self
     }
 
-
     /// Runs the program to its end.
     ///
     /// # Errors
@@ -73,7 +72,8 @@ impl Tool {
             .map_err(|_| format!("`{line}` wrote something other than UTF-8"))
     }
 
-    /// Whether the program starts and ends well, its output thrown away; for finding out what is installed.
+    /// Whether the program starts and ends well, its output thrown away; for finding out what is
+    /// installed.
     pub(crate) fn works(mut self) -> bool {
         self.command.stdout(Stdio::null()).stderr(Stdio::null());
         self.command.status().is_ok_and(|status| status.success())

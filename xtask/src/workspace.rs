@@ -35,6 +35,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
+    #[cfg(test)]
     pub(crate) fn new(path: &str, text: &str) -> Self {
         Self {
             path: path.to_owned(),

@@ -28,7 +28,8 @@ pub(crate) fn clippy(root: &Path) -> Result<Notes, String> {
 
 /// Unit and integration tests; the doc tests are a step of their own.
 ///
-/// nextest is used where somebody has installed it, because it runs the binaries side by side; nothing needs it.
+/// nextest is used where somebody has installed it, because it runs the binaries side by side;
+/// nothing needs it.
 pub(crate) fn tests(root: &Path) -> Result<Notes, String> {
     if Tool::cargo(root).args(["nextest", "--version"]).works() {
         let flags = [

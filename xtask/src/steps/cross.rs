@@ -1,4 +1,5 @@
-//! The crates must check on the other desktop systems, where the toolchain has their standard library.
+//! The crates must check on the other desktop systems, where the toolchain has their standard
+//! library.
 
 use std::path::Path;
 

@@ -56,7 +56,8 @@ fn features_of(metadata: &serde_json::Value, package: &str) -> Result<Vec<String
         .collect())
 }
 
-/// None, each one alone, each one left out, and all: what additive features can break shows in these.
+/// None, each one alone, each one left out, and all: what additive features can break shows in
+/// these.
 fn sets(features: &[String]) -> Vec<Vec<String>> {
     let mut sets = vec![Vec::new(), features.to_vec()];
     for feature in features {

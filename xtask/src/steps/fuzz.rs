@@ -1,7 +1,8 @@
 //! Running the fuzz targets under AddressSanitizer, on the stable compiler.
 //!
-//! `cargo fuzz` is not needed: it is a wrapper around the flags below and libFuzzer's own command line. Setting
-//! `RUSTC_BOOTSTRAP=1` is what lets a stable compiler take `-Zsanitizer`; it touches nothing outside of these builds.
+//! `cargo fuzz` is not needed: it is a wrapper around the flags below and libFuzzer's own command
+//! line. Setting `RUSTC_BOOTSTRAP=1` is what lets a stable compiler take `-Zsanitizer`; it touches
+//! nothing outside of these builds.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,8 @@ use crate::console::say;
 use crate::shell::Tool;
 use crate::workspace;
 
-/// What `cargo fuzz` passes too: count edges and comparisons, keep the checks of a debug build, stop on a bad address.
+/// What `cargo fuzz` passes too: count edges and comparisons, keep the checks of a debug build,
+/// stop on a bad address.
 const FLAGS: [&str; 10] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
