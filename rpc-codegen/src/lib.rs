@@ -1,2 +1,36 @@
-//! Placeholder of the room; see ARCHITECTURE.md.
+//! The DreamMesh IDL compiler: `.proto` files in, Rust out, at build time and without `protoc`.
+//!
+//! It reads proto3 source, or any descriptor set including editions, and generates the messages and
+//! services that the `dreammesh` crate runs. It does not run anything itself, and knows nothing of
+//! the runtime beyond the names it writes.
+//!
+//! - `parse`: text in, resolved descriptors out; bounds hostile input.
+//! - `check`: what protobuf allows and this compiler does not.
+//! - `model`: the schema independent of parsing libraries.
+//! - `layout`: offsets, presence bits and the hashes of revisions.
+//! - `emit`: Rust text out.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), dreammesh_codegen::Error> {
+//!     dreammesh_codegen::compile(["proto/shop/v1/catalog.proto"])
+//! }
+//! ```
 #![forbid(unsafe_code)]
+
+mod check;
+mod diagnostic;
+mod emit;
+mod error;
+mod layout;
+mod model;
+mod options;
+mod output;
+mod parse;
+mod report;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub use error::Error;
+pub use options::Builder;
+pub use output::{GeneratedFile, Output, compile};
+pub use report::LayoutReport;
