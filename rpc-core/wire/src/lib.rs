@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The archived form of DreamMesh messages: append-only tables that are read in place.
+//!
+//! A message travels as a tree of tables, children in front of their parents, addressed by
+//! relative pointers; `docs/WIRE.md` gives every byte. Receiving is one validation pass and no
+//! decoding; fields appended to a message are ignored by old readers and absent to new ones.
+//!
+//! What it deliberately does not do: it knows no call, no frame and no socket, it never trusts a
+//! layout hash, and it compresses nothing.
+
+#![allow(unsafe_code, reason = "reading in place is what this room is for")]
+
+pub mod builder;
+pub mod dynamic;
+pub mod element;
+mod error;
+pub mod layout;
+mod limits;
+mod list;
+mod map;
+mod message;
+mod msg;
+mod raw;
+mod segment;
+mod table;
+mod unknown;
+mod validate;
+
+pub use self::builder::{Source, TableWriter};
+pub use self::dynamic::{DynTable, Value};
+pub use self::element::{Element, via};
+pub use self::error::WireError;
+pub use self::layout::{EnumInfo, Field, Kind, Layout, LayoutHash, MapKey, Oneof, Shape};
+pub use self::limits::Limits;
+pub use self::list::{ListIter, ListView};
+pub use self::map::{MapIter, MapView};
+pub use self::message::{Encode, Encoded, IntoMessage, Message, OpenEnum, Origin};
+pub use self::msg::Msg;
+pub use self::segment::{Part, Segment};
+pub use self::table::{Key, Table};
+pub use self::unknown::UnknownFields;

@@ -1,0 +1,289 @@
+//! Writing archives: children first, each body right behind its children, the root last.
+//!
+//! A body in progress lies in `scratch`, its pointer words holding absolute targets; `fixups` says
+//! where those words are. Finishing a body copies it to `out` and makes the pointers relative.
+
+mod list;
+pub(crate) mod pool;
+mod put;
+mod table;
+
+use bytes::Bytes;
+
+#[doc(hidden)]
+pub use self::list::Elements;
+pub(crate) use self::list::Entries;
+pub use self::list::{ListWriter, MapWriter};
+#[doc(hidden)]
+pub use self::put::Written;
+pub use self::put::{BytesSource, Put, Source};
+pub use self::table::TableWriter;
+use crate::error::WireError;
+use crate::layout::{Layout, UNKNOWN_FLAG};
+use crate::limits::Limits;
+use crate::message::{Encode, Message};
+use crate::segment::Segment;
+
+/// The buffers of one archive in the making.
+#[derive(Debug, Default)]
+pub struct Builder {
+    /// Finished bytes, without the external ones.
+    out: Vec<u8>,
+    /// Bodies, list elements and map entries in progress, innermost last.
+    scratch: Vec<u8>,
+    /// Where in `scratch` pointer words stand that hold an absolute target, ascending.
+    fixups: Vec<u32>,
+    /// Shared buffers and where in `out` each is spliced in.
+    externals: Vec<(usize, Bytes)>,
+    external_bytes: usize,
+    /// How many tables are open.
+    depth: u32,
+    limits: Limits,
+    /// The first error; once set, writing goes on without effect.
+    error: Option<WireError>,
+}
+
+/// A table body in progress.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    /// Where in `scratch` the body starts.
+    base: usize,
+    /// How many fixups belong to outer bodies.
+    fixups: usize,
+    /// The end of the last slot written.
+    end: u32,
+    /// Target and length of the raw unknown fields; the length is nought without any.
+    unknown: (u32, u32),
+}
+
+/// A finished value: its position plus one (nought is null) and its length word.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Target {
+    word: u32,
+    len: u32,
+}
+
+/// `bytes` of at least this many bytes are shared instead of copied. From about here a vectored
+/// write of its own costs less than copying twice.
+pub(crate) const EXTERNAL_MIN: usize = 16 << 10;
+
+impl Body {
+    /// Where in scratch the slot at `offset` is.
+    #[inline(always)]
+    pub(crate) const fn at(&self, offset: u32) -> usize {
+        self.base + offset as usize
+    }
+
+    /// Notes that a slot ending at `end` differs from the default.
+    #[inline(always)]
+    pub(crate) fn wrote(&mut self, end: u32) {
+        self.end = self.end.max(end);
+    }
+
+    pub(crate) const fn has_unknown(&self) -> bool {
+        self.unknown.1 != 0
+    }
+
+    pub(crate) const fn set_unknown(&mut self, target: Target) {
+        self.unknown = (target.word, target.len);
+    }
+}
+
+impl Builder {
+    /// Archives one message into a pooled segment.
+    pub(crate) fn archive<M: Message, T: Encode<M> + ?Sized>(
+        value: &T,
+        limits: &Limits,
+    ) -> Result<Segment, WireError> {
+        let mut builder = pool::take(limits);
+        let root = builder.message(value);
+        builder.finish(root)
+    }
+
+    pub(crate) fn message<M: Message, T: Encode<M> + ?Sized>(&mut self, value: &T) -> Target {
+        let Some(body) = self.open_table(M::LAYOUT) else {
+            return Target::default();
+        };
+        let mut writer = TableWriter::new(self, body);
+        value.encode(&mut writer);
+        let body = writer.into_body();
+        self.close_table(&body)
+    }
+
+    /// Appends the root reference and hands the segment out.
+    pub(crate) fn finish(mut self, root: Target) -> Result<Segment, WireError> {
+        self.reserve(8);
+        let word = self.relative(root.word, self.position());
+        self.out.extend_from_slice(&word.to_le_bytes());
+        self.out.extend_from_slice(&root.len.to_le_bytes());
+        pool::give_back(self)
+    }
+
+    /// The bytes written so far, external ones included: where the next byte goes.
+    #[inline(always)]
+    pub(crate) fn position(&self) -> usize {
+        self.out.len() + self.external_bytes
+    }
+
+    /// Whether `len` more bytes fit the limit; notes the error if not.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, len: usize) -> bool {
+        if len > self.limits.max_bytes.saturating_sub(self.position()) || self.error.is_some() {
+            self.too_large();
+            return false;
+        }
+        true
+    }
+
+    #[cold]
+    fn too_large(&mut self) {
+        let max_bytes = self.limits.max_bytes;
+        self.error.get_or_insert(WireError::TooLarge { max_bytes });
+    }
+
+    /// The first error so far.
+    pub(crate) fn check(&self) -> Result<(), WireError> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// Sets a presence bit of a body in progress.
+    #[inline(always)]
+    pub(crate) fn set_bit(&mut self, body: &Body, bit: u32) {
+        self.scratch[body.at(bit / 8)] |= 1 << (bit % 8);
+    }
+
+    pub(crate) fn fail(&mut self, error: WireError) {
+        self.error.get_or_insert(error);
+    }
+
+    /// The distance from the end of the pointer word at `at` back to the target.
+    #[inline(always)]
+    fn relative(&self, word: u32, at: usize) -> u32 {
+        if word == 0 {
+            return 0;
+        }
+        // Positions stay below 2 GiB, and a target never lies behind its pointer.
+        (at as u32 + 4).wrapping_sub(word - 1)
+    }
+
+    /// Appends bytes and says where they are; never null.
+    #[inline]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Target {
+        if !self.reserve(bytes.len()) {
+            return Target::default();
+        }
+        let target = Target {
+            word: self.position() as u32 + 1,
+            len: bytes.len() as u32,
+        };
+        self.out.extend_from_slice(bytes);
+        target
+    }
+
+    /// Shares `bytes` if they are large, else appends a copy.
+    pub(crate) fn shared(&mut self, bytes: &Bytes) -> Target {
+        if bytes.len() < EXTERNAL_MIN || !self.reserve(bytes.len()) {
+            return self.bytes(bytes);
+        }
+        let target = Target {
+            word: self.position() as u32 + 1,
+            len: bytes.len() as u32,
+        };
+        self.externals.push((self.out.len(), bytes.clone()));
+        self.external_bytes += bytes.len();
+        target
+    }
+
+    /// Pads so that the next byte is 8-aligned within the archive.
+    pub(crate) fn align(&mut self) {
+        let padding = self.position().wrapping_neg() % 8;
+        if self.reserve(padding) {
+            self.out.resize(self.out.len() + padding, 0);
+        }
+    }
+
+    /// Writes a reference into scratch at `at`.
+    #[inline(always)]
+    pub(crate) fn put_reference(&mut self, at: usize, target: Target) {
+        self.put_word(at, target.word);
+        self.put_word(at + 4, target.len);
+        if target.word != 0 {
+            self.fixups.push(at as u32);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn put_word(&mut self, at: usize, word: u32) {
+        self.put_bytes(at, &word.to_le_bytes());
+    }
+
+    #[inline(always)]
+    pub(crate) fn put_bytes(&mut self, at: usize, bytes: &[u8]) {
+        self.scratch[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Opens a table body at the end of scratch, all zero.
+    pub(crate) fn open_table(&mut self, layout: &Layout) -> Option<Body> {
+        if self.depth >= self.limits.max_depth {
+            self.too_deep();
+        }
+        if self.error.is_some() {
+            return None;
+        }
+        self.depth += 1;
+        let base = self.scratch.len();
+        self.scratch.resize(base + layout.size as usize, 0);
+        Some(Body {
+            base,
+            fixups: self.fixups.len(),
+            end: 0,
+            unknown: (0, 0),
+        })
+    }
+
+    #[cold]
+    fn too_deep(&mut self) {
+        let max_depth = self.limits.max_depth;
+        self.error.get_or_insert(WireError::TooDeep { max_depth });
+    }
+
+    /// Copies a body behind its children and drops it from scratch.
+    pub(crate) fn close_table(&mut self, body: &Body) -> Target {
+        self.depth -= 1;
+        let prefix = if body.unknown.1 == 0 { 0 } else { 8 };
+        if !self.reserve(prefix + body.end as usize) {
+            self.scratch.truncate(body.base);
+            self.fixups.truncate(body.fixups);
+            return Target::default();
+        }
+        let mut len = body.end;
+        if prefix != 0 {
+            let word = self.relative(body.unknown.0, self.position());
+            self.out.extend_from_slice(&word.to_le_bytes());
+            self.out.extend_from_slice(&body.unknown.1.to_le_bytes());
+            len |= UNKNOWN_FLAG;
+        }
+        let position = self.position();
+        for at in body.fixups..self.fixups.len() {
+            let at = self.fixups[at] as usize;
+            self.make_relative(at, position + (at - body.base));
+        }
+        self.fixups.truncate(body.fixups);
+        self.out
+            .extend_from_slice(&self.scratch[body.base..body.base + body.end as usize]);
+        self.scratch.truncate(body.base);
+        Target {
+            word: position as u32 + 1,
+            len,
+        }
+    }
+
+    /// Turns the absolute target in the scratch word at `at` into a distance from `position`.
+    #[inline(always)]
+    fn make_relative(&mut self, at: usize, position: usize) {
+        let mut word = [0; 4];
+        word.copy_from_slice(&self.scratch[at..at + 4]);
+        let word = self.relative(u32::from_le_bytes(word), position);
+        self.put_word(at, word);
+    }
+}

@@ -1,0 +1,342 @@
+//! Writing repeated and map fields.
+
+use core::marker::PhantomData;
+
+use super::put::Source;
+use super::{Body, Builder, Target};
+use crate::element::{Access, Element};
+use crate::layout::{Class, Layout, REF_SIZE, UNKNOWN_FLAG};
+use crate::message::Message;
+use crate::table::Key;
+
+/// Writes the elements of a repeated field.
+#[derive(Debug)]
+pub struct ListWriter<'b, T: ?Sized> {
+    builder: &'b mut Builder,
+    elements: Elements,
+    element: PhantomData<fn() -> *const T>,
+}
+
+impl<'b, T: Element + ?Sized> ListWriter<'b, T> {
+    #[inline(always)]
+    pub(crate) fn new(builder: &'b mut Builder) -> Self {
+        let elements = Elements::new(builder, <T::Via as Access<T>>::CLASS);
+        Self {
+            builder,
+            elements,
+            element: PhantomData,
+        }
+    }
+
+    /// Appends an element.
+    #[inline(always)]
+    pub fn push(&mut self, value: &(impl Source<T> + ?Sized)) {
+        value.element(self.builder, &mut self.elements);
+    }
+
+    #[inline(always)]
+    pub(crate) fn finish_into(self, at: usize) -> bool {
+        self.elements.finish(self.builder, at)
+    }
+}
+
+/// Writes the entries of a map field, keys strictly ascending.
+#[derive(Debug)]
+pub struct MapWriter<'b, K: ?Sized, V: ?Sized> {
+    builder: &'b mut Builder,
+    entries: Entries,
+    entry: PhantomData<fn() -> (*const K, *const V)>,
+}
+
+impl<'b, K: Key + ?Sized, V: Element + ?Sized> MapWriter<'b, K, V> {
+    #[inline]
+    pub(crate) fn new(builder: &'b mut Builder) -> Self {
+        let size =
+            const { <K::Via as Access<K>>::CLASS.size() + <V::Via as Access<V>>::CLASS.size() };
+        let entries = Entries::new(builder, size);
+        Self {
+            builder,
+            entries,
+            entry: PhantomData,
+        }
+    }
+
+    /// Appends an entry whose key is greater than all before.
+    #[inline]
+    pub fn push(&mut self, key: &(impl Source<K> + ?Sized), value: &(impl Source<V> + ?Sized)) {
+        let Some(at) = self.entries.push(self.builder) else {
+            return;
+        };
+        key.slot(self.builder, at);
+        value.slot(
+            self.builder,
+            at + const { <K::Via as Access<K>>::CLASS.size() as usize },
+        );
+    }
+
+    #[inline]
+    pub(crate) fn finish_into(self, at: usize) -> bool {
+        self.entries.finish(self.builder, at)
+    }
+}
+
+/// The elements of a list in progress.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Elements {
+    class: Class,
+    count: u32,
+    /// Where the elements start: in `out` for scalars, in scratch for the others.
+    base: usize,
+    /// How many fixups belong to outer bodies.
+    fixups: usize,
+    /// Bytes each element takes in scratch: `prefix + room for end`.
+    stride: usize,
+    /// Bytes kept in front of each table for its unknown fields: nought or eight.
+    prefix: usize,
+    /// The largest recorded size so far.
+    end: u32,
+}
+
+impl Elements {
+    #[inline(always)]
+    pub(crate) fn new(builder: &mut Builder, class: Class) -> Self {
+        let base = if class.is_scalar() {
+            0
+        } else {
+            builder.scratch.len()
+        };
+        let stride = if matches!(class, Class::Message) {
+            0
+        } else {
+            class.size()
+        };
+        Self {
+            class,
+            count: 0,
+            base,
+            fixups: builder.fixups.len(),
+            stride: stride as usize,
+            prefix: 0,
+            end: stride,
+        }
+    }
+
+    /// Appends a scalar's bytes right behind the one before.
+    #[inline(always)]
+    pub(crate) fn push_scalar(&mut self, builder: &mut Builder, bytes: &[u8]) {
+        if self.count == 0 {
+            if self.class.size() > 1 {
+                builder.align();
+            }
+            self.base = builder.position();
+        }
+        if builder.reserve(bytes.len()) {
+            builder.out.extend_from_slice(bytes);
+            self.count += 1;
+        }
+    }
+
+    /// Appends a reference to text or bytes; a null target stands for an empty value.
+    #[inline(always)]
+    pub(crate) fn push_reference(&mut self, builder: &mut Builder, target: Target) {
+        if builder.reserve((self.count as usize + 1) * REF_SIZE as usize) {
+            let at = builder.scratch.len();
+            builder.scratch.extend_from_slice(&[0; REF_SIZE as usize]);
+            builder.put_reference(at, target);
+            self.count += 1;
+        }
+    }
+
+    /// Opens the next table behind the ones before.
+    #[inline]
+    pub(crate) fn open_table(&self, builder: &mut Builder, layout: &Layout) -> Option<Body> {
+        let room = (self.count as usize + 1) * (self.prefix + self.end.max(1) as usize);
+        if !builder.reserve(room) {
+            return None;
+        }
+        let start = self.base + self.count as usize * self.stride;
+        builder.scratch.resize(start + self.prefix, 0);
+        builder.open_table(layout)
+    }
+
+    /// Takes the finished table in, cut to the stride.
+    #[inline]
+    pub(crate) fn close_table(&mut self, builder: &mut Builder, body: &Body) {
+        builder.depth -= 1;
+        let prefix = if body.unknown.1 == 0 { self.prefix } else { 8 };
+        if prefix != self.prefix || self.prefix + body.end as usize > self.stride {
+            self.widen(builder, body, prefix);
+        }
+        let start = self.base + self.count as usize * self.stride;
+        builder.scratch.resize(start + self.stride, 0);
+        if body.unknown.1 != 0 {
+            builder.put_word(start, body.unknown.0);
+            builder.put_word(start + 4, body.unknown.1);
+            // Fixups ascend, so that of the prefix goes in front of those of the body.
+            let first = builder.fixups.partition_point(|at| (*at as usize) < start);
+            builder.fixups.insert(first.max(self.fixups), start as u32);
+        }
+        self.end = self.end.max(body.end);
+        self.count += 1;
+    }
+
+    /// Moves all elements, the newest included, apart so that one of `body.end` bytes fits.
+    ///
+    /// Strides grow by doubling: scratch never holds more than twice the list's archived bytes,
+    /// however large the message could be, and the moves cost a constant per byte.
+    #[cold]
+    fn widen(&mut self, builder: &mut Builder, body: &Body, prefix: usize) {
+        let (old, count) = (self.stride, self.count as usize);
+        let shift = prefix - self.prefix;
+        let end = body.end as usize;
+        let room = old - self.prefix;
+        let room = if end > room {
+            end.next_power_of_two()
+        } else {
+            room
+        };
+        let new = prefix + room;
+        let grown = self.base + (count + 1) * new;
+        if builder.scratch.len() < grown {
+            builder.scratch.resize(grown, 0);
+        }
+        for index in (0..=count).rev() {
+            let from = self.base + index * old + self.prefix;
+            let len = if index == count {
+                end
+            } else {
+                old - self.prefix
+            };
+            let to = self.base + index * new + prefix;
+            builder.scratch.copy_within(from..from + len, to);
+            builder.scratch[to + len..to + room].fill(0);
+        }
+        for at in &mut builder.fixups[self.fixups..] {
+            let from = *at as usize - self.base;
+            let index = from
+                .checked_div(old)
+                .map_or(count, |index| index.min(count));
+            *at = (self.base + index * new + (from - index * old) + shift) as u32;
+        }
+        self.stride = new;
+        self.prefix = prefix;
+    }
+
+    /// Writes the elements behind their children and the slot at `at`; whether there are any.
+    #[inline]
+    pub(crate) fn finish(self, builder: &mut Builder, at: usize) -> bool {
+        if self.count == 0 {
+            if !self.class.is_scalar() {
+                builder.scratch.truncate(self.base);
+            }
+            return false;
+        }
+        let (word, stride, end) = if self.class.is_scalar() {
+            (self.base as u32 + 1, self.end, self.end)
+        } else {
+            self.copy_out(builder)
+        };
+        builder.put_reference(
+            at,
+            Target {
+                word,
+                len: self.count,
+            },
+        );
+        builder.put_word(at + 8, stride);
+        builder.put_word(at + 12, end);
+        true
+    }
+
+    /// Copies the elements to `out`: the target word, stride and element end of the slot.
+    fn copy_out(&self, builder: &mut Builder) -> (u32, u32, u32) {
+        let count = self.count as usize;
+        let stride = self.prefix + self.end.max(1) as usize;
+        if !builder.reserve(count * stride) {
+            builder.scratch.truncate(self.base);
+            builder.fixups.truncate(self.fixups);
+            return (0, 0, 0);
+        }
+        let start = builder.position();
+        let (mut index, mut element) = (0, self.base);
+        for fixup in self.fixups..builder.fixups.len() {
+            let at = builder.fixups[fixup] as usize;
+            while at >= element + self.stride {
+                element += self.stride;
+                index += 1;
+            }
+            builder.make_relative(at, start + index * stride + (at - element));
+        }
+        builder.fixups.truncate(self.fixups);
+        builder.out.reserve(count * stride);
+        for index in 0..count {
+            let from = self.base + index * self.stride;
+            let kept = self.stride.min(stride);
+            builder
+                .out
+                .extend_from_slice(&builder.scratch[from..from + kept]);
+            builder
+                .out
+                .resize(start - builder.external_bytes + (index + 1) * stride, 0);
+        }
+        builder.scratch.truncate(self.base);
+        let flag = if self.prefix == 0 { 0 } else { UNKNOWN_FLAG };
+        (
+            (start + self.prefix) as u32 + 1,
+            stride as u32,
+            self.end | flag,
+        )
+    }
+}
+
+/// The entries of a map in progress.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    elements: Elements,
+}
+
+impl Entries {
+    #[inline]
+    pub(crate) fn new(builder: &mut Builder, size: u32) -> Self {
+        let mut elements = Elements::new(builder, Class::Str);
+        elements.stride = size as usize;
+        elements.end = size;
+        Self { elements }
+    }
+
+    /// Makes room for one more entry in scratch: where it starts.
+    #[inline]
+    pub(crate) fn push(&mut self, builder: &mut Builder) -> Option<usize> {
+        let stride = self.elements.stride;
+        if !builder.reserve((self.elements.count as usize + 1) * stride) {
+            return None;
+        }
+        let at = builder.scratch.len();
+        builder.scratch.resize(at + stride, 0);
+        self.elements.count += 1;
+        Some(at)
+    }
+
+    #[inline]
+    pub(crate) fn finish(self, builder: &mut Builder, at: usize) -> bool {
+        self.elements.finish(builder, at)
+    }
+}
+
+/// A message appended to a list lies inline instead of being referred to.
+impl<M: Message> ListWriter<'_, M> {
+    #[inline(always)]
+    pub(crate) fn push_message<S>(builder: &mut Builder, elements: &mut Elements, value: &S)
+    where
+        S: crate::message::Encode<M> + ?Sized,
+    {
+        let Some(body) = elements.open_table(builder, M::LAYOUT) else {
+            return;
+        };
+        let mut writer = super::TableWriter::new(builder, body);
+        value.encode(&mut writer);
+        let body = writer.into_body();
+        elements.close_table(builder, &body);
+    }
+}

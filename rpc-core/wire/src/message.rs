@@ -1,0 +1,166 @@
+//! What generated code implements for each message and enum.
+
+use core::fmt::Debug;
+use core::marker::PhantomData;
+
+use bytes::Bytes;
+
+use crate::builder::{Builder, TableWriter};
+use crate::element::{Element, via};
+use crate::error::WireError;
+use crate::layout::{EnumInfo, Layout};
+use crate::limits::Limits;
+use crate::segment::Segment;
+use crate::table::Table;
+
+/// A message type: the owned struct, tied to its layout and its view.
+pub trait Message: Element<Via = via::Message> + Encode<Self> + Send + Sync + Sized {
+    /// The type that reads the message in place: a newtype over [`Table`].
+    type View<'a>: Copy + Debug + Send + Sync;
+
+    /// The field table.
+    const LAYOUT: &'static Layout;
+
+    /// The view of a table.
+    fn view(table: Table<'_, Self>) -> Self::View<'_>;
+
+    /// The table of a view.
+    fn table<'a>(view: Self::View<'a>) -> Table<'a, Self>;
+
+    /// Copies everything out; `origin` shares large `bytes` where the archive is shared.
+    fn from_view(view: Self::View<'_>, origin: &Origin<'_>) -> Self;
+}
+
+/// An open enum: any number is kept, known numbers have names.
+pub trait OpenEnum:
+    Element<Via = via::Enum> + Copy + Debug + PartialEq + From<i32> + Into<i32> + Send + Sync
+{
+    /// The names of the known numbers.
+    const INFO: &'static EnumInfo;
+}
+
+/// Something whose contents can be archived as an `M`: owned, `Args`, a view, or a reference.
+pub trait Encode<M: Message> {
+    /// Writes each field once, unknown fields first and then in ascending order of slots.
+    fn encode(&self, table: &mut TableWriter<'_, M>);
+
+    /// The archive itself, if this is one already and may be sent unchanged.
+    fn archived(&self) -> Option<Segment> {
+        None
+    }
+}
+
+impl<M: Message, T: Encode<M> + ?Sized> Encode<M> for &T {
+    fn encode(&self, table: &mut TableWriter<'_, M>) {
+        (**self).encode(table);
+    }
+
+    fn archived(&self) -> Option<Segment> {
+        (**self).archived()
+    }
+}
+
+impl<M: Message, T: Encode<M> + ?Sized> Encode<M> for Box<T> {
+    fn encode(&self, table: &mut TableWriter<'_, M>) {
+        (**self).encode(table);
+    }
+
+    fn archived(&self) -> Option<Segment> {
+        (**self).archived()
+    }
+}
+
+/// Archives at once, so that borrowed data need not outlive the call.
+pub trait IntoMessage<M: Message> {
+    /// Archives into a pooled segment.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::TooLarge`] or [`WireError::TooDeep`] if a limit is passed.
+    fn into_message(self, limits: &Limits) -> Result<Encoded<M>, WireError>;
+}
+
+impl<M: Message, T: Encode<M>> IntoMessage<M> for T {
+    fn into_message(self, limits: &Limits) -> Result<Encoded<M>, WireError> {
+        Encoded::new(&self, limits)
+    }
+}
+
+/// An archived message ready to be sent.
+#[derive(Debug)]
+pub struct Encoded<M> {
+    segment: Segment,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<M: Message> Encoded<M> {
+    /// Archives `value`.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError::TooLarge`] or [`WireError::TooDeep`] if a limit is passed.
+    pub fn new<T: Encode<M> + ?Sized>(value: &T, limits: &Limits) -> Result<Self, WireError> {
+        let segment = match value.archived() {
+            Some(segment) if segment.len() > limits.bytes() => {
+                return Err(WireError::TooLarge {
+                    max_bytes: limits.bytes(),
+                });
+            }
+            Some(segment) => segment,
+            None => Builder::archive(value, limits)?,
+        };
+        Ok(Self {
+            segment,
+            message: PhantomData,
+        })
+    }
+
+    /// The archive.
+    #[must_use]
+    pub const fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// The archive, without its type.
+    #[must_use]
+    pub fn into_segment(self) -> Segment {
+        self.segment
+    }
+}
+
+/// Where a view's bytes live, so that copying it out can share instead.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin<'a> {
+    archive: Option<&'a Bytes>,
+}
+
+impl<'a> Origin<'a> {
+    /// A view of memory nobody shares: everything is copied.
+    pub const COPY: Origin<'static> = Origin { archive: None };
+
+    /// `bytes` values shorter than this are copied even so, lest they pin a large archive.
+    pub const SHARED_BYTES_MIN: usize = 1024;
+
+    /// A view into `archive`.
+    #[must_use]
+    pub const fn shared(archive: &'a Bytes) -> Self {
+        Self {
+            archive: Some(archive),
+        }
+    }
+
+    /// `slice` as an owned buffer: shared when it is large and lies in the archive, else copied.
+    #[must_use]
+    pub fn bytes(&self, slice: &[u8]) -> Bytes {
+        match self.archive {
+            Some(archive)
+                if slice.len() >= Self::SHARED_BYTES_MIN
+                    && archive.as_ptr_range().start <= slice.as_ptr_range().start
+                    && slice.as_ptr_range().end <= archive.as_ptr_range().end =>
+            {
+                archive.slice_ref(slice)
+            }
+            _ => Bytes::copy_from_slice(slice),
+        }
+    }
+}
