@@ -1,2 +1,18 @@
-//! Placeholder of the room; see ARCHITECTURE.md.
+//! The call model of DreamMesh and every decision about a call.
+//!
+//! A call is data ([`call`]) that a channel hands to a connection through the port ([`port`]);
+//! the other side's carrier hands it to a handler. What a handler's own calls inherit is its
+//! [`context`].
+//!
+//! What this crate deliberately does not do: it opens no socket, names no medium, spawns no task
+//! and owns no timer. Time and randomness are arguments of every decision.
+//!
+//! - [`call`]: the plain data of a call: status, metadata, deadline, trace, method, error.
+//! - [`port`]: the seam to whatever carries calls, in process or over a session.
+//! - [`context`]: what calls made inside a handler inherit.
 #![forbid(unsafe_code)]
+
+pub mod call;
+mod clock;
+pub mod context;
+pub mod port;

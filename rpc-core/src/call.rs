@@ -1,0 +1,23 @@
+//! The plain data of a call: what both sides see of it besides its messages.
+
+mod code;
+mod deadline;
+mod error;
+mod extensions;
+mod metadata;
+mod method;
+mod peer;
+mod priority;
+mod status;
+mod trace_context;
+
+pub use code::Code;
+pub use deadline::{Deadline, Timeout};
+pub use error::{Begun, CallError, Initiator};
+pub use extensions::Extensions;
+pub use metadata::{Metadata, MetadataError, MetadataValue};
+pub use method::{Idempotency, MethodInfo, MethodKind, MethodOptions, WireOption};
+pub use peer::{Endpoint, Identity, Peer};
+pub use priority::Priority;
+pub use status::{Detail, Status};
+pub use trace_context::{TraceContext, TraceContextError};
