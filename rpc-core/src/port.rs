@@ -299,6 +299,38 @@ pub trait Connection: StreamPort {
     fn peer(&self) -> &Peer;
 }
 
+/// What a call tells the source of connections that it needs one from.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "only this crate builds it; sources take it apart")]
+pub struct ConnectionAsk<'a> {
+    /// The method.
+    pub method: &'static MethodInfo,
+    /// By when the call must have ended; the source enforces it while the call waits here.
+    pub deadline: Option<Deadline>,
+    /// Whether the call waits through failures to connect instead of failing with the first.
+    pub wait_for_ready: bool,
+    /// Which try of the call this is, from 0.
+    pub attempt: u32,
+    /// The place among those that wait.
+    pub ticket: &'a mut OpenTicket,
+}
+
+/// Where a channel gets the connection for a call: one kept link, or a balancer's pick of many.
+pub trait ConnectionSource: Send + Sync + fmt::Debug {
+    /// A connection for one call, waiting until there is one.
+    ///
+    /// # Errors
+    /// Why there is none: `UNAVAILABLE` with the last failure to connect, or the deadline.
+    fn poll_connection(
+        &self,
+        cx: &mut Context<'_>,
+        ask: ConnectionAsk<'_>,
+    ) -> Poll<Result<Arc<dyn Connection>, Ended>>;
+
+    /// Leaves the queue of those that wait.
+    fn abandon(&self, ticket: OpenTicket);
+}
+
 /// A call as it reaches a handler; also what server layers see.
 #[derive(Debug)]
 #[non_exhaustive]
