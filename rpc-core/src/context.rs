@@ -31,7 +31,11 @@ thread_local! {
 impl CallContext {
     /// Outside of any call.
     pub const fn none() -> Self {
-        Self { deadline: None, trace: None, priority: None }
+        Self {
+            deadline: None,
+            trace: None,
+            priority: None,
+        }
     }
 
     /// The context of the call being handled on this thread, empty outside of any.
@@ -78,7 +82,11 @@ mod tests {
 
     fn context() -> CallContext {
         let deadline = Some(Deadline::at(crate::clock::now()));
-        CallContext { deadline, trace: None, priority: Some(Priority::HIGH) }
+        CallContext {
+            deadline,
+            trace: None,
+            priority: Some(Priority::HIGH),
+        }
     }
 
     #[test]
@@ -87,7 +95,11 @@ mod tests {
         let mut inner = pin!(context().scope(poll_fn(move |_| {
             assert_eq!(CallContext::current().priority, Some(Priority::HIGH));
             polls += 1;
-            if polls == 2 { Poll::Ready(()) } else { Poll::Pending }
+            if polls == 2 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(inner.as_mut().poll(&mut cx).is_pending());

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+#[cfg(test)]
 mod clock;
 pub mod context;
 pub mod port;

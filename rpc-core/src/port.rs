@@ -78,7 +78,10 @@ impl OpenTicket {
 
 /// The form in which the bytes of a message are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "the protocol names these two payload kinds")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the protocol names these two payload kinds"
+)]
 pub enum WireMode {
     /// An archive, read in place.
     Archive,
@@ -100,7 +103,10 @@ impl WireMode {
 ///
 /// It borrows, so that a call which has to wait builds it anew for each poll at no cost.
 #[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "only this crate builds it; carriers take it apart")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "only this crate builds it; carriers take it apart"
+)]
 pub struct Opening<'a> {
     /// The method.
     pub method: &'static MethodInfo,
@@ -128,7 +134,10 @@ pub struct Opening<'a> {
 
 /// A message as it came, not yet validated.
 #[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "built by carriers in the hot path")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "built by carriers in the hot path"
+)]
 pub struct Received {
     /// The bytes, in the form that `mode` says.
     pub bytes: Bytes,
@@ -138,7 +147,10 @@ pub struct Received {
 
 /// The whole answer to a call with one response.
 #[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "built by carriers in the hot path")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "built by carriers in the hot path"
+)]
 pub struct Answer {
     /// The metadata before the message.
     pub headers: Metadata,
@@ -150,7 +162,10 @@ pub struct Answer {
 
 /// How a stream ended other than by a clean end of the peer's half.
 #[derive(Clone, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "built by carriers; its facts are all retries read")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "built by carriers; its facts are all retries read"
+)]
 pub struct Ended {
     /// The status; never success.
     pub status: Status,
@@ -165,17 +180,32 @@ pub struct Ended {
 impl Ended {
     /// An end that this side's library brought about.
     pub const fn by_library(status: Status, begun: Begun) -> Self {
-        Self { status, initiator: Initiator::Library, begun, trailers: Metadata::new() }
+        Self {
+            status,
+            initiator: Initiator::Library,
+            begun,
+            trailers: Metadata::new(),
+        }
     }
 
     /// An end that the caller brought about.
     pub const fn by_caller(status: Status, begun: Begun) -> Self {
-        Self { status, initiator: Initiator::Caller, begun, trailers: Metadata::new() }
+        Self {
+            status,
+            initiator: Initiator::Caller,
+            begun,
+            trailers: Metadata::new(),
+        }
     }
 
     /// An end that the peer reported.
     pub const fn by_peer(status: Status, begun: Begun, trailers: Metadata) -> Self {
-        Self { status, initiator: Initiator::Peer, begun, trailers }
+        Self {
+            status,
+            initiator: Initiator::Peer,
+            begun,
+            trailers,
+        }
     }
 
     /// The deadline passed on this side.
@@ -185,7 +215,10 @@ impl Ended {
 
     /// A method with one response ended well and sent none.
     pub fn no_message() -> Self {
-        Self::by_library(Status::internal("the call ended without a message"), Begun::Maybe)
+        Self::by_library(
+            Status::internal("the call ended without a message"),
+            Begun::Maybe,
+        )
     }
 
     /// A method with one response sent a second one.
@@ -301,7 +334,10 @@ pub trait Connection: StreamPort {
 
 /// What a call tells the source of connections that it needs one from.
 #[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "only this crate builds it; sources take it apart")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "only this crate builds it; sources take it apart"
+)]
 pub struct ConnectionAsk<'a> {
     /// The method.
     pub method: &'static MethodInfo,
@@ -365,7 +401,10 @@ pub struct ServerCall {
 
 /// The stream of a call on the server.
 #[derive(Clone, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "a port and a key are what a stream is here")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "a port and a key are what a stream is here"
+)]
 pub struct ServerStream {
     /// The connection it is on.
     pub port: Arc<dyn StreamPort>,
@@ -396,7 +435,10 @@ impl ServerCall {
 
 /// What a handler leaves for the carrier to send.
 #[derive(Debug)]
-#[allow(clippy::exhaustive_structs, reason = "carriers take it apart in the hot path")]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "carriers take it apart in the hot path"
+)]
 pub struct Outcome {
     /// How the call ended.
     pub status: Status,
@@ -411,7 +453,12 @@ pub struct Outcome {
 impl Outcome {
     /// The end of a call without a message.
     pub const fn of(status: Status) -> Self {
-        Self { status, headers: Metadata::new(), message: None, trailers: Metadata::new() }
+        Self {
+            status,
+            headers: Metadata::new(),
+            message: None,
+            trailers: Metadata::new(),
+        }
     }
 }
 

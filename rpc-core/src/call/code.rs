@@ -4,7 +4,10 @@ use std::fmt;
 
 /// A canonical gRPC status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(clippy::exhaustive_enums, reason = "the canonical set is closed by the gRPC specification")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the canonical set is closed by the gRPC specification"
+)]
 #[repr(u8)]
 pub enum Code {
     /// The call succeeded.
@@ -67,7 +70,11 @@ impl Code {
 
     /// The code of a number on the wire; a number outside the canonical set is `Unknown`.
     pub const fn from_number(number: u32) -> Self {
-        if number < Self::ALL.len() as u32 { Self::ALL[number as usize] } else { Self::Unknown }
+        if number < Self::ALL.len() as u32 {
+            Self::ALL[number as usize]
+        } else {
+            Self::Unknown
+        }
     }
 
     /// The number on the wire.

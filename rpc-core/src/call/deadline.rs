@@ -123,7 +123,10 @@ mod tests {
         assert_eq!(deadline.remaining(now), Duration::from_millis(5));
         assert!(!deadline.is_past(now));
         assert!(deadline.is_past(now + Duration::from_millis(5)));
-        assert_eq!(deadline.remaining(now + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(
+            deadline.remaining(now + Duration::from_secs(1)),
+            Duration::ZERO
+        );
     }
 
     #[test]
@@ -143,8 +146,14 @@ mod tests {
 
     #[test]
     fn grpc_timeouts_are_read_and_written() {
-        assert_eq!(Timeout::parse_grpc("1H").map(Timeout::as_micros), Some(3_600_000_000));
-        assert_eq!(Timeout::parse_grpc("99999999n").map(Timeout::as_micros), Some(100_000));
+        assert_eq!(
+            Timeout::parse_grpc("1H").map(Timeout::as_micros),
+            Some(3_600_000_000)
+        );
+        assert_eq!(
+            Timeout::parse_grpc("99999999n").map(Timeout::as_micros),
+            Some(100_000)
+        );
         assert_eq!(Timeout::parse_grpc("1n").map(Timeout::as_micros), Some(1));
         for bad in ["", "1", "m", "123456789m", "-1m", "+1m", "1x", "1é"] {
             assert_eq!(Timeout::parse_grpc(bad), None, "{bad}");

@@ -6,7 +6,10 @@ use super::{Code, Endpoint, Metadata, Status};
 
 /// Who ended an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "retries must decide every case; a fourth would be a break")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "retries must decide every case; a fourth would be a break"
+)]
 pub enum Initiator {
     /// The caller: it cancelled, or its deadline passed.
     Caller,
@@ -18,7 +21,10 @@ pub enum Initiator {
 
 /// Whether the server may have begun to process an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "a statement that is either proved or not")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a statement that is either proved or not"
+)]
 pub enum Begun {
     /// Provably not: it is safe to send the attempt again, whatever it does.
     No,
@@ -48,7 +54,13 @@ impl CallError {
     /// A failure with its two facts and no endpoint yet.
     pub fn new(status: Status, initiator: Initiator, begun: Begun) -> Self {
         let trailers = Metadata::new();
-        Self(Box::new(Inner { status, initiator, begun, endpoint: None, trailers }))
+        Self(Box::new(Inner {
+            status,
+            initiator,
+            begun,
+            endpoint: None,
+            trailers,
+        }))
     }
 
     /// Names the endpoint that the attempt went to.
@@ -172,7 +184,12 @@ mod tests {
     use super::*;
 
     fn converted(code: Code, initiator: Initiator) -> Code {
-        Status::from(CallError::new(Status::new(code, "x"), initiator, Begun::Maybe)).code()
+        Status::from(CallError::new(
+            Status::new(code, "x"),
+            initiator,
+            Begun::Maybe,
+        ))
+        .code()
     }
 
     #[test]
@@ -198,12 +215,27 @@ mod tests {
 
     #[test]
     fn what_is_true_of_the_whole_chain_passes() {
-        assert_eq!(converted(Code::DeadlineExceeded, Initiator::Peer), Code::DeadlineExceeded);
-        assert_eq!(converted(Code::Cancelled, Initiator::Caller), Code::Cancelled);
+        assert_eq!(
+            converted(Code::DeadlineExceeded, Initiator::Peer),
+            Code::DeadlineExceeded
+        );
+        assert_eq!(
+            converted(Code::Cancelled, Initiator::Caller),
+            Code::Cancelled
+        );
         assert_eq!(converted(Code::Cancelled, Initiator::Peer), Code::Internal);
-        assert_eq!(converted(Code::Unavailable, Initiator::Library), Code::Unavailable);
-        assert_eq!(converted(Code::ResourceExhausted, Initiator::Peer), Code::ResourceExhausted);
-        assert_eq!(converted(Code::ResourceExhausted, Initiator::Library), Code::Internal);
+        assert_eq!(
+            converted(Code::Unavailable, Initiator::Library),
+            Code::Unavailable
+        );
+        assert_eq!(
+            converted(Code::ResourceExhausted, Initiator::Peer),
+            Code::ResourceExhausted
+        );
+        assert_eq!(
+            converted(Code::ResourceExhausted, Initiator::Library),
+            Code::Internal
+        );
     }
 
     #[test]

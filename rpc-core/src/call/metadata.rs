@@ -21,7 +21,10 @@ struct Entries {
 
 /// One value of a metadata entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "gRPC knows exactly these two forms")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "gRPC knows exactly these two forms"
+)]
 pub enum MetadataValue {
     /// Printable ASCII.
     Text(Cow<'static, str>),
@@ -143,9 +146,13 @@ impl Metadata {
 
     /// Removes all entries of a name and says whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
-        let Some(entries) = &mut self.0 else { return false };
+        let Some(entries) = &mut self.0 else {
+            return false;
+        };
         let before = entries.list.len();
-        entries.list.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        entries
+            .list
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         entries.size_bytes = entries.list.iter().map(|(n, v)| entry_size(n, v)).sum();
         entries.list.len() < before
     }
@@ -194,7 +201,10 @@ impl Metadata {
     pub fn check_size(&self, limit_bytes: usize) -> Result<(), MetadataError> {
         let size_bytes = self.size_bytes();
         if size_bytes > limit_bytes {
-            return Err(MetadataError::TooLarge { size_bytes, limit_bytes });
+            return Err(MetadataError::TooLarge {
+                size_bytes,
+                limit_bytes,
+            });
         }
         Ok(())
     }
@@ -238,10 +248,19 @@ impl fmt::Display for MetadataError {
             Self::Reserved(name) => write!(f, "metadata name {name:?} is reserved"),
             Self::Text(name) => write!(f, "metadata {name:?} is not printable ASCII"),
             Self::Form(name) => {
-                write!(f, "metadata {name:?}: bytes belong under a name in -bin, text elsewhere")
+                write!(
+                    f,
+                    "metadata {name:?}: bytes belong under a name in -bin, text elsewhere"
+                )
             }
-            Self::TooLarge { size_bytes, limit_bytes } => {
-                write!(f, "metadata of {size_bytes} bytes exceeds the limit of {limit_bytes}")
+            Self::TooLarge {
+                size_bytes,
+                limit_bytes,
+            } => {
+                write!(
+                    f,
+                    "metadata of {size_bytes} bytes exceeds the limit of {limit_bytes}"
+                )
             }
         }
     }
@@ -261,7 +280,10 @@ mod tests {
         assert_eq!(metadata.text("X-TENANT"), Some("a"));
         assert_eq!(metadata.len(), 2);
         metadata.insert("x-tenant", "c").unwrap();
-        assert_eq!(metadata.iter().map(|(n, _)| n).collect::<Vec<_>>(), ["x-tenant"]);
+        assert_eq!(
+            metadata.iter().map(|(n, _)| n).collect::<Vec<_>>(),
+            ["x-tenant"]
+        );
         assert_eq!(metadata.size_bytes(), "x-tenant".len() + 1 + 32);
         assert!(metadata.remove("x-tenant") && !metadata.remove("x-tenant"));
         assert_eq!(metadata.size_bytes(), 0);
@@ -271,24 +293,48 @@ mod tests {
     fn bytes_and_text_stay_apart() {
         let mut metadata = Metadata::new();
         metadata.append_bin("sum-bin", vec![0, 255]).unwrap();
-        assert_eq!(metadata.binary("sum-bin").map(|b| &b[..]), Some(&[0, 255][..]));
+        assert_eq!(
+            metadata.binary("sum-bin").map(|b| &b[..]),
+            Some(&[0, 255][..])
+        );
         assert_eq!(metadata.text("sum-bin"), None);
-        assert!(matches!(metadata.append("sum-bin", "x"), Err(MetadataError::Form(_))));
-        assert!(matches!(metadata.append_bin("sum", vec![1]), Err(MetadataError::Form(_))));
+        assert!(matches!(
+            metadata.append("sum-bin", "x"),
+            Err(MetadataError::Form(_))
+        ));
+        assert!(matches!(
+            metadata.append_bin("sum", vec![1]),
+            Err(MetadataError::Form(_))
+        ));
     }
 
     #[test]
     fn bad_names_and_values_are_refused() {
         let mut metadata = Metadata::new();
         for name in ["", ":path", "a b", "é", "a\0"] {
-            assert!(matches!(metadata.append(name, "x"), Err(MetadataError::Name(_))), "{name}");
+            assert!(
+                matches!(metadata.append(name, "x"), Err(MetadataError::Name(_))),
+                "{name}"
+            );
         }
-        assert!(matches!(metadata.append("GRPC-status", "0"), Err(MetadataError::Reserved(_))));
+        assert!(matches!(
+            metadata.append("GRPC-status", "0"),
+            Err(MetadataError::Reserved(_))
+        ));
         for value in ["\n", "\u{7f}", "é"] {
-            assert!(matches!(metadata.append("a", value), Err(MetadataError::Text(_))));
+            assert!(matches!(
+                metadata.append("a", value),
+                Err(MetadataError::Text(_))
+            ));
         }
-        assert!(matches!(metadata.append_received(&[0xff], b"x"), Err(MetadataError::Name(_))));
-        assert!(matches!(metadata.append_received(b"a", &[0xff]), Err(MetadataError::Text(_))));
+        assert!(matches!(
+            metadata.append_received(&[0xff], b"x"),
+            Err(MetadataError::Name(_))
+        ));
+        assert!(matches!(
+            metadata.append_received(b"a", &[0xff]),
+            Err(MetadataError::Text(_))
+        ));
         assert!(metadata.is_empty());
     }
 
@@ -298,7 +344,13 @@ mod tests {
         metadata.append("a", "x".repeat(16 * 1024 - 33)).unwrap();
         assert_eq!(metadata.check_size(Metadata::DEFAULT_LIMIT_BYTES), Ok(()));
         metadata.insert("a", "x".repeat(16 * 1024 - 32)).unwrap();
-        let refused = MetadataError::TooLarge { size_bytes: 16 * 1024 + 1, limit_bytes: 16 * 1024 };
-        assert_eq!(metadata.check_size(Metadata::DEFAULT_LIMIT_BYTES), Err(refused));
+        let refused = MetadataError::TooLarge {
+            size_bytes: 16 * 1024 + 1,
+            limit_bytes: 16 * 1024,
+        };
+        assert_eq!(
+            metadata.check_size(Metadata::DEFAULT_LIMIT_BYTES),
+            Err(refused)
+        );
     }
 }

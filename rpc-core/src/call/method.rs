@@ -20,7 +20,10 @@ pub struct MethodInfo {
 
 /// Which sides of a method send more than one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "two sides, each streaming or not, are all there is")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "two sides, each streaming or not, are all there is"
+)]
 pub enum MethodKind {
     /// One request, one response.
     Unary,
@@ -46,7 +49,10 @@ impl MethodKind {
 
 /// What a repetition of a call does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "the three levels of google.protobuf.MethodOptions")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the three levels of google.protobuf.MethodOptions"
+)]
 pub enum Idempotency {
     /// Nothing was said, so it is repeated only when it provably did not begin.
     #[default]
@@ -59,7 +65,10 @@ pub enum Idempotency {
 
 /// Which form of messages a method, channel or server allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_enums, reason = "the two forms of the protocol and the choice of them")]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "the two forms of the protocol and the choice of them"
+)]
 pub enum WireOption {
     /// The archive where the peer is known to read it, protobuf otherwise.
     #[default]
@@ -163,7 +172,11 @@ impl MethodInfo {
 
     /// The full name of the service: the path up to the last slash.
     pub fn service(&self) -> &'static str {
-        self.path.trim_start_matches('/').split('/').next().unwrap_or_default()
+        self.path
+            .trim_start_matches('/')
+            .split('/')
+            .next()
+            .unwrap_or_default()
     }
 
     /// The name of the method: the path after the last slash.

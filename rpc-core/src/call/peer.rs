@@ -62,14 +62,20 @@ struct Facts {
 impl Peer {
     /// A peer at an address, nothing verified about it.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self(Arc::new(Facts { endpoint, identity: None }))
+        Self(Arc::new(Facts {
+            endpoint,
+            identity: None,
+        }))
     }
 
     /// The same peer with a verified identity.
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
         let endpoint = self.0.endpoint.clone();
-        Self(Arc::new(Facts { endpoint, identity: Some(identity) }))
+        Self(Arc::new(Facts {
+            endpoint,
+            identity: Some(identity),
+        }))
     }
 
     /// Its address.

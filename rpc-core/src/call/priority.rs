@@ -16,7 +16,11 @@ impl Priority {
 
     /// The priority of a number on the wire; a number above the highest known is the highest.
     pub const fn from_number(number: u8) -> Self {
-        if number > Self::CRITICAL.0 { Self::CRITICAL } else { Self(number) }
+        if number > Self::CRITICAL.0 {
+            Self::CRITICAL
+        } else {
+            Self(number)
+        }
     }
 
     /// The number on the wire.

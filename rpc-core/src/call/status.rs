@@ -30,7 +30,10 @@ pub struct Detail {
 impl Detail {
     /// A detail from the URL of its type and its protobuf bytes.
     pub fn new(type_url: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        Self { type_url: type_url.into(), value: value.into() }
+        Self {
+            type_url: type_url.into(),
+            value: value.into(),
+        }
     }
 
     /// The URL of its type, `type.googleapis.com/` and the full name of the message.
@@ -60,7 +63,11 @@ impl Status {
         if code == Code::Ok {
             return Self::ok();
         }
-        Self(Some(Box::new(Failure { code, message: message.into(), details: Vec::new() })))
+        Self(Some(Box::new(Failure {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+        })))
     }
 
     /// Whether it is success.

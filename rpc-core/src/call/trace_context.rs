@@ -36,15 +36,16 @@ impl TraceContext {
     ///
     /// # Errors
     /// [`TraceContextError::Zero`] when an id is all zero.
-    pub fn new(
-        trace_id: [u8; 16],
-        span_id: [u8; 8],
-        flags: u8,
-    ) -> Result<Self, TraceContextError> {
+    pub fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8) -> Result<Self, TraceContextError> {
         if trace_id == [0; 16] || span_id == [0; 8] {
             return Err(TraceContextError::Zero);
         }
-        Ok(Self { trace_id, span_id, flags, state: None })
+        Ok(Self {
+            trace_id,
+            span_id,
+            flags,
+            state: None,
+        })
     }
 
     /// Reads a `traceparent`; a version newer than 00 may carry more behind what is known.
@@ -53,8 +54,8 @@ impl TraceContext {
     /// When it is not a valid one.
     pub fn parse(traceparent: &str) -> Result<Self, TraceContextError> {
         let text = traceparent.as_bytes();
-        let dashes = text.len() >= Self::TRACEPARENT_LEN
-            && [2, 35, 52].iter().all(|at| text[*at] == b'-');
+        let dashes =
+            text.len() >= Self::TRACEPARENT_LEN && [2, 35, 52].iter().all(|at| text[*at] == b'-');
         if !dashes {
             return Err(TraceContextError::Form);
         }
@@ -115,7 +116,10 @@ impl TraceContext {
         if span_id == [0; 8] {
             return Err(TraceContextError::Zero);
         }
-        Ok(Self { span_id, ..self.clone() })
+        Ok(Self {
+            span_id,
+            ..self.clone()
+        })
     }
 }
 
@@ -123,9 +127,13 @@ impl TraceContext {
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("00-")?;
-        self.trace_id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.trace_id
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str("-")?;
-        self.span_id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.span_id
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
         write!(f, "-{:02x}", self.flags)
     }
 }
@@ -182,17 +190,36 @@ mod tests {
         let newer = SPEC.replacen("00-", "01-", 1);
         assert!(TraceContext::parse(&newer).is_ok());
         assert!(TraceContext::parse(&format!("{newer}-more")).is_ok());
-        assert_eq!(TraceContext::parse(&format!("{newer}.")), Err(TraceContextError::Form));
-        assert_eq!(TraceContext::parse(&format!("{SPEC}-more")), Err(TraceContextError::Form));
+        assert_eq!(
+            TraceContext::parse(&format!("{newer}.")),
+            Err(TraceContextError::Form)
+        );
+        assert_eq!(
+            TraceContext::parse(&format!("{SPEC}-more")),
+            Err(TraceContextError::Form)
+        );
     }
 
     #[test]
     fn bad_ones_are_refused() {
-        for bad in ["", "00", &SPEC[1..], &SPEC.to_uppercase(), &SPEC.replace('-', "_")] {
-            assert_eq!(TraceContext::parse(bad), Err(TraceContextError::Form), "{bad}");
+        for bad in [
+            "",
+            "00",
+            &SPEC[1..],
+            &SPEC.to_uppercase(),
+            &SPEC.replace('-', "_"),
+        ] {
+            assert_eq!(
+                TraceContext::parse(bad),
+                Err(TraceContextError::Form),
+                "{bad}"
+            );
         }
         let forbidden = SPEC.replacen("00-", "ff-", 1);
-        assert_eq!(TraceContext::parse(&forbidden), Err(TraceContextError::Version));
+        assert_eq!(
+            TraceContext::parse(&forbidden),
+            Err(TraceContextError::Version)
+        );
         let zero = SPEC.replace("00f067aa0ba902b7", "0000000000000000");
         assert_eq!(TraceContext::parse(&zero), Err(TraceContextError::Zero));
     }
