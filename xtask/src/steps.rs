@@ -3,6 +3,7 @@
 pub(crate) mod cargo;
 pub(crate) mod cross;
 pub(crate) mod features;
+pub(crate) mod foreign;
 pub(crate) mod fuzz;
 
 use crate::arguments::TestOptions;
@@ -53,6 +54,11 @@ pub(crate) fn all(options: &TestOptions) -> Vec<Step> {
             "cross",
             "the crates check on macOS and Windows",
             Box::new(cross::run),
+        ),
+        slow(
+            "foreign",
+            "Google's Python implementation and the .proto corpora are at hand",
+            Box::new(|root| foreign::corpora(root).map(|(_, notes)| notes)),
         ),
         slow(
             "fuzz",

@@ -7,8 +7,12 @@ use serde_json::Value;
 use crate::shell::Tool;
 
 /// The directory that holds the workspace's `Cargo.toml`.
+///
+/// Asked at run time first: a target directory may be shared by checkouts in several places.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let manifest =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&manifest)
         .parent()
         .expect("xtask is a member and so lies one level below the workspace's root")
         .to_path_buf()

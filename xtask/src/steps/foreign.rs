@@ -1,0 +1,129 @@
+//! Bringing in what is not ours: Google's Python implementation and the corpora of `.proto` files.
+//!
+//! Everything goes below `target/`, so that a clean-up takes it away and nothing on the machine
+//! changes. What has been brought once is kept.
+
+use std::path::{Path, PathBuf};
+
+use crate::console::say;
+use crate::shell::Tool;
+
+const REQUIREMENTS: &str = "xtask/requirements.txt";
+
+/// The Debian package that holds the `.proto` files of gRPC's own services.
+const GRPC_PROTO: &str = "grpc-proto";
+
+/// The Python whose packages are the pinned ones, made when it is not there yet.
+///
+/// # Errors
+/// When there is no Python 3, or PyPI cannot be reached.
+pub(crate) fn python(root: &Path) -> Result<PathBuf, String> {
+    let home = root.join("target/python");
+    let python = home.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python3"
+    });
+    let wanted = read(&root.join(REQUIREMENTS))?;
+    // The list that was installed lies beside what it installed, so that a new list is noticed.
+    let installed = home.join("requirements.txt");
+    if std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
+        return Ok(python);
+    }
+    say(format!(
+        "making {} with what {REQUIREMENTS} pins",
+        home.display()
+    ));
+    Tool::new("python3", root)
+        .args(["-m", "venv", "--clear"])
+        .args([&home])
+        .run()?;
+    Tool::new(&python, root)
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(["--require-hashes", "--no-deps", "-r", REQUIREMENTS])
+        .run()?;
+    std::fs::write(&installed, wanted)
+        .map_err(|error| format!("{}: {error}", installed.display()))?;
+    Ok(python)
+}
+
+/// The directories of the corpora: the `.proto` files that PyPI's googleapis-common-protos brings,
+/// and those of Debian's grpc-proto. A corpus that cannot be had here is missing from the list, and
+/// the notes say so.
+///
+/// # Errors
+/// When PyPI cannot be reached.
+pub(crate) fn corpora(root: &Path) -> Result<(Vec<PathBuf>, Vec<String>), String> {
+    let python = python(root)?;
+    let packages = Tool::new(&python, root)
+        .args([
+            "-c",
+            "import sysconfig; print(sysconfig.get_paths()['purelib'])",
+        ])
+        .read()?;
+    let mut corpora = vec![PathBuf::from(packages.trim())];
+    let mut notes = Vec::new();
+    match grpc_proto(root) {
+        Ok(directory) => corpora.push(directory),
+        Err(problem) if Tool::new("apt-get", root).args(["--version"]).works() => {
+            return Err(problem);
+        }
+        Err(_) => notes.push(format!(
+            "there is no apt-get here, so Debian's {GRPC_PROTO} was not compiled"
+        )),
+    }
+    Ok((corpora, notes))
+}
+
+/// Unpacks Debian's package below `target/` instead of installing it, which needs no rights.
+fn grpc_proto(root: &Path) -> Result<PathBuf, String> {
+    let home = root.join("target/corpus");
+    let files = home.join("debian/usr/share/grpc-proto");
+    if files.is_dir() {
+        return Ok(files);
+    }
+    std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+    say(format!(
+        "fetching Debian's {GRPC_PROTO} (unpacked below target/, not installed)"
+    ));
+    let download = || {
+        Tool::new("apt-get", &home)
+            .args(["download", GRPC_PROTO])
+            .run()
+    };
+    if download().is_err() {
+        // A new machine has no package lists yet.
+        Tool::new("apt-get", &home).args(["update", "-q"]).run()?;
+        download()?;
+    }
+    let archive = archive(&home)?;
+    Tool::new("dpkg-deb", &home)
+        .args(["-x"])
+        .args([&archive])
+        .args(["debian"])
+        .run()?;
+    Ok(files)
+}
+
+fn archive(home: &Path) -> Result<PathBuf, String> {
+    let entries =
+        std::fs::read_dir(home).map_err(|error| format!("{}: {error}", home.display()))?;
+    let mut archives: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .collect();
+    archives.sort();
+    archives
+        .pop()
+        .ok_or_else(|| "apt-get download left no package".to_owned())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
