@@ -19,7 +19,10 @@ mod list;
 mod map;
 mod message;
 mod msg;
+pub mod protobuf;
 mod raw;
+#[cfg(test)]
+mod sample;
 mod segment;
 mod table;
 mod unknown;

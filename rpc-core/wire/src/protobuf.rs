@@ -1,0 +1,88 @@
+//! Transcoding between protobuf's wire format and archives, driven by field tables.
+//!
+//! No message tree is built in between, in either direction. What one direction accepts and the
+//! other writes is proto3's wire format as the protobuf documentation defines it:
+//!
+//! - fields come in any order and any number of times: the last scalar wins, messages merge,
+//!   lists append (packed or not), of a oneof the last arm wins, of equal map keys the last entry;
+//! - fields that the layout does not know, or knows with another wire type, are kept verbatim per
+//!   message and written again behind the known ones;
+//! - strings must be UTF-8, enums are open, groups are skipped up to their matching end;
+//! - output is deterministic: fields ascending, lists of scalars packed, maps in key order.
+
+#![deny(unsafe_code)]
+
+mod backward;
+mod decode;
+mod encode;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use crate::WireError;
+use crate::dynamic::DynTable;
+use crate::layout::{Kind, Layout};
+use crate::limits::Limits;
+use backward::Backward;
+use reader::WireType;
+
+/// Turns a protobuf message into an archive.
+///
+/// `limits.max_bytes` bounds the archive, and is checked before memory for it is allocated: a
+/// short message that would unfold into a long archive is refused, not attempted. Working memory
+/// is bounded by a small multiple of `input` and the limit, time is linear in `input` but for
+/// the sorting of map keys and of fields out of order.
+///
+/// # Errors
+///
+/// [`WireError::Decode`] says where the input is malformed; [`WireError::TooLarge`] and
+/// [`WireError::TooDeep`] name the limit that it passes.
+pub fn to_archive(
+    layout: &'static Layout,
+    input: &[u8],
+    limits: &Limits,
+) -> Result<Vec<u8>, WireError> {
+    decode::to_archive(layout, input, limits)
+}
+
+/// Turns an archived message into protobuf.
+#[must_use]
+pub fn from_archive(table: DynTable<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    append(table, &mut out);
+    out
+}
+
+/// Appends an archived message as protobuf to `out`, in one pass.
+pub fn append(table: DynTable<'_>, out: &mut Vec<u8>) {
+    let mut writer = Backward::new(out, EXPECTED_BYTES);
+    encode::table(&mut writer, table);
+    writer.finish();
+}
+
+/// How many bytes an archived message takes as protobuf.
+#[must_use]
+pub fn encoded_len(table: DynTable<'_>) -> usize {
+    encode::table_len(table)
+}
+
+/// Room that suffices for most messages; clearing it costs less than growing once.
+const EXPECTED_BYTES: usize = 512;
+
+/// The wire type in which a single value of `kind` is written.
+#[inline]
+fn wire_type_of(kind: &Kind) -> WireType {
+    match kind {
+        Kind::Bool
+        | Kind::Int32
+        | Kind::Sint32
+        | Kind::Uint32
+        | Kind::Int64
+        | Kind::Sint64
+        | Kind::Uint64
+        | Kind::Enum(_) => WireType::Varint,
+        Kind::Sfixed32 | Kind::Fixed32 | Kind::Float => WireType::Fixed32,
+        Kind::Sfixed64 | Kind::Fixed64 | Kind::Double => WireType::Fixed64,
+        Kind::String | Kind::Bytes | Kind::Message(_) => WireType::Delimited,
+    }
+}
