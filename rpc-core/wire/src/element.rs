@@ -41,6 +41,7 @@ pub mod via {
 mod sealed {
     use super::via;
 
+    #[allow(unnameable_types, reason = "that is what seals the trait")]
     pub trait Sealed {}
     impl Sealed for via::Scalar {}
     impl Sealed for via::Enum {}

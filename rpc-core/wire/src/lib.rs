@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code, reason = "reading in place is what this room is for")]
 
+mod args;
 pub mod builder;
 pub mod dynamic;
 pub mod element;
@@ -28,7 +29,8 @@ mod table;
 mod unknown;
 mod validate;
 
-pub use self::builder::{Source, TableWriter};
+pub use self::args::{KeySource, ListArg, MapArg};
+pub use self::builder::{BytesSource, Source, TableWriter};
 pub use self::dynamic::{DynTable, Value};
 pub use self::element::{Element, via};
 pub use self::error::WireError;

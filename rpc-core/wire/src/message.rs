@@ -12,11 +12,12 @@ use crate::layout::{EnumInfo, Layout};
 use crate::limits::Limits;
 use crate::segment::Segment;
 use crate::table::Table;
+use crate::unknown::UnknownFields;
 
 /// A message type: the owned struct, tied to its layout and its view.
 pub trait Message: Element<Via = via::Message> + Encode<Self> + Send + Sync + Sized {
     /// The type that reads the message in place: a newtype over [`Table`].
-    type View<'a>: Copy + Debug + Send + Sync;
+    type View<'a>: Copy + Debug + Send + Sync + Encode<Self>;
 
     /// The field table.
     const LAYOUT: &'static Layout;
@@ -40,8 +41,10 @@ pub trait OpenEnum:
 }
 
 /// Something whose contents can be archived as an `M`: owned, `Args`, a view, or a reference.
-pub trait Encode<M: Message> {
-    /// Writes each field once, unknown fields first and then in ascending order of slots.
+pub trait Encode<M: Message>: Send + Sync {
+    /// Writes each field at most once, in ascending order of slots, and unknown fields last.
+    ///
+    /// A oneof is written where its first arm would be.
     fn encode(&self, table: &mut TableWriter<'_, M>);
 
     /// The archive itself, if this is one already and may be sent unchanged.
@@ -162,5 +165,15 @@ impl<'a> Origin<'a> {
             }
             _ => Bytes::copy_from_slice(slice),
         }
+    }
+
+    /// The unknown fields of a view, in the form an owned message keeps them.
+    #[must_use]
+    pub fn unknown_fields(&self, raw: &[u8]) -> UnknownFields {
+        UnknownFields::from_raw(if raw.is_empty() {
+            Bytes::new()
+        } else {
+            self.bytes(raw)
+        })
     }
 }

@@ -123,9 +123,7 @@ impl Validator<'_> {
                 max_depth: self.max_depth,
             });
         }
-        if size & UNKNOWN_FLAG != 0 {
-            self.text(start - 8, limit, false)?;
-        }
+        let unknown = size & UNKNOWN_FLAG != 0;
         let size = size & !UNKNOWN_FLAG;
         for (index, field) in layout.fields.iter().enumerate() {
             if matches!(field.shape, Shape::Arm(_)) && !layout.opens_slot(index) {
@@ -145,7 +143,11 @@ impl Validator<'_> {
                 Shape::Arm(index) => self.oneof(layout, index, at, limit, depth)?,
             }
         }
-        Ok(())
+        if unknown {
+            self.text(start - 8, limit, false)
+        } else {
+            Ok(())
+        }
     }
 
     #[inline(always)]

@@ -15,8 +15,8 @@ use crate::unknown::UnknownFields;
 /// Writes the fields of a message of type `M`.
 ///
 /// Setters take the field's *index* in `M::LAYOUT.fields` as a constant and fail the build where
-/// shape or type differ. Call each at most once: unknown fields first, then in the order of the
-/// slots. A field that is not written is absent.
+/// shape or type differ. Call each at most once: in the order of the slots, unknown fields
+/// last. A field that is not written is absent.
 #[derive(Debug)]
 pub struct TableWriter<'b, M> {
     builder: &'b mut Builder,
@@ -35,21 +35,6 @@ impl<'b, M: Message> TableWriter<'b, M> {
 
     pub(crate) fn into_body(self) -> Body {
         self.body
-    }
-
-    /// Keeps raw protobuf fields that this schema does not know.
-    #[inline]
-    pub fn unknown_fields(&mut self, fields: &UnknownFields) {
-        self.raw_unknown_fields(fields.as_raw());
-    }
-
-    /// Keeps raw protobuf fields, tags included.
-    #[inline]
-    pub fn raw_unknown_fields(&mut self, raw: &[u8]) {
-        if !raw.is_empty() {
-            let target = self.builder.bytes(raw);
-            self.body.set_unknown(target);
-        }
     }
 
     /// Copies every field of a received table; nothing else may be written.
@@ -205,6 +190,20 @@ impl<'b, M: Message> TableWriter<'b, M> {
         fill(&mut map);
         if map.finish_into(self.body.at(offset)) {
             self.body.wrote(offset + LIST_SIZE);
+        }
+    }
+    /// Keeps raw protobuf fields that this schema does not know.
+    #[inline]
+    pub fn unknown_fields(&mut self, fields: &UnknownFields) {
+        self.raw_unknown_fields(fields.as_raw());
+    }
+
+    /// Keeps raw protobuf fields, tags included.
+    #[inline]
+    pub fn raw_unknown_fields(&mut self, raw: &[u8]) {
+        if !raw.is_empty() {
+            let target = self.builder.bytes(raw);
+            self.body.set_unknown(target);
         }
     }
 }

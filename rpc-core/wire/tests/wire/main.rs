@@ -1,0 +1,15 @@
+//! Tests of the archived form against hand-written schemas.
+#![forbid(unsafe_code)]
+
+mod roundtrip;
+#[allow(
+    dead_code,
+    missing_debug_implementations,
+    unnameable_types,
+    unreachable_pub,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "it is written as the compiler writes for other crates"
+)]
+#[path = "gen/sample.rs"]
+mod sample;

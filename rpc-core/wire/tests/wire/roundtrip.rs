@@ -1,0 +1,39 @@
+//! What is written is what is read.
+
+use dreammesh_wire::{Encoded, Limits, Msg};
+
+use crate::sample::{Leaf, Sample};
+
+#[test]
+fn an_empty_message_is_its_root_reference() {
+    let encoded = Encoded::<Sample>::new(&Sample::default(), &Limits::default()).unwrap();
+    assert_eq!(encoded.segment().len(), 8);
+    let msg = Msg::<Sample>::try_from(encoded).unwrap();
+    assert_eq!(msg.into_owned(), Sample::default());
+}
+
+#[test]
+fn a_list_of_tables_keeps_what_each_holds() {
+    let value = Sample {
+        r_leaf: vec![
+            Leaf::default(),
+            Leaf {
+                id: 7,
+                ..Leaf::default()
+            },
+            Leaf {
+                name: "x".into(),
+                next: Some(Box::new(Leaf {
+                    id: 9,
+                    ..Leaf::default()
+                })),
+                ..Leaf::default()
+            },
+            Leaf::default(),
+        ],
+        ..Sample::default()
+    };
+    let encoded = Encoded::<Sample>::new(&value, &Limits::default()).unwrap();
+    let msg = Msg::<Sample>::try_from(encoded).unwrap();
+    assert_eq!(msg.into_owned(), value);
+}
