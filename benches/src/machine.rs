@@ -1,0 +1,126 @@
+//! What the figures were measured on, and how much CPU a process has spent.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// The one place where the measurement reads the clock.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "measuring time is what this package is for"
+)]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// The machine, kernel and compiler, as a report states them.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Machine {
+    /// The processor's model name.
+    pub processor: String,
+    /// How many processors the system schedules on.
+    pub processors: usize,
+    /// The kernel's name and release.
+    pub kernel: String,
+    /// The compiler on the path; the one that built this binary unless the toolchain was changed.
+    pub compiler: String,
+    /// The commit that is checked out, with a mark when the tree has other changes.
+    pub commit: String,
+}
+
+impl Machine {
+    /// Asks the running system.
+    ///
+    /// What cannot be found out is reported as `unknown`, since it changes no figure.
+    #[must_use]
+    pub fn observe() -> Self {
+        Self {
+            processor: processor().unwrap_or_else(unknown),
+            processors: std::thread::available_parallelism().map_or(0, usize::from),
+            kernel: said(&["uname", "-sr"]).unwrap_or_else(unknown),
+            compiler: said(&["rustc", "--version"]).unwrap_or_else(unknown),
+            commit: said(&["git", "describe", "--always", "--dirty", "--abbrev=12"])
+                .unwrap_or_else(unknown),
+        }
+    }
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+fn processor() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn said(command: &[&str]) -> Option<String> {
+    let (program, arguments) = command.split_first()?;
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !text.is_empty()).then(|| text.trim().to_owned())
+}
+
+/// Ties this process to one core, so that client and server contend for it.
+///
+/// # Errors
+/// When the system refuses, or has no such call.
+#[cfg(target_os = "linux")]
+pub fn pin(core: usize) -> Result<(), Failure> {
+    use nix::sched::{CpuSet, sched_setaffinity};
+    let mut set = CpuSet::new();
+    set.set(core)
+        .and_then(|()| sched_setaffinity(nix::unistd::Pid::from_raw(0), &set))
+        .map_err(|errno| Failure::Io {
+            during: "tying the process to a core",
+            source: errno.into(),
+        })
+}
+
+/// Ties this process to one core, so that client and server contend for it.
+///
+/// # Errors
+/// Always here: only Linux is supported.
+#[cfg(not(target_os = "linux"))]
+pub fn pin(_core: usize) -> Result<(), Failure> {
+    Err(Failure::Usage(
+        "this system has no call to pin a process; use --core none".to_owned(),
+    ))
+}
+
+/// The CPU time, user and system, that this process has spent so far.
+///
+/// # Errors
+/// When the system refuses.
+#[cfg(unix)]
+pub fn cpu_spent() -> Result<Duration, Failure> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_SELF).map_err(|errno| Failure::Io {
+        during: "reading CPU time",
+        source: errno.into(),
+    })?;
+    let micros = |value: nix::sys::time::TimeVal| {
+        u64::try_from(value.tv_sec() * 1_000_000 + value.tv_usec()).unwrap_or(0)
+    };
+    Ok(Duration::from_micros(
+        micros(usage.user_time()) + micros(usage.system_time()),
+    ))
+}
+
+/// The CPU time, user and system, that this process has spent so far.
+///
+/// # Errors
+/// Always here: only Unix systems are supported.
+#[cfg(not(unix))]
+pub fn cpu_spent() -> Result<Duration, Failure> {
+    Err(Failure::Usage(
+        "CPU time is measured on Unix systems only".to_owned(),
+    ))
+}
