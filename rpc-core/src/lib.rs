@@ -9,6 +9,7 @@
 //!
 //! - [`call`]: the plain data of a call: status, metadata, deadline, trace, method, error.
 //! - [`port`]: the seam to whatever carries calls, in process or over a session.
+//! - [`wire`]: the archived form of messages.
 //! - [`context`]: what calls made inside a handler inherit.
 #![forbid(unsafe_code)]
 
@@ -17,3 +18,5 @@ pub mod call;
 mod clock;
 pub mod context;
 pub mod port;
+
+pub use dreammesh_wire as wire;

@@ -1,0 +1,111 @@
+//! METHOD_ACK: what the server makes of a method's layouts (PROTOCOL.md §4.2).
+
+use dreammesh_core::wire::LayoutHash;
+
+use super::method::{Hashes, Verdict};
+use super::section::{self, Sections};
+use super::{CHUNK_BYTES_MAX, Frame, Violation, header, kind};
+
+/// The most bytes of chains an acknowledgement carries; beyond it the method stays protobuf.
+pub const CHAINS_BYTES_MAX: usize = CHUNK_BYTES_MAX;
+
+/// The frame; the method's index stands in the header's slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MethodAck<'a> {
+    /// Which method.
+    pub index: u32,
+    /// Whether the server has the method at all.
+    pub known: bool,
+    /// Which directions the server knows to be compatible.
+    pub verdict: Verdict,
+    /// The server's layouts.
+    pub hashes: Hashes,
+    /// The server's chains, for the client to judge; empty when there is nothing to judge.
+    pub chains: &'a [u8],
+}
+
+/// Set in the verdict's number when the server does not have the method.
+const UNKNOWN_METHOD: u8 = 0x80;
+
+impl<'a> MethodAck<'a> {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let start = header::begin(out, kind::METHOD_ACK, 0, self.index, 0);
+        section::put(out, section::REQUEST_HASH, &self.hashes.request.0);
+        section::put(out, section::RESPONSE_HASH, &self.hashes.response.0);
+        let unknown = if self.known { 0 } else { UNKNOWN_METHOD };
+        section::put_integer(
+            out,
+            section::VERDICT,
+            u64::from(self.verdict.bits() | unknown),
+        );
+        header::end_head(out, start, self.chains.len());
+        out.extend_from_slice(self.chains);
+        header::pad(out, start);
+    }
+
+    /// Reads the frame.
+    ///
+    /// # Errors
+    /// When a section is malformed or missing.
+    pub fn parse(frame: &Frame<'a>) -> Result<Self, Violation> {
+        let (mut request, mut response, mut verdict) = (None, None, None);
+        let mut sections = Sections::new(frame.head);
+        while let Some((number, value)) = sections.take()? {
+            match number {
+                section::REQUEST_HASH => request = Some(LayoutHash(section::hash(value)?)),
+                section::RESPONSE_HASH => response = Some(LayoutHash(section::hash(value)?)),
+                section::VERDICT => verdict = Some(section::integer(value)?),
+                other => section::unknown(other)?,
+            }
+        }
+        let (Some(request), Some(response), Some(bits)) = (request, response, verdict) else {
+            return Err(Violation::protocol("METHOD_ACK without verdict or hashes"));
+        };
+        Ok(Self {
+            index: frame.header.slot,
+            known: bits & u64::from(UNKNOWN_METHOD) == 0,
+            verdict: Verdict::of_bits(bits),
+            hashes: Hashes { request, response },
+            chains: frame.payload,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acknowledgements_round_trip() {
+        let hashes = Hashes {
+            request: LayoutHash([1; 16]),
+            response: LayoutHash([2; 16]),
+        };
+        for (known, verdict, chains) in [
+            (true, Verdict::BOTH, &b""[..]),
+            (
+                true,
+                Verdict {
+                    request: false,
+                    response: true,
+                },
+                b"chains",
+            ),
+            (false, Verdict::NEITHER, b""),
+        ] {
+            let ack = MethodAck {
+                index: 3,
+                known,
+                verdict,
+                hashes,
+                chains,
+            };
+            let mut out = Vec::new();
+            ack.write(&mut out);
+            let (frame, total) = Frame::split(&out).unwrap().unwrap();
+            assert_eq!(total, out.len());
+            assert_eq!(MethodAck::parse(&frame), Ok(ack));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Messages larger than a frame: their reassembly, and the turns their chunks take.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use dreammesh_core::call::Priority;
+use dreammesh_core::port::{Received, StreamKey, WireMode};
+
+use crate::frame::{CHUNK_BYTES_MAX, Violation};
+
+/// A large message being received.
+///
+/// Capacity for all of it is reserved when it is announced, which its credit admits; the pages
+/// behind it become resident only as chunks arrive (PROTOCOL.md §5.4).
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    total: usize,
+    mode: WireMode,
+    bytes: Vec<u8>,
+}
+
+impl Incoming {
+    pub(crate) fn new(total: u32, mode: WireMode) -> Self {
+        let total = total as usize;
+        Self {
+            total,
+            mode,
+            bytes: Vec::with_capacity(total),
+        }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Adds a chunk and says whether the message is complete.
+    pub(crate) fn add(&mut self, chunk: &[u8]) -> Result<bool, Violation> {
+        if chunk.len() > self.total - self.bytes.len() {
+            return Err(Violation::protocol("chunks exceed the announced size"));
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(self.bytes.len() == self.total)
+    }
+
+    pub(crate) fn finish(self) -> Received {
+        Received {
+            bytes: Bytes::from(self.bytes),
+            mode: self.mode,
+        }
+    }
+}
+
+/// A large message being sent.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The parts not sent yet, in order.
+    parts: VecDeque<Bytes>,
+    pub(crate) total: u32,
+    pub(crate) mode: WireMode,
+    /// Whether its first chunk went out.
+    pub(crate) started: bool,
+    /// The bytes not sent yet; the sum over `parts`.
+    left: usize,
+}
+
+impl Outgoing {
+    pub(crate) fn new(parts: impl Iterator<Item = Bytes>, mode: WireMode) -> Self {
+        let parts: VecDeque<Bytes> = parts.filter(|part| !part.is_empty()).collect();
+        let left = parts.iter().map(Bytes::len).sum();
+        Self {
+            parts,
+            total: left as u32,
+            mode,
+            started: false,
+            left,
+        }
+    }
+
+    /// The length of the next chunk, and whether it is the last.
+    pub(crate) fn next_len(&self) -> (usize, bool) {
+        let length = self.left.min(CHUNK_BYTES_MAX);
+        (length, length == self.left)
+    }
+
+    /// Hands out the next chunk of `length` bytes part by part.
+    pub(crate) fn take(&mut self, mut length: usize, mut put: impl FnMut(Bytes)) {
+        self.left -= length;
+        while length > 0 {
+            let Some(part) = self.parts.front_mut() else {
+                return;
+            };
+            if part.len() <= length {
+                length -= part.len();
+                let whole = std::mem::take(part);
+                self.parts.pop_front();
+                put(whole);
+            } else {
+                put(part.split_to(length));
+                length = 0;
+            }
+        }
+    }
+}
+
+/// The large messages that wait for connection credit or take turns on the link.
+#[derive(Debug, Default)]
+pub(crate) struct Bulk {
+    /// In the order of their requests; the first waits for connection credit, the others for it,
+    /// so that a stream of smaller ones never starves a larger.
+    pub(crate) waiting: VecDeque<StreamKey>,
+    /// Admitted ones by priority; each gives a chunk and goes to the back of its queue.
+    admitted: [VecDeque<StreamKey>; CLASSES],
+    /// Counts chunks, so that every fourth turn goes to the lowest class that has any.
+    turn: u32,
+}
+
+impl Bulk {
+    pub(crate) fn admit(&mut self, key: StreamKey, priority: Priority) {
+        self.admitted[class(priority)].push_back(key);
+    }
+
+    /// Whose turn it is (PROTOCOL.md §5.6).
+    pub(crate) fn next(&mut self) -> Option<StreamKey> {
+        self.turn = self.turn.wrapping_add(1);
+        let mut queues = self.admitted.iter_mut();
+        match self.turn.is_multiple_of(LOWEST_TURN) {
+            true => queues.find_map(VecDeque::pop_front),
+            false => queues.rev().find_map(VecDeque::pop_front),
+        }
+    }
+
+    pub(crate) fn has_admitted(&self) -> bool {
+        self.admitted.iter().any(|queue| !queue.is_empty())
+    }
+
+    pub(crate) fn remove(&mut self, key: StreamKey) {
+        self.waiting.retain(|other| *other != key);
+        for queue in &mut self.admitted {
+            queue.retain(|other| *other != key);
+        }
+    }
+}
+
+fn class(priority: Priority) -> usize {
+    usize::from(priority.number()).min(CLASSES - 1)
+}
+
+/// One queue for each priority there is.
+const CLASSES: usize = 4;
+
+/// A quarter of the chunks is the least that keeps background work moving under steady load.
+const LOWEST_TURN: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u64) -> StreamKey {
+        StreamKey::from_bits(number)
+    }
+
+    #[test]
+    fn equal_priorities_take_turns_and_the_lowest_is_not_starved() {
+        let mut bulk = Bulk::default();
+        bulk.admit(key(1), Priority::HIGH);
+        bulk.admit(key(2), Priority::HIGH);
+        bulk.admit(key(3), Priority::BACKGROUND);
+        let mut order = Vec::new();
+        for _ in 0..8 {
+            let turn = bulk.next().unwrap();
+            order.push(turn.bits());
+            let priority = if turn.bits() == 3 {
+                Priority::BACKGROUND
+            } else {
+                Priority::HIGH
+            };
+            bulk.admit(turn, priority);
+        }
+        assert_eq!(order, [1, 2, 1, 3, 2, 1, 2, 3]);
+        for number in 1..4 {
+            bulk.remove(key(number));
+        }
+        assert!(!bulk.has_admitted() && bulk.next().is_none());
+    }
+
+    #[test]
+    fn parts_of_any_size_come_out_as_chunks() {
+        let parts = [1, CHUNK_BYTES_MAX, 0, 3, 2 * CHUNK_BYTES_MAX];
+        let flat: Vec<u8> = (0..parts.iter().sum()).map(|at: usize| at as u8).collect();
+        let mut rest = Bytes::from(flat.clone());
+        let parts: Vec<Bytes> = parts.iter().map(|length| rest.split_to(*length)).collect();
+        let mut outgoing = Outgoing::new(parts.into_iter(), WireMode::Archive);
+        let mut incoming = Incoming::new(outgoing.total, WireMode::Archive);
+        loop {
+            let (length, last) = outgoing.next_len();
+            let mut chunk = Vec::new();
+            outgoing.take(length, |part| chunk.extend_from_slice(&part));
+            assert_eq!(chunk.len(), length);
+            assert_eq!(incoming.add(&chunk), Ok(last));
+            if last {
+                break;
+            }
+        }
+        assert!(incoming.add(b"x").is_err());
+        assert_eq!(incoming.finish().bytes, flat);
+    }
+}
