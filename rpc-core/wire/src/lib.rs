@@ -14,6 +14,8 @@ pub mod builder;
 pub mod dynamic;
 pub mod element;
 mod error;
+#[cfg(feature = "json")]
+pub mod json;
 pub mod layout;
 mod limits;
 mod list;

@@ -24,7 +24,11 @@ use crate::dynamic::DynTable;
 use crate::layout::{Kind, Layout};
 use crate::limits::Limits;
 use backward::Backward;
-use reader::WireType;
+#[cfg(feature = "json")]
+pub(crate) use backward::{varint_len, zigzag};
+#[cfg(feature = "json")]
+pub(crate) use encode::tag;
+pub(crate) use reader::WireType;
 
 /// Turns a protobuf message into an archive.
 ///
@@ -71,7 +75,7 @@ const EXPECTED_BYTES: usize = 512;
 
 /// The wire type in which a single value of `kind` is written.
 #[inline]
-fn wire_type_of(kind: &Kind) -> WireType {
+pub(crate) fn wire_type_of(kind: &Kind) -> WireType {
     match kind {
         Kind::Bool
         | Kind::Int32

@@ -164,7 +164,7 @@ fn delimited_len(content: usize) -> usize {
 }
 
 #[inline]
-fn tag(number: u32, wire_type: WireType) -> u64 {
+pub(crate) fn tag(number: u32, wire_type: WireType) -> u64 {
     let low = match wire_type {
         WireType::Varint => 0,
         WireType::Fixed64 => 1,
