@@ -5,6 +5,7 @@ pub(crate) mod cross;
 pub(crate) mod features;
 pub(crate) mod foreign;
 pub(crate) mod fuzz;
+pub(crate) mod programs;
 
 use crate::arguments::TestOptions;
 use crate::plan::{Check, Step};
@@ -64,6 +65,11 @@ pub(crate) fn all(options: &TestOptions) -> Vec<Step> {
             "fuzz",
             "a short run of every fuzz target under AddressSanitizer",
             Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(|()| Vec::new())),
+        ),
+        slow(
+            "load",
+            "the load driver runs every system it compares",
+            Box::new(programs::load),
         ),
     ]
 }

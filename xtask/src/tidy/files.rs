@@ -9,8 +9,8 @@ use super::{Finding, Repository};
 const LINES_MAX: usize = 800;
 
 /// Names that say nothing about the idea behind a module.
-const NAMELESS: [&str; 10] = [
-    "util", "utils", "common", "helper", "helpers", "hack", "hacks", "misc", "stuff", "shared",
+const NAMELESS: [&str; 9] = [
+    "util", "utils", "common", "helper", "helpers", "hack", "hacks", "misc", "stuff",
 ];
 
 /// The one room where `unsafe` is at home.
