@@ -25,6 +25,8 @@ pub(crate) struct Schema {
 /// One `.proto` file.
 #[derive(Debug)]
 pub(crate) struct File {
+    /// The import name.
+    pub(crate) name: String,
     pub(crate) package: String,
     /// Whether code is generated for it, rather than only for those who import it.
     pub(crate) generate: bool,

@@ -284,8 +284,8 @@ fn value_names(item: &Enum) -> Vec<String> {
 }
 
 /// What every view has besides the fields' accessors, and every owned struct besides its fields.
-const VIEW_METHODS: [&str; 6] =
-    ["into_owned", "unknown_fields", "table", "to_json", "from_json", "encode"];
+const VIEW_METHODS: [&str; 7] =
+    ["into_owned", "unknown_fields", "table", "to_json", "from_json", "encode", "borrowed"];
 
 /// What every client has besides the methods of the service.
 const CLIENT_METHODS: [&str; 4] = ["new", "in_process", "channel", "clone"];

@@ -63,6 +63,7 @@ impl Builder<'_> {
         self.schema.files.insert(
             file.name().to_owned(),
             File {
+                name: file.name().to_owned(),
                 package: file.package_name().to_owned(),
                 generate,
                 messages,

@@ -1,0 +1,69 @@
+//! Comments and attributes of generated items.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// Turns a text into doc attributes, one a line; `fallback` stands in for no text.
+pub(super) fn docs(text: &str, fallback: &str) -> TokenStream {
+    let text = if text.trim().is_empty() { fallback } else { text };
+    let lines = text.lines().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    quote!(#(#[doc = #lines])*)
+}
+
+pub(super) fn deprecated(yes: bool) -> Option<TokenStream> {
+    yes.then(|| quote!(#[deprecated]))
+}
+
+/// Lets generated code use what it marks as deprecated itself.
+pub(super) fn allow_deprecated(yes: bool) -> Option<TokenStream> {
+    yes.then(|| quote!(#[allow(deprecated, reason = "what is deprecated still travels")]))
+}
+
+/// Says why a struct can be built by anyone.
+pub(super) fn open_struct() -> TokenStream {
+    quote! {
+        #[allow(
+            clippy::exhaustive_structs,
+            reason = "fields may be added, so it is built with `..Default::default()`"
+        )]
+    }
+}
+
+/// Quiets what clippy says of names and sizes that the schema has chosen.
+pub(super) fn oneof_enum() -> TokenStream {
+    quote! {
+        #[allow(
+            clippy::exhaustive_enums,
+            clippy::enum_variant_names,
+            clippy::large_enum_variant,
+            reason = "the arms are the schema's"
+        )]
+    }
+}
+
+/// Quiets what clippy says of method names that the schema has chosen, where it would.
+pub(super) fn accessor_names<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<TokenStream> {
+    let judged = |name: &str| {
+        let name = name.trim_start_matches("r#");
+        let prefixes = ["as_", "from_", "into_", "is_", "to_"];
+        prefixes.iter().any(|prefix| name.starts_with(prefix)) || TRAIT_METHODS.contains(&name)
+    };
+    names.any(judged).then(|| {
+        quote! {
+            #[allow(
+                clippy::len_without_is_empty,
+                clippy::new_ret_no_self,
+                clippy::should_implement_trait,
+                clippy::wrong_self_convention,
+                reason = "the names are the schema's"
+            )]
+        }
+    })
+}
+
+/// The names clippy expects of a trait, and two it has rules of their own for.
+const TRAIT_METHODS: [&str; 32] = [
+    "add", "as_mut", "as_ref", "bitand", "bitor", "bitxor", "borrow", "borrow_mut", "clone", "cmp",
+    "default", "deref", "deref_mut", "div", "drop", "eq", "from_iter", "from_str", "hash", "index",
+    "index_mut", "into_iter", "len", "mul", "neg", "new", "next", "not", "rem", "shl", "shr", "sub",
+];
