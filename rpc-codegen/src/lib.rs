@@ -27,6 +27,7 @@ mod model;
 mod options;
 mod output;
 mod parse;
+mod raw;
 mod report;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};

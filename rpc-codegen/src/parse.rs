@@ -15,7 +15,7 @@ use miette::Diagnostic as _;
 use prost_reflect::{DescriptorPool, FileDescriptor};
 
 use self::source::Finder;
-pub(crate) use self::source::{OPTIONS_PROTO, Sources};
+pub(crate) use self::source::Sources;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::error::Error;
 
@@ -110,10 +110,10 @@ pub(crate) fn proto_root(path: &Path) -> PathBuf {
     } else {
         root
     };
-    let lost = file.dependency.iter().find(|import| {
-        let shipped = import.starts_with("google/protobuf/") || *import == OPTIONS_PROTO;
-        !shipped && !root.join(import).is_file()
-    });
+    let lost = file
+        .dependency
+        .iter()
+        .find(|import| !source::is_shipped(import) && !root.join(import).is_file());
     let holding = lost.and_then(|import| dir.ancestors().find(|up| up.join(import).is_file()));
     match holding {
         Some(up) if up.as_os_str().is_empty() => PathBuf::from("."),

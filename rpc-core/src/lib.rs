@@ -11,12 +11,17 @@
 //! - [`port`]: the seam to whatever carries calls, in process or over a session.
 //! - [`wire`]: the archived form of messages.
 //! - [`context`]: what calls made inside a handler inherit.
+//! - [`codegen`]: what generated code names.
+//! - [`wkt`]: protobuf's well-known types; [`rpc`]: those of `google.rpc`.
 #![forbid(unsafe_code)]
 
 pub mod call;
 #[cfg(test)]
 mod clock;
+pub mod codegen;
 pub mod context;
 pub mod port;
+pub mod rpc;
+pub mod wkt;
 
 pub use dreammesh_wire as wire;

@@ -5,8 +5,18 @@ use quote::quote;
 
 /// Turns a text into doc attributes, one a line; `fallback` stands in for no text.
 pub(super) fn docs(text: &str, fallback: &str) -> TokenStream {
-    let text = if text.trim().is_empty() { fallback } else { text };
-    let lines = text.lines().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    let text = if text.trim().is_empty() {
+        fallback
+    } else {
+        text
+    };
+    let lines = text.lines().map(|line| {
+        if line.is_empty() {
+            String::new()
+        } else {
+            format!(" {line}")
+        }
+    });
     quote!(#(#[doc = #lines])*)
 }
 
@@ -63,7 +73,36 @@ pub(super) fn accessor_names<'a>(mut names: impl Iterator<Item = &'a str>) -> Op
 
 /// The names clippy expects of a trait, and two it has rules of their own for.
 const TRAIT_METHODS: [&str; 32] = [
-    "add", "as_mut", "as_ref", "bitand", "bitor", "bitxor", "borrow", "borrow_mut", "clone", "cmp",
-    "default", "deref", "deref_mut", "div", "drop", "eq", "from_iter", "from_str", "hash", "index",
-    "index_mut", "into_iter", "len", "mul", "neg", "new", "next", "not", "rem", "shl", "shr", "sub",
+    "add",
+    "as_mut",
+    "as_ref",
+    "bitand",
+    "bitor",
+    "bitxor",
+    "borrow",
+    "borrow_mut",
+    "clone",
+    "cmp",
+    "default",
+    "deref",
+    "deref_mut",
+    "div",
+    "drop",
+    "eq",
+    "from_iter",
+    "from_str",
+    "hash",
+    "index",
+    "index_mut",
+    "into_iter",
+    "len",
+    "mul",
+    "neg",
+    "new",
+    "next",
+    "not",
+    "rem",
+    "shl",
+    "shr",
+    "sub",
 ];

@@ -16,7 +16,11 @@ pub(super) fn camel(name: &str) -> String {
         // The name was underscores, perhaps with digits.
         out.insert(0, 'X');
     }
-    if is_keyword(&out) { format!("{out}_") } else { out }
+    if is_keyword(&out) {
+        format!("{out}_")
+    } else {
+        out
+    }
 }
 
 /// Turns a name into that of a module, field or method, without regard to keywords.
@@ -45,7 +49,11 @@ pub(super) fn snake(name: &str) -> String {
         }
         out.push(c.to_ascii_lowercase());
     }
-    if out.chars().all(|c| c == '_') { "x".to_owned() } else { out }
+    if out.chars().all(|c| c == '_') {
+        "x".to_owned()
+    } else {
+        out
+    }
 }
 
 /// Turns an enum value's name into that of a constant.

@@ -42,20 +42,35 @@ impl<'a> Context<'a> {
         if !options.well_known_types {
             let path = format!("{}::wkt", options.runtime);
             let rust = parse_path("runtime", &path)?;
-            externs.push(Extern { proto: "google.protobuf".to_owned(), rust });
+            externs.push(Extern {
+                proto: "google.protobuf".to_owned(),
+                rust,
+            });
         }
         for (proto, rust) in &options.extern_paths {
             let Some(name) = proto.strip_prefix('.') else {
                 let reason = format!("`{proto}` does not begin with a dot");
-                return Err(Error::Option { name: "extern_path", reason });
+                return Err(Error::Option {
+                    name: "extern_path",
+                    reason,
+                });
             };
             let rust = parse_path("extern_path", rust)?;
-            externs.push(Extern { proto: name.to_owned(), rust });
+            externs.push(Extern {
+                proto: name.to_owned(),
+                rust,
+            });
         }
         // Later options win over earlier ones, and longer names over shorter.
         externs.reverse();
         externs.sort_by_key(|item| std::cmp::Reverse(item.proto.len()));
-        Ok(Self { schema, options, names: Names::of(schema), rt: quote!(#runtime), externs })
+        Ok(Self {
+            schema,
+            options,
+            names: Names::of(schema),
+            rt: quote!(#runtime),
+            externs,
+        })
     }
 
     pub(super) fn is_extern(&self, full_name: &str) -> bool {
@@ -63,7 +78,9 @@ impl<'a> Context<'a> {
     }
 
     fn find_extern(&self, full_name: &str) -> Option<&Extern> {
-        self.externs.iter().find(|item| covers(&item.proto, full_name))
+        self.externs
+            .iter()
+            .find(|item| covers(&item.proto, full_name))
     }
 
     /// Finds the files whose types are generated: those asked for, and those their types need.
@@ -71,12 +88,22 @@ impl<'a> Context<'a> {
         let schema = self.schema;
         let mut file_of = std::collections::HashMap::new();
         for (name, file) in &schema.files {
-            let mut types: Vec<&str> =
-                file.messages.iter().chain(&file.enums).map(String::as_str).collect();
+            let mut types: Vec<&str> = file
+                .messages
+                .iter()
+                .chain(&file.enums)
+                .map(String::as_str)
+                .collect();
             while let Some(full_name) = types.pop() {
                 file_of.insert(full_name, name.as_str());
                 if let Some(message) = schema.messages.get(full_name) {
-                    types.extend(message.messages.iter().chain(&message.enums).map(String::as_str));
+                    types.extend(
+                        message
+                            .messages
+                            .iter()
+                            .chain(&message.enums)
+                            .map(String::as_str),
+                    );
                 }
             }
         }
@@ -98,10 +125,15 @@ impl<'a> Context<'a> {
 
     /// Lists the types that the code of a file names.
     fn uses(&self, file: &str) -> Vec<&'a str> {
-        let Some(file) = self.schema.files.get(file) else { return Vec::new() };
+        let Some(file) = self.schema.files.get(file) else {
+            return Vec::new();
+        };
         let mut used = Vec::new();
         let mut messages: Vec<&str> = file.messages.iter().map(String::as_str).collect();
-        while let Some(message) = messages.pop().and_then(|name| self.schema.messages.get(name)) {
+        while let Some(message) = messages
+            .pop()
+            .and_then(|name| self.schema.messages.get(name))
+        {
             used.extend(message.fields.iter().filter_map(|field| field.ty.name()));
             messages.extend(message.messages.iter().map(String::as_str));
         }
@@ -114,12 +146,17 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn message(&self, full_name: &str) -> Option<(&'a Message, &MessageNames)> {
-        self.schema.messages.get(full_name).zip(self.names.messages.get(full_name))
+        self.schema
+            .messages
+            .get(full_name)
+            .zip(self.names.messages.get(full_name))
     }
 
     /// Returns the path from module `from` to one of a message's types, without lifetime.
     pub(super) fn message_path(&self, from: &[String], name: &str, role: Role) -> TokenStream {
-        let Some(names) = self.names.messages.get(name) else { return quote!(()) };
+        let Some(names) = self.names.messages.get(name) else {
+            return quote!(());
+        };
         let ident = match role {
             Role::Owned => &names.owned,
             Role::View => &names.view,
@@ -135,7 +172,9 @@ impl<'a> Context<'a> {
             let rt = &self.rt;
             return quote!(<#owned as #rt::Message>::LAYOUT);
         }
-        let Some(names) = self.names.messages.get(name) else { return quote!(()) };
+        let Some(names) = self.names.messages.get(name) else {
+            return quote!(());
+        };
         // A table names another through its static, since messages may contain each other and
         // constants may not.
         let path = self.path(from, name, &names.module, &names.layout, &names.owned);
@@ -143,7 +182,9 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn enum_path(&self, from: &[String], name: &str) -> TokenStream {
-        let Some(names) = self.names.enums.get(name) else { return quote!(()) };
+        let Some(names) = self.names.enums.get(name) else {
+            return quote!(());
+        };
         self.path(from, name, &names.module, &names.name, &names.name)
     }
 
@@ -188,7 +229,10 @@ impl<'a> Context<'a> {
         // The path stands for one message, so what lies beside or inside it is found from there.
         let mut beside = base.clone();
         beside.segments.pop();
-        let last = base.segments.last().map(|segment| segment.ident.to_string());
+        let last = base
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string());
         let last = last.unwrap_or_default();
         if module.len() == names.module.len() {
             let suffix = name.strip_prefix(owned).unwrap_or_default();
@@ -196,7 +240,10 @@ impl<'a> Context<'a> {
             return quote!(#beside #renamed);
         }
         let _ = message;
-        let down = module.iter().skip(names.module.len()).map(|part| ident(part));
+        let down = module
+            .iter()
+            .skip(names.module.len())
+            .map(|part| ident(part));
         quote!(#beside #(#down::)* #ident_of)
     }
 
@@ -218,7 +265,10 @@ impl<'a> Context<'a> {
         for (proto, text) in list {
             let Some(name) = proto.strip_prefix('.') else {
                 let reason = format!("`{proto}` does not begin with a dot");
-                return Err(Error::Option { name: "attribute", reason });
+                return Err(Error::Option {
+                    name: "attribute",
+                    reason,
+                });
             };
             if covers(name, full_name) {
                 let parsed = syn::parse::Parser::parse_str(syn::Attribute::parse_outer, text);
@@ -235,7 +285,9 @@ impl<'a> Context<'a> {
 /// Says whether `outer` is `name` or something that contains it; the empty name contains all.
 fn covers(outer: &str, name: &str) -> bool {
     outer.is_empty()
-        || name.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        || name
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn parse_path(option: &'static str, text: &str) -> Result<syn::Path, Error> {

@@ -10,12 +10,10 @@ use crate::error::Error;
 use crate::model::Enum;
 
 /// Emits an enum.
-pub(super) fn emit(
-    cx: &Context<'_>,
-    item: &Enum,
-    module: &[String],
-) -> Result<TokenStream, Error> {
-    let Some(names) = cx.names.enums.get(&item.full_name) else { return Ok(TokenStream::new()) };
+pub(super) fn emit(cx: &Context<'_>, item: &Enum, module: &[String]) -> Result<TokenStream, Error> {
+    let Some(names) = cx.names.enums.get(&item.full_name) else {
+        return Ok(TokenStream::new());
+    };
     let rt = &cx.rt;
     let types = Types { cx, from: module };
     let name = ident(&names.name);
@@ -24,19 +22,26 @@ pub(super) fn emit(
     let attributes = Context::attributes(&cx.options.type_attributes, &item.full_name)?;
     let uses_deprecated = item.deprecated || item.values.iter().any(|value| value.deprecated);
     let allow = attr::allow_deprecated(uses_deprecated);
-    let constants = item.values.iter().zip(&names.values).map(|(value, constant)| {
-        let docs = attr::docs(&value.docs, &format!("Value `{}`.", value.name));
-        let deprecated = attr::deprecated(value.deprecated);
-        let (constant, number) = (ident(constant), Literal::i32_unsuffixed(value.number));
-        quote!(#docs #deprecated pub const #constant: Self = Self(#number);)
-    });
+    let constants = item
+        .values
+        .iter()
+        .zip(&names.values)
+        .map(|(value, constant)| {
+            let docs = attr::docs(&value.docs, &format!("Value `{}`.", value.name));
+            let deprecated = attr::deprecated(value.deprecated);
+            let (constant, number) = (ident(constant), Literal::i32_unsuffixed(value.number));
+            quote!(#docs #deprecated pub const #constant: Self = Self(#number);)
+        });
     let pairs = item.values.iter().map(|value| {
         let (number, name) = (Literal::i32_unsuffixed(value.number), &value.name);
         quote!((#number, #name))
     });
     let full_name = &item.full_name;
-    let (name_option, self_option) =
-        (types.option(&quote!(&'static str)), types.option(&quote!(Self)));
+    let (name_option, self_option) = (
+        types.option(&quote!(&'static str)),
+        types.option(&quote!(Self)),
+    );
+    let (some, none) = (types.some(), types.none());
     Ok(quote! {
         #docs
         ///
@@ -106,8 +111,8 @@ pub(super) fn emit(
         impl ::core::fmt::Debug for #name {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 match self.as_str_name() {
-                    Some(name) => f.write_str(name),
-                    None => ::core::fmt::Debug::fmt(&self.0, f),
+                    #some(name) => f.write_str(name),
+                    #none => ::core::fmt::Debug::fmt(&self.0, f),
                 }
             }
         }

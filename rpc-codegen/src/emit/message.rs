@@ -28,7 +28,11 @@ pub(super) enum Part<'a> {
     /// A field and its index in the table.
     Field(&'a Field, usize, usize),
     /// A oneof: its index in the message and in the table, and its arms.
-    Oneof { index: usize, slot: usize, arms: Vec<(&'a Field, usize, usize)> },
+    Oneof {
+        index: usize,
+        slot: usize,
+        arms: Vec<(&'a Field, usize, usize)>,
+    },
 }
 
 /// Emits everything about one message except what is declared inside it.
@@ -71,7 +75,11 @@ fn parts(message: &Message) -> Vec<Part<'_>> {
             let field = live[position].1;
             (&message.fields[field], field, position)
         });
-        let part = Part::Oneof { index: oneof.index, slot, arms: arms.collect() };
+        let part = Part::Oneof {
+            index: oneof.index,
+            slot,
+            arms: arms.collect(),
+        };
         parts.push((oneof.offset, part));
     }
     parts.sort_by_key(|(offset, _)| *offset);
@@ -85,7 +93,11 @@ fn names_deprecated(cx: &Context<'_>, message: &Message) -> bool {
         Type::Enum(name) => cx.schema.enums.get(name).is_some_and(|e| e.deprecated),
         Type::Scalar(_) => false,
     };
-    message.deprecated || message.fields.iter().any(|f| f.deprecated || is_deprecated(&f.ty))
+    message.deprecated
+        || message
+            .fields
+            .iter()
+            .any(|f| f.deprecated || is_deprecated(&f.ty))
 }
 
 impl Emitter<'_> {
@@ -149,7 +161,10 @@ impl Emitter<'_> {
 
     /// The oneof whose first declared arm is the field, so that it is listed once and in its place.
     fn oneof_at(&self, field: usize) -> Option<usize> {
-        self.message.oneofs.iter().position(|oneof| oneof.fields.first() == Some(&field))
+        self.message
+            .oneofs
+            .iter()
+            .position(|oneof| oneof.fields.first() == Some(&field))
     }
 
     fn owned_field(&self, index: usize, field: &Field) -> Result<TokenStream, Error> {
@@ -173,13 +188,14 @@ impl Emitter<'_> {
     fn view(&self) -> TokenStream {
         let rt = &self.cx.rt;
         let (name, owned) = (self.name(Role::View), self.name(Role::Owned));
-        let docs = format!(" A [`{}`] read in place.", self.names.owned);
+        let docs = format!(" Reads [`{}`] in place.", self.names.owned);
         let accessors = self.parts.iter().map(|part| match part {
             Part::Field(field, index, position) => self.accessor(field, *index, *position),
             Part::Oneof { index, slot, .. } => self.oneof_accessor(*index, *slot),
         });
         let names = self.names.fields.iter().map(String::as_str);
-        let names = attr::accessor_names(names.chain(self.names.oneofs.iter().map(|o| o.field.as_str())));
+        let names =
+            attr::accessor_names(names.chain(self.names.oneofs.iter().map(|o| o.field.as_str())));
         let allow = self.allow_deprecated();
         quote! {
             #[doc = #docs]
@@ -256,8 +272,10 @@ impl Emitter<'_> {
         let ty = self.types.option(&quote!(#view<'a>));
         let (some, none) = (self.types.some(), self.types.none());
         let at = Literal::usize_unsuffixed(slot);
-        let Some(Part::Oneof { arms, .. }) =
-            self.parts.iter().find(|part| matches!(part, Part::Oneof { index: i, .. } if *i == index))
+        let Some(Part::Oneof { arms, .. }) = self
+            .parts
+            .iter()
+            .find(|part| matches!(part, Part::Oneof { index: i, .. } if *i == index))
         else {
             return TokenStream::new();
         };
@@ -282,25 +300,28 @@ impl Emitter<'_> {
     }
 
     fn args(&self) -> TokenStream {
-        let (name, rt) = (self.name(Role::Args), &self.cx.rt);
-        let owned = self.name(Role::Owned);
+        let name = self.name(Role::Args);
+        let docs_of = |field: &str| {
+            let field = field.trim_start_matches("r#");
+            let docs = format!(" See [`{0}::{field}`].", self.names.owned);
+            quote!(#[doc = #docs])
+        };
         let mut fields = Vec::new();
         for (index, field) in self.message.fields.iter().enumerate() {
             if field.oneof.is_none() {
-                let docs = attr::docs(&field.docs, &format!("Field `{}`.", field.name));
+                let docs = docs_of(&self.names.fields[index]);
                 let deprecated = attr::deprecated(field.deprecated);
                 let (name, ty) = (ident(&self.names.fields[index]), self.types.args(field));
                 fields.push(quote!(#docs #deprecated pub #name: #ty));
             } else if let Some(index) = self.oneof_at(index) {
-                let oneof = &self.message.oneofs[index];
-                let docs = attr::docs(&oneof.docs, &format!("Oneof `{}`.", oneof.name));
+                let docs = docs_of(&self.names.oneofs[index].field);
                 let name = ident(&self.names.oneofs[index].field);
                 let args = self.oneof_path(index, Role::Args);
                 let ty = self.types.option(&quote!(#args<'a>));
                 fields.push(quote!(#docs pub #name: #ty));
             }
         }
-        let docs = format!(" The parts of a [`{}`] to send, borrowed.", self.names.owned);
+        let docs = format!(" Borrowed contents of [`{}`], to send.", self.names.owned);
         let (open, allow) = (attr::open_struct(), self.allow_deprecated());
         let text = name.to_string();
         // Without a field that borrows, the lifetime would be unused.
@@ -311,10 +332,9 @@ impl Emitter<'_> {
                 pub borrowed: ::core::marker::PhantomData<&'a ()>,
             }
         });
-        let _ = (rt, owned);
         quote! {
             #[doc = #docs]
-            #[derive(Clone, Default)]
+            #[derive(Default)]
             #open
             #allow
             pub struct #name<'a> {
@@ -335,7 +355,11 @@ impl Emitter<'_> {
         self.message.fields.iter().any(|field| {
             field.oneof.is_some()
                 || matches!(field.shape, Shape::List { .. } | Shape::Map { .. })
-                || match self.cx.wrapper(&field.ty).map_or(&field.ty, |inner| &inner.ty) {
+                || match self
+                    .cx
+                    .wrapper(&field.ty)
+                    .map_or(&field.ty, |inner| &inner.ty)
+                {
                     Type::Scalar(Scalar::String | Scalar::Bytes) | Type::Message(_) => true,
                     Type::Scalar(_) | Type::Enum(_) => false,
                 }
@@ -346,9 +370,17 @@ impl Emitter<'_> {
     fn ties(&self) -> TokenStream {
         let rt = &self.cx.rt;
         let allow = self.allow_deprecated();
-        let (owned, view, args) =
-            (self.name(Role::Owned), self.name(Role::View), self.name(Role::Args));
+        let (owned, view, args) = (
+            self.name(Role::Owned),
+            self.name(Role::View),
+            self.name(Role::Args),
+        );
         let layout = ident(&self.names.layout);
+        let table = if self.parts.is_empty() {
+            quote!(_)
+        } else {
+            quote!(table)
+        };
         let from_view = self.parts.iter().map(|part| self.copy_out(part));
         let encode_owned = self.parts.iter().map(|part| self.encode_owned(part));
         let encode_args = self.parts.iter().map(|part| self.encode_args(part));
@@ -369,16 +401,14 @@ impl Emitter<'_> {
                 }
 
                 #[inline]
-                fn table<'a>(view: #view<'a>) -> #rt::Table<'a, Self> {
+                fn table<'a>(view: Self::View<'a>) -> #rt::Table<'a, Self> {
                     view.0
                 }
 
                 fn from_view(view: #view<'_>, origin: &#rt::Origin<'_>) -> Self {
                     Self {
                         #(#from_view,)*
-                        unknown_fields: #rt::UnknownFields::from_raw(
-                            origin.bytes(view.unknown_fields()),
-                        ),
+                        unknown_fields: origin.unknown_fields(view.0.unknown_fields()),
                     }
                 }
             }
@@ -393,7 +423,7 @@ impl Emitter<'_> {
 
             #allow
             impl #rt::Encode<#owned> for #args<'_> {
-                fn encode(&self, table: &mut #rt::TableWriter<'_, #owned>) {
+                fn encode(&self, #table: &mut #rt::TableWriter<'_, #owned>) {
                     #(#encode_args)*
                 }
             }
@@ -452,7 +482,10 @@ impl Emitter<'_> {
                 }
             }
             _ if self.types.is_nullable(field) => {
-                let ty = self.cx.wrapper(&field.ty).map_or(&field.ty, |inner| &inner.ty);
+                let ty = self
+                    .cx
+                    .wrapper(&field.ty)
+                    .map_or(&field.ty, |inner| &inner.ty);
                 let copied = match self.copy_value(ty) {
                     Some(copy) => quote!(#read.map(#copy)),
                     None => read.clone(),
@@ -507,7 +540,7 @@ impl Emitter<'_> {
                 quote!(table.map::<#at, #key, #element>(&self.#name);)
             }
             _ if self.types.is_nullable(field) => match self.cx.wrapper(&field.ty) {
-                Some(inner) => self.encode_wrapper(field, inner, &name, &at, Role::Owned),
+                Some(inner) => self.encode_wrapper(field, inner, &name, &at),
                 None if field.boxed => {
                     quote!(table.nullable::<#at, #element>(self.#name.as_deref());)
                 }
@@ -535,7 +568,7 @@ impl Emitter<'_> {
                 quote!(table.map_with::<#at, #key, #element>(|map| self.#name.write(map));)
             }
             _ if self.types.is_nullable(field) => match self.cx.wrapper(&field.ty) {
-                Some(inner) => self.encode_wrapper(field, inner, &name, &at, Role::Args),
+                Some(inner) => self.encode_wrapper(field, inner, &name, &at),
                 None => quote!(table.nullable::<#at, #element>(self.#name.as_ref());),
             },
             Shape::Optional => quote!(table.optional::<#at, #element>(self.#name);),
@@ -549,21 +582,21 @@ impl Emitter<'_> {
         inner: &Field,
         name: &proc_macro2::Ident,
         at: &Literal,
-        role: Role,
     ) -> TokenStream {
-        let Type::Message(wrapper) = &field.ty else { return TokenStream::new() };
+        let Type::Message(wrapper) = &field.ty else {
+            return TokenStream::new();
+        };
         let element = self.types.element(&field.ty);
         let args = self.cx.message_path(self.types.from, wrapper, Role::Args);
-        let (value, rest) = match (&inner.ty, role) {
-            (Type::Scalar(Scalar::String), Role::Owned) => (quote!(value), quote!()),
-            (Type::Scalar(Scalar::String), _) => (quote!(value), quote!()),
-            (Type::Scalar(Scalar::Bytes), Role::Owned) => (quote!(value.into()), quote!()),
-            (Type::Scalar(Scalar::Bytes), _) => (quote!(value.clone()), quote!()),
-            _ => (quote!(*value), quote!(, ..::core::default::Default::default())),
+        // A reference to an owned value or to a borrowed one coerces; a number is copied, and its
+        // wrapper has a hidden field besides.
+        let fields = match &inner.ty {
+            Type::Scalar(Scalar::String | Scalar::Bytes) => quote!(value),
+            _ => quote!(value: *value, ..::core::default::Default::default()),
         };
         quote! {
             table.nullable::<#at, #element>(
-                self.#name.as_ref().map(|value| #args { value: #value #rest }).as_ref(),
+                self.#name.as_ref().map(|value| #args { #fields }).as_ref(),
             );
         }
     }

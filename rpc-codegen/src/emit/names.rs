@@ -74,8 +74,11 @@ pub(super) struct MethodNames {
 impl Names {
     pub(super) fn of(schema: &Schema) -> Self {
         let mut names = Self::default();
-        let packages: BTreeSet<&str> =
-            schema.files.values().map(|file| file.package.as_str()).collect();
+        let packages: BTreeSet<&str> = schema
+            .files
+            .values()
+            .map(|file| file.package.as_str())
+            .collect();
         for package in &packages {
             names.package(schema, package, &packages);
         }
@@ -84,19 +87,29 @@ impl Names {
 
     /// Says whether the module declares a type of this name, which then hides the prelude's.
     pub(super) fn declares(&self, module: &[String], name: &str) -> bool {
-        self.declared.get(module).is_some_and(|declared| declared.contains(name))
+        self.declared
+            .get(module)
+            .is_some_and(|declared| declared.contains(name))
     }
 
     fn package(&mut self, schema: &Schema, package: &str, packages: &BTreeSet<&str>) {
         let path = package_modules(package);
         let mut scope = Scope::default();
-        for child in packages.iter().filter_map(|other| child_segment(package, other)) {
+        for child in packages
+            .iter()
+            .filter_map(|other| child_segment(package, other))
+        {
             scope.modules.insert(child);
         }
-        let files: Vec<_> = schema.files.values().filter(|file| file.package == package).collect();
+        let files: Vec<_> = schema
+            .files
+            .values()
+            .filter(|file| file.package == package)
+            .collect();
         let messages = files.iter().flat_map(|file| &file.messages);
-        let messages: Vec<&Message> =
-            messages.filter_map(|name| schema.messages.get(name)).collect();
+        let messages: Vec<&Message> = messages
+            .filter_map(|name| schema.messages.get(name))
+            .collect();
         let enums = files.iter().flat_map(|file| &file.enums);
         let enums: Vec<&Enum> = enums.filter_map(|name| schema.enums.get(name)).collect();
         let services = files.iter().flat_map(|file| &file.services);
@@ -121,7 +134,11 @@ impl Names {
         for item in enums {
             let name = scope.ty(&camel(&item.name));
             let values = value_names(item);
-            let named = EnumNames { module: path.to_vec(), name, values };
+            let named = EnumNames {
+                module: path.to_vec(),
+                name,
+                values,
+            };
             self.enums.insert(item.full_name.clone(), named);
         }
         let mut inner = Vec::new();
@@ -157,8 +174,14 @@ impl Names {
     ) {
         let path = [path, std::slice::from_ref(&named.inner)].concat();
         let mut scope = Scope::default();
-        let messages = message.messages.iter().filter_map(|name| schema.messages.get(name));
-        let enums = message.enums.iter().filter_map(|name| schema.enums.get(name));
+        let messages = message
+            .messages
+            .iter()
+            .filter_map(|name| schema.messages.get(name));
+        let enums = message
+            .enums
+            .iter()
+            .filter_map(|name| schema.enums.get(name));
         let (messages, enums): (Vec<_>, Vec<_>) = (messages.collect(), enums.collect());
         self.module(schema, &path, &mut scope, &messages, &enums);
         for (oneof, names) in message.oneofs.iter().zip(&mut named.oneofs) {
@@ -181,7 +204,11 @@ impl Message {
 
 /// Returns the modules a package lies in.
 pub(super) fn package_modules(package: &str) -> Vec<String> {
-    package.split('.').filter(|part| !part.is_empty()).map(|part| escape(&snake(part))).collect()
+    package
+        .split('.')
+        .filter(|part| !part.is_empty())
+        .map(|part| escape(&snake(part)))
+        .collect()
 }
 
 /// Returns the module that `other` lies in directly below `package`, if it does.
@@ -191,7 +218,10 @@ fn child_segment(package: &str, other: &str) -> Option<String> {
     } else {
         other.strip_prefix(package)?.strip_prefix('.')?
     };
-    let segment = rest.split('.').next().filter(|segment| !segment.is_empty())?;
+    let segment = rest
+        .split('.')
+        .next()
+        .filter(|segment| !segment.is_empty())?;
     Some(escape(&snake(segment)))
 }
 
@@ -230,7 +260,12 @@ impl Scope {
             }
         });
         let methods = methods.collect();
-        ServiceNames { name, server, client, methods }
+        ServiceNames {
+            name,
+            server,
+            client,
+            methods,
+        }
     }
 }
 
@@ -250,7 +285,12 @@ fn field_names(message: &Message, named: &mut MessageNames) {
     let mut taken: BTreeSet<String> = VIEW_METHODS.map(str::to_owned).into();
     named.fields = vec![String::new(); message.fields.len()];
     named.variants = vec![String::new(); message.fields.len()];
-    for (index, field) in message.fields.iter().enumerate().filter(|(_, f)| f.oneof.is_none()) {
+    for (index, field) in message
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| f.oneof.is_none())
+    {
         named.fields[index] = claim(&mut taken, &escape(&snake(&field.name)));
     }
     for oneof in &message.oneofs {
@@ -260,7 +300,10 @@ fn field_names(message: &Message, named: &mut MessageNames) {
         for &index in &oneof.fields {
             named.variants[index] = claim(&mut variants, &camel(&message.fields[index].name));
         }
-        named.oneofs.push(OneofNames { field, ..OneofNames::default() });
+        named.oneofs.push(OneofNames {
+            field,
+            ..OneofNames::default()
+        });
     }
 }
 
@@ -272,7 +315,8 @@ fn value_names(item: &Enum) -> Vec<String> {
         .iter()
         .map(|name| {
             let rest = name.strip_prefix(&prefix)?;
-            rest.starts_with(|c: char| c.is_ascii_alphabetic()).then(|| rest.to_owned())
+            rest.starts_with(|c: char| c.is_ascii_alphabetic())
+                .then(|| rest.to_owned())
         })
         .collect();
     let wanted = match short {
@@ -284,8 +328,15 @@ fn value_names(item: &Enum) -> Vec<String> {
 }
 
 /// What every view has besides the fields' accessors, and every owned struct besides its fields.
-const VIEW_METHODS: [&str; 7] =
-    ["into_owned", "unknown_fields", "table", "to_json", "from_json", "encode", "borrowed"];
+const VIEW_METHODS: [&str; 7] = [
+    "into_owned",
+    "unknown_fields",
+    "table",
+    "to_json",
+    "from_json",
+    "encode",
+    "borrowed",
+];
 
 /// What every client has besides the methods of the service.
 const CLIENT_METHODS: [&str; 4] = ["new", "in_process", "channel", "clone"];

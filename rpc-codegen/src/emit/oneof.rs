@@ -22,7 +22,12 @@ pub(super) fn emit(
     let (owned, view, args) = (ident(&of.owned), ident(&of.view), ident(&of.args));
     let full_name = format!("{}.{}", message.full_name, oneof.name);
     let attributes = Context::attributes(&cx.options.type_attributes, &full_name)?;
-    let fields = || oneof.fields.iter().map(|&index| (&message.fields[index], index));
+    let fields = || {
+        oneof
+            .fields
+            .iter()
+            .map(|&index| (&message.fields[index], index))
+    };
     let docs = |field: &crate::model::Field| {
         let docs = attr::docs(&field.docs, &format!("Field `{}`.", field.name));
         let deprecated = attr::deprecated(field.deprecated);
@@ -38,8 +43,10 @@ pub(super) fn emit(
         quote!(#docs #variant(#ty))
     });
     let args_arms = fields().map(|(field, at)| {
-        let (docs, variant, ty) = (docs(field), variant(at), emitter.types.args(field));
-        quote!(#docs #variant(#ty))
+        let (variant, ty) = (variant(at), emitter.types.args(field));
+        let deprecated = attr::deprecated(field.deprecated);
+        let docs = format!(" See [`{}::{variant}`].", of.owned);
+        quote!(#[doc = #docs] #deprecated #variant(#ty))
     });
     let copies = fields().map(|(field, at)| {
         let variant = variant(at);
@@ -48,25 +55,40 @@ pub(super) fn emit(
     });
     // An arm that only borrows needs the lifetime; one of numbers alone still has it.
     let borrows = |field: &crate::model::Field| {
-        matches!(field.ty, Type::Message(_) | Type::Scalar(Scalar::String | Scalar::Bytes))
+        matches!(
+            field.ty,
+            Type::Message(_) | Type::Scalar(Scalar::String | Scalar::Bytes)
+        )
     };
-    let phantom = (!oneof.fields.iter().any(|&index| borrows(&message.fields[index]))).then(|| {
+    let phantom = (!oneof
+        .fields
+        .iter()
+        .any(|&index| borrows(&message.fields[index])))
+    .then(|| {
         quote! {
             #[doc(hidden)]
             Borrowed_(::core::convert::Infallible, ::core::marker::PhantomData<&'a ()>),
         }
     });
-    let phantom_copy =
-        phantom.as_ref().map(|_| quote!(#view::Borrowed_(never, _) => match never {},));
+    let phantom_copy = phantom
+        .as_ref()
+        .map(|_| quote!(#view::Borrowed_(never, _) => match never {},));
     let (allow, lints) = (emitter.allow_deprecated(), attr::oneof_enum());
     let own_docs = attr::docs(&oneof.docs, &format!("Oneof `{full_name}`."));
-    let view_docs = format!(" A [`{}`] read in place.", of.owned);
-    let args_docs = format!(" A [`{}`] to send, borrowed.", of.owned);
+    let view_docs = format!(" Reads [`{}`] in place.", of.owned);
+    let args_docs = format!(" Borrowed contents of [`{}`], to send.", of.owned);
     let text = &of.args;
     let needs_origin = oneof.fields.iter().any(|&index| {
-        matches!(message.fields[index].ty, Type::Message(_) | Type::Scalar(Scalar::Bytes))
+        matches!(
+            message.fields[index].ty,
+            Type::Message(_) | Type::Scalar(Scalar::Bytes)
+        )
     });
-    let origin = if needs_origin { quote!(origin) } else { quote!(_) };
+    let origin = if needs_origin {
+        quote!(origin)
+    } else {
+        quote!(_)
+    };
     let option = emitter.types.option(&quote!(Self));
     let (some, none) = (emitter.types.some(), emitter.types.none());
     Ok(quote! {
@@ -91,7 +113,6 @@ pub(super) fn emit(
         }
 
         #[doc = #args_docs]
-        #[derive(Clone)]
         #lints
         #allow
         pub enum #args<'a> {

@@ -7,9 +7,11 @@ use super::context::{Context, ident};
 use crate::layout::{LayoutHash, Slot};
 use crate::model::{Message, Scalar, Shape, Type};
 
-/// Emits the static that holds the layout, and its check at compile time.
+/// Emits the static that holds the layout, which checks itself at compile time.
 pub(super) fn emit(cx: &Context<'_>, message: &Message, module: &[String]) -> TokenStream {
-    let Some(names) = cx.names.messages.get(&message.full_name) else { return TokenStream::new() };
+    let Some(names) = cx.names.messages.get(&message.full_name) else {
+        return TokenStream::new();
+    };
     let rt = &cx.rt;
     let name = ident(&names.layout);
     let full_name = &message.full_name;
@@ -21,16 +23,7 @@ pub(super) fn emit(cx: &Context<'_>, message: &Message, module: &[String]) -> To
         let offset = Literal::u32_unsuffixed(slot.offset);
         let kind = kind(cx, module, &slot.ty);
         let shape = shape(cx, slot, &oneofs);
-        quote! {
-            #rt::Field {
-                number: #number,
-                name: #proto_name,
-                json_name: #json_name,
-                kind: #kind,
-                shape: #shape,
-                offset: #offset,
-            }
-        }
+        quote!(#rt::Field::new(#number, #proto_name, #json_name, #kind, #shape, #offset))
     });
     let arms = oneofs.iter().map(|oneof| {
         let (name, offset) = (&message.oneofs[oneof.index].name, oneof.offset);
@@ -38,17 +31,18 @@ pub(super) fn emit(cx: &Context<'_>, message: &Message, module: &[String]) -> To
         let arms = oneof.arms.iter().map(|arm| Literal::usize_unsuffixed(*arm));
         quote!(#rt::Oneof { name: #name, offset: #offset, arms: &[#(#arms),*] })
     });
+    let docs = format!(" Where each field of `{full_name}` lies.");
     let size = Literal::u32_unsuffixed(message.layout.size);
     let chain = message.layout.chain.iter().map(|link| hash(cx, *link));
     quote! {
-        pub(crate) static #name: #rt::Layout = #rt::Layout {
-            name: #full_name,
-            fields: &[#(#fields),*],
-            oneofs: &[#(#arms),*],
-            size: #size,
-            chain: &[#(#chain),*],
-        };
-        const _: () = #name.assert_valid();
+        #[doc = #docs]
+        pub(crate) static #name: #rt::Layout = #rt::Layout::new(
+            #full_name,
+            &[#(#fields),*],
+            &[#(#arms),*],
+            #size,
+            &[#(#chain),*],
+        );
     }
 }
 
@@ -68,7 +62,11 @@ pub(super) fn oneofs(message: &Message) -> Vec<OneofSlot> {
         let Some(index) = slot.oneof else { continue };
         match list.iter_mut().find(|oneof| oneof.index == index) {
             Some(oneof) => oneof.arms.push(position),
-            None => list.push(OneofSlot { index, offset: slot.offset, arms: vec![position] }),
+            None => list.push(OneofSlot {
+                index,
+                offset: slot.offset,
+                arms: vec![position],
+            }),
         }
     }
     list.sort_by_key(|oneof| oneof.offset);
@@ -78,8 +76,9 @@ pub(super) fn oneofs(message: &Message) -> Vec<OneofSlot> {
 pub(super) fn hash(cx: &Context<'_>, hash: LayoutHash) -> TokenStream {
     let rt = &cx.rt;
     // One number reads better than sixteen, and costs the compiler less.
-    let value: Literal =
-        format!("0x{hash}").parse().unwrap_or_else(|_| Literal::u128_unsuffixed(0));
+    let value: Literal = format!("0x{hash}")
+        .parse()
+        .unwrap_or_else(|_| Literal::u128_unsuffixed(0));
     quote!(#rt::LayoutHash::from_u128(#value))
 }
 
@@ -110,7 +109,9 @@ fn shape(cx: &Context<'_>, slot: &Slot, oneofs: &[OneofSlot]) -> TokenStream {
             quote!(#rt::Shape::Map(#rt::MapKey::#key))
         }
         Shape::Arm => {
-            let index = oneofs.iter().position(|oneof| Some(oneof.index) == slot.oneof);
+            let index = oneofs
+                .iter()
+                .position(|oneof| Some(oneof.index) == slot.oneof);
             let index = Literal::usize_unsuffixed(index.unwrap_or_default());
             quote!(#rt::Shape::Arm(#index))
         }

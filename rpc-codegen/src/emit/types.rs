@@ -23,23 +23,43 @@ impl Types<'_> {
     }
 
     pub(super) fn some(&self) -> TokenStream {
-        if self.hides("Some") { quote!(::core::option::Option::Some) } else { quote!(Some) }
+        if self.hides("Some") {
+            quote!(::core::option::Option::Some)
+        } else {
+            quote!(Some)
+        }
     }
 
     pub(super) fn none(&self) -> TokenStream {
-        if self.hides("None") { quote!(::core::option::Option::None) } else { quote!(None) }
+        if self.hides("None") {
+            quote!(::core::option::Option::None)
+        } else {
+            quote!(None)
+        }
     }
 
     pub(super) fn string(&self) -> TokenStream {
-        if self.hides("String") { quote!(::std::string::String) } else { quote!(String) }
+        if self.hides("String") {
+            quote!(::std::string::String)
+        } else {
+            quote!(String)
+        }
     }
 
     fn vec(&self, inner: &TokenStream) -> TokenStream {
-        if self.hides("Vec") { quote!(::std::vec::Vec<#inner>) } else { quote!(Vec<#inner>) }
+        if self.hides("Vec") {
+            quote!(::std::vec::Vec<#inner>)
+        } else {
+            quote!(Vec<#inner>)
+        }
     }
 
     pub(super) fn boxed(&self) -> TokenStream {
-        if self.hides("Box") { quote!(::std::boxed::Box) } else { quote!(Box) }
+        if self.hides("Box") {
+            quote!(::std::boxed::Box)
+        } else {
+            quote!(Box)
+        }
     }
 
     fn hides(&self, name: &str) -> bool {
@@ -122,7 +142,10 @@ impl Types<'_> {
             }
             Shape::Arm => self.view_value(&field.ty),
             Shape::Plain | Shape::Optional if self.is_nullable(field) => {
-                let inner = self.cx.wrapper(&field.ty).map_or(&field.ty, |inner| &inner.ty);
+                let inner = self
+                    .cx
+                    .wrapper(&field.ty)
+                    .map_or(&field.ty, |inner| &inner.ty);
                 self.option(&self.view_value(inner))
             }
             Shape::Optional => self.option(&self.view_value(&field.ty)),
@@ -134,7 +157,6 @@ impl Types<'_> {
     pub(super) fn args_value(&self, ty: &Type) -> TokenStream {
         let rt = &self.cx.rt;
         match ty {
-            Type::Scalar(Scalar::Bytes) => quote!(#rt::BytesArg<'a>),
             Type::Message(_) => {
                 let message = self.element(ty);
                 quote!(&'a dyn #rt::Encode<#message>)
@@ -155,7 +177,10 @@ impl Types<'_> {
             }
             Shape::Arm => self.args_value(&field.ty),
             Shape::Plain | Shape::Optional if self.is_nullable(field) => {
-                let inner = self.cx.wrapper(&field.ty).map_or(&field.ty, |inner| &inner.ty);
+                let inner = self
+                    .cx
+                    .wrapper(&field.ty)
+                    .map_or(&field.ty, |inner| &inner.ty);
                 self.option(&self.args_value(inner))
             }
             Shape::Optional => self.option(&self.args_value(&field.ty)),

@@ -15,6 +15,7 @@ use super::{
 use crate::diagnostic::Diagnostics;
 use crate::layout;
 use crate::parse::Parsed;
+use crate::raw;
 
 /// Builds the schema, and reports what the options of the files say wrongly.
 pub(crate) fn build(parsed: &Parsed, found: &mut Diagnostics) -> Schema {
@@ -70,7 +71,7 @@ impl Builder<'_> {
                 enums,
                 services,
                 imports,
-                descriptor: file.encode_to_vec(),
+                descriptor: raw::without(&file.encode_to_vec(), SOURCE_CODE_INFO),
             },
         );
     }
@@ -272,3 +273,6 @@ fn scalar(kind: &Kind) -> Option<Scalar> {
         Kind::Message(_) | Kind::Enum(_) => return None,
     })
 }
+
+/// `FileDescriptorProto.source_code_info`: comments and places, of no use at run time.
+const SOURCE_CODE_INFO: u32 = 9;

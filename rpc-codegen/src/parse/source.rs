@@ -123,6 +123,11 @@ fn embedded(name: &str) -> Option<&'static str> {
     (name == OPTIONS_PROTO).then_some(include_str!("../../proto/dreammesh/options.proto"))
 }
 
+/// Says whether an import can be read without a file of its own.
+pub(crate) fn is_shipped(name: &str) -> bool {
+    name == OPTIONS_PROTO || name.starts_with("google/protobuf/")
+}
+
 fn read_file(path: PathBuf) -> Result<Source, Error> {
     let length = std::fs::metadata(&path).map(|m| m.len());
     if length.as_ref().is_ok_and(|length| *length > FILE_BYTES_MAX) {

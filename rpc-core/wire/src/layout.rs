@@ -341,7 +341,28 @@ impl Oneof {
     }
 }
 
+impl LayoutHash {
+    /// The hash that `number` writes in big-endian bytes, as the compiler prints it.
+    #[must_use]
+    pub const fn from_u128(number: u128) -> Self {
+        Self(number.to_be_bytes())
+    }
+}
+
 impl Field {
+    /// A field, from what its members say.
+    #[must_use]
+    pub const fn new(
+        number: u32,
+        name: &'static str,
+        json_name: &'static str,
+        kind: Kind,
+        shape: Shape,
+        offset: u32,
+    ) -> Self {
+        Self { number, name, json_name, kind, shape, offset }
+    }
+
     /// The bytes of the slot in the table body.
     #[must_use]
     pub const fn slot_size(&self) -> u32 {
