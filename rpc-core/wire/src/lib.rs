@@ -11,6 +11,7 @@
 
 mod args;
 pub mod builder;
+pub mod closure;
 pub mod dynamic;
 pub mod element;
 mod error;
