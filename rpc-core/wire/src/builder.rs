@@ -80,6 +80,10 @@ impl Body {
         self.end = self.end.max(end);
     }
 
+    pub(crate) const fn has_unknown(&self) -> bool {
+        self.unknown.1 != 0
+    }
+
     pub(crate) const fn set_unknown(&mut self, target: Target) {
         self.unknown = (target.word, target.len);
     }

@@ -42,7 +42,7 @@ pub trait OpenEnum:
 
 /// Something whose contents can be archived as an `M`: owned, `Args`, a view, or a reference.
 pub trait Encode<M: Message>: Send + Sync {
-    /// Writes each field at most once, in ascending order of slots, and unknown fields last.
+    /// Writes each field at most once: unknown fields first, then in ascending order of slots.
     ///
     /// A oneof is written where its first arm would be.
     fn encode(&self, table: &mut TableWriter<'_, M>);

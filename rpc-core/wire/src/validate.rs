@@ -123,7 +123,9 @@ impl Validator<'_> {
                 max_depth: self.max_depth,
             });
         }
-        let unknown = size & UNKNOWN_FLAG != 0;
+        if size & UNKNOWN_FLAG != 0 {
+            self.text(start - 8, limit, false)?;
+        }
         let size = size & !UNKNOWN_FLAG;
         for (index, field) in layout.fields.iter().enumerate() {
             if matches!(field.shape, Shape::Arm(_)) && !layout.opens_slot(index) {
@@ -143,11 +145,7 @@ impl Validator<'_> {
                 Shape::Arm(index) => self.oneof(layout, index, at, limit, depth)?,
             }
         }
-        if unknown {
-            self.text(start - 8, limit, false)
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     #[inline(always)]

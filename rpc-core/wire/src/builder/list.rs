@@ -202,15 +202,12 @@ impl Elements {
             builder.scratch.resize(grown, 0);
         }
         for index in (0..=count).rev() {
-            let from = self.base + index * old + self.prefix;
-            let len = if index == count {
-                end
-            } else {
-                old - self.prefix
-            };
-            let to = self.base + index * new + prefix;
-            builder.scratch.copy_within(from..from + len, to);
-            builder.scratch[to + len..to + room].fill(0);
+            let from = self.base + index * old;
+            let len = if index == count { self.prefix + end } else { old };
+            let to = self.base + index * new;
+            builder.scratch.copy_within(from..from + len, to + shift);
+            builder.scratch[to..to + shift].fill(0);
+            builder.scratch[to + shift + len..to + new].fill(0);
         }
         for at in &mut builder.fixups[self.fixups..] {
             let from = *at as usize - self.base;

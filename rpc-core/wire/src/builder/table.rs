@@ -15,8 +15,8 @@ use crate::unknown::UnknownFields;
 /// Writes the fields of a message of type `M`.
 ///
 /// Setters take the field's *index* in `M::LAYOUT.fields` as a constant and fail the build where
-/// shape or type differ. Call each at most once: in the order of the slots, unknown fields
-/// last. A field that is not written is absent.
+/// shape or type differ. Call each at most once: unknown fields first, then in the order
+/// of the slots. A field that is not written is absent.
 #[derive(Debug)]
 pub struct TableWriter<'b, M> {
     builder: &'b mut Builder,
@@ -201,6 +201,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
     /// Keeps raw protobuf fields, tags included.
     #[inline]
     pub fn raw_unknown_fields(&mut self, raw: &[u8]) {
+        debug_assert!(self.body.end == 0, "unknown fields are written first");
         if !raw.is_empty() {
             let target = self.builder.bytes(raw);
             self.body.set_unknown(target);

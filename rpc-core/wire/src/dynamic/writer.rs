@@ -27,8 +27,8 @@ pub fn build<E: From<WireError>>(
 
 /// Writes the fields of a table; each call is checked against the layout.
 ///
-/// Every pointer field (`string`, `bytes`, message, list, map, oneof) comes in ascending order of
-/// slots and unknown fields after them; scalars may come at any time. Writing a field twice is an
+/// Unknown fields come first, then every pointer field (`string`, `bytes`, message, list, map,
+/// oneof) in ascending order of slots; scalars may come at any time. Writing a field twice is an
 /// error.
 #[derive(Debug)]
 pub struct DynWriter<'b> {
@@ -50,9 +50,11 @@ impl DynWriter<'_> {
     ///
     /// # Errors
     ///
-    /// [`WireError::TooLarge`] if they do not fit the limit.
+    /// [`WireError::Mismatch`] if a value out of line was written before.
     pub fn unknown_fields(&mut self, raw: &[u8]) -> Result<(), WireError> {
-        self.ordered = u32::MAX;
+        if self.ordered != 0 || self.body.has_unknown() {
+            return Err(WireError::Mismatch("unknown fields come first, once"));
+        }
         if !raw.is_empty() {
             let target = self.builder.bytes(raw);
             self.body.set_unknown(target);
@@ -362,6 +364,7 @@ pub(crate) fn copy_fields(
     if !core::ptr::eq(writer.layout, table.layout()) {
         return Err(WireError::Mismatch("the message is of another type"));
     }
+    writer.unknown_fields(table.unknown_fields())?;
     let layout = writer.layout;
     for (index, field) in layout.fields.iter().enumerate() {
         if let Shape::Arm(oneof) = field.shape {
@@ -388,7 +391,7 @@ pub(crate) fn copy_fields(
             Some(value) => writer.set(index, value)?,
         }
     }
-    writer.unknown_fields(table.unknown_fields())
+    Ok(())
 }
 
 /// Copies a table of type `layout` into the open `body`.

@@ -1,6 +1,9 @@
 //! Tests of the archived form against hand-written schemas.
 #![forbid(unsafe_code)]
 
+#[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
+mod dice;
+mod malformed;
 mod roundtrip;
 #[allow(
     dead_code,
@@ -13,3 +16,5 @@ mod roundtrip;
 )]
 #[path = "gen/sample.rs"]
 mod sample;
+#[allow(unreachable_pub, reason = "shared with the fuzz targets")]
+mod walk;

@@ -2,7 +2,9 @@
 
 use dreammesh_wire::{Encoded, Limits, Msg};
 
+use crate::dice::Dice;
 use crate::sample::{Leaf, Sample};
+use crate::walk::walk;
 
 #[test]
 fn an_empty_message_is_its_root_reference() {
@@ -36,4 +38,15 @@ fn a_list_of_tables_keeps_what_each_holds() {
     let encoded = Encoded::<Sample>::new(&value, &Limits::default()).unwrap();
     let msg = Msg::<Sample>::try_from(encoded).unwrap();
     assert_eq!(msg.into_owned(), value);
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_message_survives(seed in proptest::collection::vec(proptest::num::u8::ANY, 0..2000)) {
+        let value = Dice::new(&seed).sample();
+        let encoded = Encoded::<Sample>::new(&value, &Limits::default()).unwrap();
+        let msg = Msg::<Sample>::try_from(encoded).unwrap();
+        walk(&msg);
+        proptest::prop_assert_eq!(msg.into_owned(), value);
+    }
 }

@@ -219,10 +219,10 @@ impl Message for Leaf {
 
 impl Encode<Self> for Leaf {
     fn encode(&self, table: &mut TableWriter<'_, Self>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i32>(&self.id);
         table.plain::<1, str>(&self.name);
         table.nullable::<2, Leaf>(self.next.as_ref());
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -1490,6 +1490,7 @@ impl Message for Sample {
 
 impl Encode<Self> for Sample {
     fn encode(&self, table: &mut TableWriter<'_, Self>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, bool>(&self.f_bool);
         table.plain::<1, i32>(&self.f_int32);
         table.plain::<2, i32>(&self.f_sint32);
@@ -1542,7 +1543,6 @@ impl Encode<Self> for Sample {
         }
         table.nullable::<47, other::Place>(self.place.as_ref());
         table.optional::<48, i32>(self.late);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -1797,9 +1797,9 @@ pub mod other {
 
     impl Encode<Self> for Place {
         fn encode(&self, table: &mut TableWriter<'_, Self>) {
+            table.unknown_fields(&self.unknown_fields);
             table.plain::<0, f64>(&self.lat);
             table.plain::<1, f64>(&self.lon);
-            table.unknown_fields(&self.unknown_fields);
         }
     }
 
