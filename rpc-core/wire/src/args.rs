@@ -17,9 +17,12 @@ pub struct ListArg<'a, T: Element + ?Sized> {
     source: ListSource<'a, T>,
 }
 
+type PushElements<'a, T> = dyn Fn(&mut ListWriter<'_, T>) + Send + Sync + 'a;
+type PushEntries<'a, K, V> = dyn Fn(&mut MapWriter<'_, K, V>) + Send + Sync + 'a;
+
 enum ListSource<'a, T: Element + ?Sized> {
     Slice(ErasedSlice<'a, T>),
-    Boxed(Box<dyn Fn(&mut ListWriter<'_, T>) + Send + Sync + 'a>),
+    Boxed(Box<PushElements<'a, T>>),
 }
 
 /// A `&'a [S]` whose element type is forgotten; `write` is the one function that knows it.
@@ -137,7 +140,7 @@ impl<T: Element + ?Sized> fmt::Debug for ListArg<'_, T> {
 ///
 /// Of two entries with one key the later counts.
 pub struct MapArg<'a, K: Key + ?Sized, V: Element + ?Sized> {
-    write: Option<Box<dyn Fn(&mut MapWriter<'_, K, V>) + Send + Sync + 'a>>,
+    write: Option<Box<PushEntries<'a, K, V>>>,
 }
 
 impl<'a, K: Key + ?Sized, V: Element + ?Sized> MapArg<'a, K, V> {

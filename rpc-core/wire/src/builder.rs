@@ -67,6 +67,10 @@ pub(crate) struct Target {
 /// write of its own costs less than copying twice.
 pub(crate) const EXTERNAL_MIN: usize = 16 << 10;
 
+impl Target {
+    pub(crate) const NULL: Self = Self { word: 0, len: 0 };
+}
+
 impl Body {
     /// Where in scratch the slot at `offset` is.
     #[inline(always)]

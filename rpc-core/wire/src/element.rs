@@ -23,18 +23,23 @@ pub type ViewOf<'a, T> = <<T as Element>::Via as Access<T>>::View<'a>;
 pub mod via {
     /// A fixed-width scalar, read by value.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub enum Scalar {}
     /// An open enum, read by value.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub enum Enum {}
     /// UTF-8 text, read as `&str`.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub enum Str {}
     /// Bytes, read as `&[u8]`.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub enum Bytes {}
     /// A nested table, read as the message's view.
     #[derive(Debug)]
+    #[non_exhaustive]
     pub enum Message {}
 }
 

@@ -92,9 +92,8 @@ impl<'a, M: Message> Table<'a, M> {
     #[inline(always)]
     pub fn optional<const INDEX: usize, T: Element + ?Sized>(self) -> Option<ViewOf<'a, T>> {
         let (checked, bit) = const {
-            let bit = match field::<M>(INDEX).shape {
-                Shape::Optional { bit } => bit,
-                _ => panic!("the field has no presence bit"),
+            let Shape::Optional { bit } = field::<M>(INDEX).shape else {
+                panic!("the field has no presence bit")
             };
             (Checked::of::<T>(field::<M>(INDEX)), bit)
         };

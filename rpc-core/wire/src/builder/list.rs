@@ -100,7 +100,7 @@ pub struct Elements {
 
 impl Elements {
     #[inline(always)]
-    pub(crate) fn new(builder: &mut Builder, class: Class) -> Self {
+    pub(crate) fn new(builder: &Builder, class: Class) -> Self {
         let base = if class.is_scalar() {
             0
         } else {
@@ -203,7 +203,11 @@ impl Elements {
         }
         for index in (0..=count).rev() {
             let from = self.base + index * old;
-            let len = if index == count { self.prefix + end } else { old };
+            let len = if index == count {
+                self.prefix + end
+            } else {
+                old
+            };
             let to = self.base + index * new;
             builder.scratch.copy_within(from..from + len, to + shift);
             builder.scratch[to..to + shift].fill(0);
@@ -295,7 +299,7 @@ pub(crate) struct Entries {
 
 impl Entries {
     #[inline]
-    pub(crate) fn new(builder: &mut Builder, size: u32) -> Self {
+    pub(crate) fn new(builder: &Builder, size: u32) -> Self {
         let mut elements = Elements::new(builder, Class::Str);
         elements.stride = size as usize;
         elements.end = size;

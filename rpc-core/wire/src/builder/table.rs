@@ -70,9 +70,8 @@ impl<'b, M: Message> TableWriter<'b, M> {
         value: Option<impl Source<T>>,
     ) {
         let (checked, bit) = const {
-            let bit = match field::<M>(INDEX).shape {
-                Shape::Optional { bit } => bit,
-                _ => panic!("the field has no presence bit"),
+            let Shape::Optional { bit } = field::<M>(INDEX).shape else {
+                panic!("the field has no presence bit")
             };
             (Checked::of::<T>(field::<M>(INDEX)), bit)
         };

@@ -20,7 +20,8 @@ pub fn build<E: From<WireError>>(
 ) -> Result<Segment, E> {
     let mut builder = pool::take(limits);
     let root = message(&mut builder, layout, fill);
-    let segment = builder.finish(*root.as_ref().unwrap_or(&Target::default()));
+    // The buffers go back to the pool even where the closure failed.
+    let segment = builder.finish(root.as_ref().map_or(Target::NULL, |target| *target));
     root?;
     Ok(segment?)
 }

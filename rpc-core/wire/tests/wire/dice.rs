@@ -17,7 +17,9 @@ impl<'a> Dice<'a> {
 
     /// The next byte.
     pub fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.left.split_first() else { return 0 };
+        let Some((first, rest)) = self.left.split_first() else {
+            return 0;
+        };
         self.left = rest;
         *first
     }
@@ -40,7 +42,9 @@ impl<'a> Dice<'a> {
     }
 
     fn text(&mut self) -> String {
-        (0..self.byte() % 9).map(|_| char::from(self.byte())).collect()
+        (0..self.byte() % 9)
+            .map(|_| char::from(self.byte()))
+            .collect()
     }
 
     fn bytes(&mut self) -> Bytes {
@@ -80,7 +84,11 @@ impl<'a> Dice<'a> {
         Leaf {
             id: self.wide() as i32,
             name: self.text(),
-            next: if self.byte() % 4 == 3 { Some(Box::new(self.leaf())) } else { None },
+            next: if self.byte() % 4 == 3 {
+                Some(Box::new(self.leaf()))
+            } else {
+                None
+            },
             unknown_fields: self.unknown(),
         }
     }
@@ -98,7 +106,11 @@ impl<'a> Dice<'a> {
     }
 
     fn place(&mut self) -> Place {
-        Place { lat: self.float(), lon: self.float(), unknown_fields: self.unknown() }
+        Place {
+            lat: self.float(),
+            lon: self.float(),
+            unknown_fields: self.unknown(),
+        }
     }
 
     /// A message of every kind of field.
@@ -116,12 +128,26 @@ impl<'a> Dice<'a> {
         value.r_bytes = self.many(Self::bytes);
         value.r_color = self.many(Self::color);
         value.r_leaf = self.many(Self::leaf);
-        value.m_string = self.many(|dice| (dice.text(), dice.text())).into_iter().collect();
-        value.m_int32 =
-            self.many(|dice| (dice.wide() as i32, dice.wide() as i64)).into_iter().collect();
-        value.m_bool = self.many(|dice| (dice.byte() & 1 == 1, dice.color())).into_iter().collect();
-        value.m_leaf = self.many(|dice| (dice.text(), dice.leaf())).into_iter().collect();
-        value.m_uint64 = self.many(|dice| (dice.wide(), dice.bytes())).into_iter().collect();
+        value.m_string = self
+            .many(|dice| (dice.text(), dice.text()))
+            .into_iter()
+            .collect();
+        value.m_int32 = self
+            .many(|dice| (dice.wide() as i32, dice.wide() as i64))
+            .into_iter()
+            .collect();
+        value.m_bool = self
+            .many(|dice| (dice.byte() & 1 == 1, dice.color()))
+            .into_iter()
+            .collect();
+        value.m_leaf = self
+            .many(|dice| (dice.text(), dice.leaf()))
+            .into_iter()
+            .collect();
+        value.m_uint64 = self
+            .many(|dice| (dice.wide(), dice.bytes()))
+            .into_iter()
+            .collect();
         value.choice = self.choice();
         value.place = self.maybe(Self::place);
         value.late = self.maybe(|dice| dice.wide() as i32);

@@ -13,8 +13,13 @@ pub fn walk(msg: &Msg<Sample>) {
     // Debug compares what PartialEq cannot: a NaN is not equal to itself.
     assert_eq!(format!("{owned:?}"), format!("{copied:?}"));
     let limits = Limits::default().with_max_bytes(64 << 20);
-    for again in [Encoded::new(&owned, &limits), Encoded::new(&msg.view(), &limits)] {
-        let archive = again.expect("what was read fits the limits again").into_segment();
+    for again in [
+        Encoded::new(&owned, &limits),
+        Encoded::new(&msg.view(), &limits),
+    ] {
+        let archive = again
+            .expect("what was read fits the limits again")
+            .into_segment();
         let again = Msg::<Sample>::from_archive(archive.into_bytes(), &limits)
             .expect("what is written validates");
         assert_eq!(by_table, format!("{:?}", again.table().dynamic()));
@@ -25,9 +30,18 @@ pub fn walk(msg: &Msg<Sample>) {
 fn typed(view: SampleView<'_>) {
     if let Some(slice) = view.r_double().as_slice() {
         assert_eq!(slice.len(), view.r_double().len());
-        assert!(slice.iter().zip(view.r_double()).all(|(a, b)| a.to_bits() == b.to_bits()));
+        assert!(
+            slice
+                .iter()
+                .zip(view.r_double())
+                .all(|(a, b)| a.to_bits() == b.to_bits())
+        );
     }
-    let _ = (view.r_int32().as_slice(), view.r_uint64().as_slice(), view.r_float().as_slice());
+    let _ = (
+        view.r_int32().as_slice(),
+        view.r_uint64().as_slice(),
+        view.r_float().as_slice(),
+    );
     for (key, value) in view.m_string() {
         assert_eq!(view.m_string().get(key), Some(value));
     }
@@ -35,7 +49,10 @@ fn typed(view: SampleView<'_>) {
         assert_eq!(view.m_int32().get(key), Some(value));
     }
     for (key, value) in view.m_leaf() {
-        assert_eq!(view.m_leaf().get(key).map(|leaf| leaf.id()), Some(value.id()));
+        assert_eq!(
+            view.m_leaf().get(key).map(|leaf| leaf.id()),
+            Some(value.id())
+        );
     }
     let _ = Sample::table(view).unknown_fields().len();
 }
