@@ -8,7 +8,9 @@ mod metadata;
 mod method;
 mod peer;
 mod priority;
+mod request;
 mod status;
+mod stream;
 mod trace_context;
 
 pub use code::Code;
@@ -16,8 +18,13 @@ pub use deadline::{Deadline, Timeout};
 pub use error::{Begun, CallError, Initiator};
 pub use extensions::Extensions;
 pub use metadata::{Metadata, MetadataError, MetadataValue};
+#[cfg(test)]
+pub(crate) use method::EMPTY_LAYOUT;
 pub use method::{Idempotency, MethodInfo, MethodKind, MethodOptions, WireOption};
 pub use peer::{Endpoint, Identity, Peer};
 pub use priority::Priority;
+pub use request::{Request, Response};
 pub use status::{Detail, Status};
+pub(crate) use stream::SenderState;
+pub use stream::{Receiver, Sender, Sending, StreamError};
 pub use trace_context::{TraceContext, TraceContextError};

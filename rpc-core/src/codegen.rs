@@ -3,6 +3,9 @@
 //! Generated code reaches the runtime through this module alone, so what it holds is what the
 //! compiler of the same version writes, and may change with it.
 
+pub use std::sync::Arc;
+pub use std::time::Duration;
+
 pub use bytes::Bytes;
 pub use dreammesh_wire::{
     Element, Encode, EnumInfo, Field, IntoMessage, Kind, Layout, LayoutHash, Limits, ListArg,
@@ -10,7 +13,21 @@ pub use dreammesh_wire::{
     TableWriter, UnknownFields, WireError, via,
 };
 
+pub use crate::call::{
+    CallError, Idempotency, MethodInfo, MethodKind, Priority, Receiver, Request, Response, Sender,
+    Status, WireOption,
+};
+pub use crate::channel::{BidiCall, Channel, ClientStreamingCall, ServerStreamingCall, UnaryCall};
+pub use crate::port::Handler;
+pub use crate::server::{Router, Service, bidi, client_streaming, server_streaming, unary};
 pub use crate::wkt;
+
+use crate::in_process::InProcess;
+
+/// A channel to one service in this process, with no network.
+pub fn in_process(service: &impl Service) -> Channel {
+    InProcess::new(Router::of(service)).into_channel()
+}
 
 /// Stops a build in which the compiler and the runtime are of different versions.
 ///

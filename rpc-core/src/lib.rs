@@ -1,14 +1,19 @@
 //! The call model of DreamMesh and every decision about a call.
 //!
-//! A call is data ([`call`]) that a channel hands to a connection through the port ([`port`]);
-//! the other side's carrier hands it to a handler. What a handler's own calls inherit is its
-//! [`context`].
+//! A caller builds a call on a [`channel`], which gets a connection and hands the call to it
+//! through the port ([`port`]); the other side's carrier looks its handler up in a router
+//! ([`server`]). What a handler's own calls inherit is its [`context`].
 //!
 //! What this crate deliberately does not do: it opens no socket, names no medium, spawns no task
 //! and owns no timer. Time and randomness are arguments of every decision.
 //!
 //! - [`call`]: the plain data of a call: status, metadata, deadline, trace, method, error.
-//! - [`port`]: the seam to whatever carries calls, in process or over a session.
+//! - [`channel`]: the client side: a handle to a named service, and the calls made through it.
+//! - [`server`]: services, their typed handlers, and the router that finds them.
+//! - [`layer`]: what is wrapped around calls: the user's layers, spans, metrics.
+//! - [`port`]: the seam to whatever carries calls.
+//! - [`in_process`]: the carrier that needs no network and no runtime.
+//! - [`message`]: messages between their archive and the form they cross a connection in.
 //! - [`wire`]: the archived form of messages.
 //! - [`context`]: what calls made inside a handler inherit.
 //! - [`codegen`]: what generated code names.
@@ -16,12 +21,16 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
-#[cfg(test)]
+pub mod channel;
 mod clock;
 pub mod codegen;
 pub mod context;
+pub mod in_process;
+pub mod layer;
+pub mod message;
 pub mod port;
 pub mod rpc;
+pub mod server;
 pub mod wkt;
 
 pub use dreammesh_wire as wire;

@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_passed_deadline_has_nothing_left() {
-        let now = Instant::now();
+        let now = crate::clock::now();
         let deadline = Deadline::after(now, Duration::from_millis(5)).unwrap();
         assert_eq!(deadline.remaining(now), Duration::from_millis(5));
         assert!(!deadline.is_past(now));
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_earlier_of_two_wins_and_none_never_does() {
-        let now = Instant::now();
+        let now = crate::clock::now();
         let near = Deadline::at(now);
         let far = Deadline::at(now + Duration::from_secs(1));
         assert_eq!(Deadline::earlier(Some(far), Some(near)), Some(near));
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_timeout_beyond_the_clock_is_no_deadline() {
-        assert_eq!(Deadline::after(Instant::now(), Duration::MAX), None);
+        assert_eq!(Deadline::after(crate::clock::now(), Duration::MAX), None);
     }
 
     #[test]

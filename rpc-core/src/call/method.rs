@@ -79,6 +79,28 @@ pub enum WireOption {
     Protobuf,
 }
 
+impl WireOption {
+    /// The option of a name, as in the environment variable `DREAMMESH_WIRE`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "archive" => Some(Self::Archive),
+            "protobuf" => Some(Self::Protobuf),
+            _ => None,
+        }
+    }
+
+    /// What the environment variable `DREAMMESH_WIRE` says, `Auto` when it says nothing known.
+    ///
+    /// Builders read it once when they are made; an option given to them takes its place.
+    pub fn from_env() -> Self {
+        let value = std::env::var("DREAMMESH_WIRE").ok();
+        value
+            .and_then(|name| Self::from_name(name.trim()))
+            .unwrap_or_default()
+    }
+}
+
 /// The options a `.proto` declares for a method.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -214,3 +236,6 @@ impl MethodInfo {
         &self.options
     }
 }
+
+/// The layout of a message without fields, for methods that exist only inside of this crate.
+pub(crate) static EMPTY_LAYOUT: Layout = Layout::new("", &[], &[], 0, &[LayoutHash([0; 16])]);

@@ -1,0 +1,187 @@
+//! One attempt of a call: get a connection, open, and take the answer of a unary method.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use super::Core;
+use super::call::{ClientCall, ClientReply, ClientStream, Reply};
+use crate::call::{Begun, CallError, MethodKind, Status};
+use crate::port::{Answer, Connection, ConnectionAsk, Ended, OpenTicket, Opening, StreamKey};
+
+/// One attempt of a call, polled in place; dropping it cancels the attempt.
+///
+/// It is not generic, so that a program with many methods has its code once.
+#[derive(Debug)]
+pub struct Attempt {
+    core: Arc<Core>,
+    call: ClientCall,
+    state: State,
+    /// How many connections refused it before it began, bounded by [`REPICKS_MAX`].
+    repicks: u8,
+}
+
+#[derive(Debug)]
+enum State {
+    Connecting(OpenTicket),
+    Opening(Arc<dyn Connection>, OpenTicket),
+    Answering(Arc<dyn Connection>, StreamKey),
+    Done,
+}
+
+/// A connection may close between the pick and the opening, which provably begins nothing; a
+/// source that keeps handing out closed ones is broken and must not hold the call for ever.
+const REPICKS_MAX: u8 = 3;
+
+impl Attempt {
+    pub(crate) const fn new(core: Arc<Core>, call: ClientCall) -> Self {
+        Self {
+            core,
+            call,
+            state: State::Connecting(OpenTicket::NONE),
+            repicks: 0,
+        }
+    }
+
+    fn poll_connecting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        let State::Connecting(ticket) = &mut self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        let ask = ConnectionAsk {
+            method: self.call.method,
+            deadline: self.call.deadline,
+            wait_for_ready: self.call.wait_for_ready,
+            attempt: self.call.attempt,
+            ticket,
+        };
+        match ready!(self.core.source.poll_connection(cx, ask)) {
+            Ok(connection) => self.state = State::Opening(connection, OpenTicket::NONE),
+            Err(ended) => {
+                self.state = State::Done;
+                return Poll::Ready(Err(ended.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_opening(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<ClientStream>, CallError>> {
+        let State::Opening(connection, ticket) = &mut self.state else {
+            return Poll::Ready(Ok(None));
+        };
+        let call = &mut self.call;
+        let opening = Opening {
+            method: call.method,
+            metadata: &call.metadata,
+            deadline: call.deadline,
+            trace: call.trace.as_ref(),
+            priority: call.priority,
+            attempt: call.attempt,
+            idempotency_key: call.idempotency_key.as_deref(),
+            wire: call.wire,
+            half_close: !call.method.kind().streams_requests(),
+            message: &mut call.message,
+            ticket,
+        };
+        match ready!(connection.poll_open(cx, opening)) {
+            Ok(key) => Poll::Ready(Ok(self.opened(key))),
+            Err(ended) if self.may_repick(&ended) => {
+                self.repicks += 1;
+                self.state = State::Connecting(OpenTicket::NONE);
+                Poll::Ready(Ok(None))
+            }
+            Err(ended) => Poll::Ready(Err(self.fail(ended))),
+        }
+    }
+
+    fn opened(&mut self, key: StreamKey) -> Option<ClientStream> {
+        let State::Opening(connection, _) = std::mem::replace(&mut self.state, State::Done) else {
+            return None;
+        };
+        if self.call.method.kind() == MethodKind::Unary {
+            self.state = State::Answering(connection, key);
+            return None;
+        }
+        Some(ClientStream::new(connection, key))
+    }
+
+    fn may_repick(&self, ended: &Ended) -> bool {
+        let State::Opening(connection, _) = &self.state else {
+            return false;
+        };
+        let has_message = self.call.message.is_some() || self.call.method.kind().streams_requests();
+        ended.begun == Begun::No
+            && has_message
+            && !connection.is_open()
+            && self.repicks < REPICKS_MAX
+    }
+
+    fn fail(&mut self, ended: Ended) -> CallError {
+        let error = CallError::from(ended);
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Opening(connection, _) | State::Answering(connection, _) => {
+                error.with_endpoint(connection.peer().endpoint().clone())
+            }
+            State::Connecting(_) | State::Done => error,
+        }
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<ClientReply, CallError>> {
+        let State::Answering(connection, key) = &self.state else {
+            let status = Status::internal("an attempt was polled after its end");
+            return Poll::Ready(Err(CallError::not_sent(status)));
+        };
+        match ready!(connection.poll_unary(*key, cx)) {
+            Ok(answer) => Poll::Ready(Ok(self.answered(answer))),
+            Err(ended) => Poll::Ready(Err(self.fail(ended))),
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) -> ClientReply {
+        let endpoint = match &self.state {
+            State::Answering(connection, _) => connection.peer().endpoint().clone(),
+            _ => unreachable!("only an attempt that waits for its answer is answered"),
+        };
+        self.state = State::Done;
+        ClientReply(Reply::Answer(answer, endpoint))
+    }
+}
+
+impl Future for Attempt {
+    type Output = Result<ClientReply, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            if matches!(this.state, State::Connecting(_)) {
+                ready!(this.poll_connecting(cx))?;
+            }
+            if matches!(this.state, State::Opening(..)) {
+                if let Some(stream) = ready!(this.poll_opening(cx))? {
+                    return Poll::Ready(Ok(ClientReply(Reply::Stream(stream))));
+                }
+                if matches!(this.state, State::Connecting(_)) {
+                    continue;
+                }
+            }
+            return this.poll_answer(cx);
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        match &self.state {
+            State::Connecting(ticket) if ticket.bits().is_some() => {
+                self.core.source.abandon(*ticket);
+            }
+            State::Opening(connection, ticket) if ticket.bits().is_some() => {
+                connection.abandon_open(*ticket);
+            }
+            State::Answering(connection, key) => connection.release(*key),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A call on its way out, as the channel and its layers see it.
+
+use std::sync::Arc;
+
+use dreammesh_wire::Segment;
+
+use crate::call::{
+    Deadline, Endpoint, Extensions, Metadata, MethodInfo, Priority, TraceContext, WireOption,
+};
+use crate::layer::Observation;
+use crate::port::{Answer, Connection, StreamKey};
+
+/// A call on its way out; also what client layers see and may change.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ClientCall {
+    /// The method.
+    pub method: &'static MethodInfo,
+    /// The caller's metadata.
+    pub metadata: Metadata,
+    /// By when it must have ended: the earlier of its own and what it inherits.
+    pub deadline: Option<Deadline>,
+    /// The trace it belongs to.
+    pub trace: Option<TraceContext>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Which try of the call this is, from 0.
+    pub attempt: u32,
+    /// A key by which the server may tell repetitions of one call.
+    pub idempotency_key: Option<String>,
+    /// Whether it waits through failures to connect instead of failing with the first.
+    pub wait_for_ready: bool,
+    /// The form that its messages may take.
+    pub wire: WireOption,
+    /// Typed values of the layers.
+    pub extensions: Extensions,
+    pub(crate) message: Option<Segment>,
+}
+
+impl ClientCall {
+    /// The bytes of the request as an archive; none for a method whose requests stream.
+    pub fn request_bytes(&self) -> Option<usize> {
+        self.message.as_ref().map(Segment::len)
+    }
+}
+
+/// What a call gave: the whole answer, or the stream that the answers come through.
+#[derive(Debug)]
+pub struct ClientReply(pub(crate) Reply);
+
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Answer(Answer, Endpoint),
+    Stream(ClientStream),
+}
+
+impl ClientReply {
+    /// The metadata before the message, of a call with one request and one response.
+    pub const fn metadata(&self) -> Option<&Metadata> {
+        match &self.0 {
+            Reply::Answer(answer, _) => Some(&answer.headers),
+            Reply::Stream(_) => None,
+        }
+    }
+
+    /// The metadata after the message, of a call with one request and one response.
+    pub const fn trailers(&self) -> Option<&Metadata> {
+        match &self.0 {
+            Reply::Answer(answer, _) => Some(&answer.trailers),
+            Reply::Stream(_) => None,
+        }
+    }
+
+    /// The endpoint that the call went to.
+    pub fn endpoint(&self) -> &Endpoint {
+        match &self.0 {
+            Reply::Answer(_, endpoint) => endpoint,
+            Reply::Stream(stream) => stream.endpoint(),
+        }
+    }
+}
+
+/// An open stream of a caller; dropping it before its end cancels the call.
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    connection: Arc<dyn Connection>,
+    key: StreamKey,
+    released: bool,
+    pub(crate) observation: Option<Box<Observation>>,
+}
+
+impl ClientStream {
+    pub(crate) const fn new(connection: Arc<dyn Connection>, key: StreamKey) -> Self {
+        Self {
+            connection,
+            key,
+            released: false,
+            observation: None,
+        }
+    }
+
+    pub(crate) const fn port(&self) -> &Arc<dyn Connection> {
+        &self.connection
+    }
+
+    pub(crate) const fn key(&self) -> StreamKey {
+        self.key
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.connection.peer().endpoint()
+    }
+
+    /// Lets go of the stream; cancels the call unless it has ended.
+    pub(crate) fn release(&mut self) {
+        if !std::mem::replace(&mut self.released, true) {
+            self.connection.release(self.key);
+        }
+    }
+
+    /// Says that the port let go of the stream itself.
+    pub(crate) const fn forget(&mut self) {
+        self.released = true;
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.release();
+    }
+}

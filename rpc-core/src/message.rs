@@ -1,0 +1,81 @@
+//! Messages between their archive and the form they cross a connection in.
+//!
+//! A carrier sends what [`send`] gives for the form it has settled on with its peer; what it
+//! receives it hands over as it came, and [`receive`] brings it into the one form that handlers
+//! and callers see. Both run in the task of the handler or caller, never under a lock.
+
+use dreammesh_wire::{
+    DynTable, Encoded, Layout, Limits, Message, Msg, Segment, WireError, protobuf,
+};
+
+use crate::call::Status;
+use crate::port::{Received, WireMode};
+
+/// What one message may come to when it is made: the receiver's limit decides what is taken.
+pub(crate) fn send_limits() -> Limits {
+    Limits::default().with_max_bytes(Limits::MAX_BYTES)
+}
+
+/// A received message as the validated archive that is read in place.
+///
+/// # Errors
+/// When the bytes are not such a message, or exceed the limits in either form.
+pub fn receive<M: Message>(received: Received, limits: &Limits) -> Result<Msg<M>, WireError> {
+    match received.mode {
+        WireMode::Archive => Msg::from_archive(received.bytes, limits),
+        WireMode::Protobuf => {
+            // The limit bounds the archive before memory for it is allocated.
+            let archive = protobuf::to_archive(M::LAYOUT, &received.bytes, limits)?;
+            Msg::from_archive(archive.into(), limits)
+        }
+    }
+}
+
+/// An archive in the form in which it is sent.
+///
+/// # Errors
+/// When the segment is no valid archive of the layout, which one built by this library is.
+pub fn send(
+    mode: WireMode,
+    segment: Segment,
+    layout: &'static Layout,
+) -> Result<Segment, WireError> {
+    match mode {
+        WireMode::Archive => Ok(segment),
+        WireMode::Protobuf => to_protobuf(segment, layout),
+    }
+}
+
+/// Why a received message cannot be read, as the status of its call.
+pub(crate) fn unreadable(error: &WireError) -> Status {
+    match error {
+        WireError::TooLarge { .. } => Status::resource_exhausted(format!("message: {error}")),
+        _ => Status::internal(format!("the message cannot be read: {error}")),
+    }
+}
+
+/// Why a message cannot be sent, as the status of its call.
+pub(crate) fn unsendable(error: &WireError) -> Status {
+    match error {
+        WireError::TooLarge { .. } => Status::resource_exhausted(format!("message: {error}")),
+        _ => Status::internal(format!("the message cannot be sent: {error}")),
+    }
+}
+
+/// Reads a message made in this process as if it had been received.
+pub(crate) fn reread<M: Message>(encoded: Encoded<M>) -> Result<Msg<M>, WireError> {
+    Msg::from_archive(encoded.into_segment().into_bytes(), &send_limits())
+}
+
+/// Reads a copy of a message made in this process as if it had been received.
+pub(crate) fn reread_segment<M: Message>(segment: &Segment) -> Result<Msg<M>, WireError> {
+    let mut copy = Vec::new();
+    segment.copy_to(&mut copy);
+    Msg::from_archive(copy.into(), &send_limits())
+}
+
+fn to_protobuf(segment: Segment, layout: &'static Layout) -> Result<Segment, WireError> {
+    let archive = segment.into_bytes();
+    let table = DynTable::from_archive(layout, &archive, &send_limits())?;
+    Ok(Segment::from_vec(protobuf::from_archive(table)))
+}

@@ -1,0 +1,11 @@
+//! The server side of calls: services, their typed handlers, the router that finds them.
+
+mod drain;
+mod handler;
+mod router;
+mod watched;
+
+pub use drain::Drain;
+pub use handler::{bidi, client_streaming, server_streaming, unary};
+pub(crate) use handler::{contained, context_of};
+pub use router::{Router, RouterBuilder, Service};

@@ -1,0 +1,244 @@
+//! Typed handlers: from a call as it arrives to a service's method, and back to an outcome.
+//!
+//! Each of the four functions makes the handler of one method out of the service and a closure
+//! that runs it. The handler validates the request, sets the context that the method's own calls
+//! inherit, contains its panics and archives its response.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use dreammesh_wire::{Message, Msg};
+
+use crate::call::{MethodInfo, Receiver, Request, Response, Sender, SenderState, Status};
+use crate::context::CallContext;
+use crate::message;
+use crate::port::{Handler, HandlerFuture, Outcome, Received, ServerCall};
+
+/// The handler of a method with one request and one response.
+pub fn unary<S, Q, A, F, R>(
+    service: &Arc<S>,
+    method: &'static MethodInfo,
+    run: F,
+) -> Arc<dyn Handler>
+where
+    S: Send + Sync + 'static,
+    Q: Message + 'static,
+    A: Message + 'static,
+    F: Fn(Arc<S>, Request<Q>) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = Result<Response<A>, Status>> + Send,
+{
+    handler(service, method, move |service, mut call| async move {
+        let request = match one_request(&mut call).await {
+            Ok(message) => Request::received(message, call),
+            Err(status) => return Outcome::of(status),
+        };
+        match run(service, request).await {
+            Ok(response) => response.into_outcome(),
+            Err(status) => Outcome::of(failure(status)),
+        }
+    })
+}
+
+/// The handler of a method with one request and many responses.
+pub fn server_streaming<S, Q, A, F, R>(
+    service: &Arc<S>,
+    method: &'static MethodInfo,
+    run: F,
+) -> Arc<dyn Handler>
+where
+    S: Send + Sync + 'static,
+    Q: Message + 'static,
+    A: Message + 'static,
+    F: Fn(Arc<S>, Request<Q>, Sender<A>) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = Result<(), Status>> + Send,
+{
+    handler(service, method, move |service, mut call| async move {
+        let message = match one_request(&mut call).await {
+            Ok(message) => message,
+            Err(status) => return Outcome::of(status),
+        };
+        let Some((sender, state)) = sender(&call) else {
+            return no_stream();
+        };
+        let ended = run(service, Request::received(message, call), sender).await;
+        streamed(ended, &state)
+    })
+}
+
+/// The handler of a method with many requests and one response.
+pub fn client_streaming<S, Q, A, F, R>(
+    service: &Arc<S>,
+    method: &'static MethodInfo,
+    run: F,
+) -> Arc<dyn Handler>
+where
+    S: Send + Sync + 'static,
+    Q: Message + 'static,
+    A: Message + 'static,
+    F: Fn(Arc<S>, Receiver<Q>) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = Result<Response<A>, Status>> + Send,
+{
+    handler(service, method, move |service, call| async move {
+        match run(service, Receiver::of_handler(call)).await {
+            Ok(response) => response.into_outcome(),
+            Err(status) => Outcome::of(failure(status)),
+        }
+    })
+}
+
+/// The handler of a method with many requests and many responses.
+pub fn bidi<S, Q, A, F, R>(
+    service: &Arc<S>,
+    method: &'static MethodInfo,
+    run: F,
+) -> Arc<dyn Handler>
+where
+    S: Send + Sync + 'static,
+    Q: Message + 'static,
+    A: Message + 'static,
+    F: Fn(Arc<S>, Receiver<Q>, Sender<A>) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = Result<(), Status>> + Send,
+{
+    handler(service, method, move |service, call| async move {
+        let Some((sender, state)) = sender(&call) else {
+            return no_stream();
+        };
+        let ended = run(service, Receiver::of_handler(call), sender).await;
+        streamed(ended, &state)
+    })
+}
+
+fn handler<S, F, R>(service: &Arc<S>, method: &'static MethodInfo, run: F) -> Arc<dyn Handler>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, ServerCall) -> R + Send + Sync + 'static,
+    R: Future<Output = Outcome> + Send + 'static,
+{
+    Arc::new(Typed {
+        service: Arc::clone(service),
+        method,
+        run,
+        future: PhantomData,
+    })
+}
+
+struct Typed<S, F, R> {
+    service: Arc<S>,
+    method: &'static MethodInfo,
+    run: F,
+    future: PhantomData<fn() -> R>,
+}
+
+impl<S, F, R> Handler for Typed<S, F, R>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, ServerCall) -> R + Send + Sync + 'static,
+    R: Future<Output = Outcome> + Send + 'static,
+{
+    fn method(&self) -> &'static MethodInfo {
+        self.method
+    }
+
+    fn call(&self, call: ServerCall) -> HandlerFuture {
+        let context = context_of(&call);
+        // The one allocation that a handler costs: the carrier keeps its future in one place
+        // whether it ends inline or as a task.
+        Box::pin(contained(
+            context,
+            (self.run)(Arc::clone(&self.service), call),
+        ))
+    }
+}
+
+impl<S, F, R> fmt::Debug for Typed<S, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handler({})", self.method.path())
+    }
+}
+
+pub(crate) fn context_of(call: &ServerCall) -> CallContext {
+    CallContext {
+        deadline: call.deadline,
+        trace: call.trace.clone(),
+        priority: Some(call.priority),
+    }
+}
+
+/// Runs a handler in its context; a panic ends it as `INTERNAL` and is not passed on.
+pub(crate) async fn contained(
+    mut context: CallContext,
+    run: impl Future<Output = Outcome>,
+) -> Outcome {
+    let mut run = pin!(run);
+    poll_fn(|cx| {
+        // The future is not polled again after a panic, so a broken invariant is never seen.
+        let poll = AssertUnwindSafe(|| context.enter(|| run.as_mut().poll(cx)));
+        catch_unwind(poll)
+            .unwrap_or_else(|_| Poll::Ready(Outcome::of(Status::internal("the handler panicked"))))
+    })
+    .await
+}
+
+/// The only request of a method that takes one, and the proof that there is no second.
+async fn one_request<Q: Message>(call: &mut ServerCall) -> Result<Msg<Q>, Status> {
+    let received = match call.first.take() {
+        Some(first) => first,
+        None => next_request(call)
+            .await?
+            .ok_or_else(|| Status::internal("the call has no request where exactly one belongs"))?,
+    };
+    if !call.half_closed && next_request(call).await?.is_some() {
+        return Err(Status::internal(
+            "the call has a second request where exactly one belongs",
+        ));
+    }
+    call.half_closed = true;
+    message::receive(received, &call.limits).map_err(|error| message::unreadable(&error))
+}
+
+async fn next_request(call: &ServerCall) -> Result<Option<Received>, Status> {
+    match &call.stream {
+        Some(stream) if !call.half_closed => {
+            let next = poll_fn(|cx| stream.port.poll_message(stream.key, cx)).await;
+            next.map_err(|ended| ended.status)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn sender<A: Message>(call: &ServerCall) -> Option<(Sender<A>, Arc<SenderState>)> {
+    let state = Arc::<SenderState>::default();
+    let stream = call.stream.clone()?;
+    Some((Sender::of_handler(stream, Arc::clone(&state)), state))
+}
+
+fn no_stream() -> Outcome {
+    Outcome::of(Status::internal(
+        "the carrier gave a streaming call no stream",
+    ))
+}
+
+fn streamed(ended: Result<(), Status>, state: &SenderState) -> Outcome {
+    let status = match ended {
+        Ok(()) => Status::ok(),
+        Err(status) => failure(status),
+    };
+    Outcome {
+        trailers: state.take_trailers(),
+        ..Outcome::of(status)
+    }
+}
+
+/// A handler's error is a failure even when it was built with the code of success.
+fn failure(status: Status) -> Status {
+    if status.is_ok() {
+        Status::unknown("the handler failed with status OK")
+    } else {
+        status
+    }
+}
