@@ -94,7 +94,7 @@ impl Observation {
     }
 
     /// Notes what a handler's outcome tells, and ends.
-    pub(crate) fn finish_handling(self: Box<Self>, outcome: &Outcome) {
+    pub(crate) fn finish_handling(self, outcome: &Outcome) {
         if let (Some(timed), Some(message)) = (&self.timed, &outcome.message) {
             timed.cells.add_bytes(0, message.len());
         }

@@ -109,8 +109,8 @@ where
         Box::pin(async move {
             let ready = poll_fn(|cx| service.poll_ready(cx)).await;
             ready.map_err(|error| call_error(error.into()))?;
-            service
-                .call(call)
+            // Named in full, since this trait's own method would be found first.
+            Service::call(&mut service, call)
                 .await
                 .map_err(|error| call_error(error.into()))
         })
