@@ -25,7 +25,8 @@ pub enum Event {
     /// A message that was blocked may be sent now.
     Writable(StreamKey),
     /// Server: the caller gave the call up, its deadline passed, or the session closed; drop the
-    /// handler and call [`crate::Session::release`].
+    /// handler and call [`crate::Session::release`]. The key is stale if the handler ended between
+    /// the cause and this event.
     Cancelled(StreamKey),
     /// Client: a call that found no room may be opened now.
     Room,

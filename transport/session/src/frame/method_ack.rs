@@ -4,7 +4,7 @@ use dreammesh_core::wire::LayoutHash;
 
 use super::method::{Hashes, Verdict};
 use super::section::{self, Sections};
-use super::{CHUNK_BYTES_MAX, Frame, Violation, header, kind};
+use super::{CHUNK_BYTES_MAX, Frame, Violation, fixed, header, kind, u32_at};
 
 /// The most bytes of chains an acknowledgement carries; beyond it the method stays protobuf.
 pub const CHAINS_BYTES_MAX: usize = CHUNK_BYTES_MAX;
@@ -22,7 +22,33 @@ pub struct MethodAck<'a> {
     /// The server's layouts.
     pub hashes: Hashes,
     /// The server's chains, for the client to judge; empty when there is nothing to judge.
-    pub chains: &'a [u8],
+    pub chains: Chains<'a>,
+}
+
+/// The closures of a method's two sides, in the form of WIRE.md.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a call has two directions")]
+pub struct Chains<'a> {
+    /// The chains of everything the request reaches.
+    pub request: &'a [u8],
+    /// The chains of everything the response reaches.
+    pub response: &'a [u8],
+}
+
+impl Chains<'_> {
+    /// Whether there is nothing to judge.
+    pub fn is_empty(&self) -> bool {
+        self.request.is_empty() && self.response.is_empty()
+    }
+
+    /// Both, and the length of the first before them.
+    pub(crate) fn encoded_len(&self) -> usize {
+        if self.is_empty() {
+            0
+        } else {
+            4 + self.request.len() + self.response.len()
+        }
+    }
 }
 
 /// Set in the verdict's number when the server does not have the method.
@@ -39,8 +65,12 @@ impl<'a> MethodAck<'a> {
             section::VERDICT,
             u64::from(self.verdict.bits() | unknown),
         );
-        header::end_head(out, start, self.chains.len());
-        out.extend_from_slice(self.chains);
+        header::end_head(out, start, self.chains.encoded_len());
+        if !self.chains.is_empty() {
+            out.extend_from_slice(&(self.chains.request.len() as u32).to_le_bytes());
+            out.extend_from_slice(self.chains.request);
+            out.extend_from_slice(self.chains.response);
+        }
         header::pad(out, start);
     }
 
@@ -67,9 +97,19 @@ impl<'a> MethodAck<'a> {
             known: bits & u64::from(UNKNOWN_METHOD) == 0,
             verdict: Verdict::of_bits(bits),
             hashes: Hashes { request, response },
-            chains: frame.payload,
+            chains: read_chains(frame.payload)?,
         })
     }
+}
+
+fn read_chains(payload: &[u8]) -> Result<Chains<'_>, Violation> {
+    if payload.is_empty() {
+        return Ok(Chains::default());
+    }
+    let (length, rest) = fixed::<4>(payload, "chains without their length")?;
+    let split = rest.split_at_checked(u32_at(length, 0) as usize);
+    let (request, response) = split.ok_or(Violation::protocol("chains beyond their frame"))?;
+    Ok(Chains { request, response })
 }
 
 #[cfg(test)]

@@ -57,7 +57,9 @@ pub(crate) struct Outgoing {
     parts: VecDeque<Bytes>,
     pub(crate) total: u32,
     pub(crate) mode: WireMode,
-    /// Whether its first chunk went out.
+    /// Whether connection credit is reserved for it.
+    pub(crate) admitted: bool,
+    /// Whether its first chunk went out; implies `admitted`.
     pub(crate) started: bool,
     /// The bytes not sent yet; the sum over `parts`.
     left: usize,
@@ -71,6 +73,7 @@ impl Outgoing {
             parts,
             total: left as u32,
             mode,
+            admitted: false,
             started: false,
             left,
         }

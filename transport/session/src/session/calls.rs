@@ -110,8 +110,16 @@ impl<U: Default> Session<U> {
         if let Some(incoming) = rare.incoming.take() {
             self.return_pool(incoming.total() as u64);
         }
-        if outgoing.is_some() {
+        if let Some(outgoing) = outgoing {
             self.bulk.remove(key);
+            if outgoing.admitted && !outgoing.started {
+                // The peer never hears of it, so nobody else can give its credit back.
+                let restored = self.send_pool.restore(u64::from(outgoing.total));
+                debug_assert!(restored.is_ok(), "only what was reserved comes back");
+            }
+            if !self.closed {
+                self.admit_large();
+            }
             self.notify_writable(index);
         }
     }

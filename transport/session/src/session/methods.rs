@@ -9,7 +9,7 @@ use super::Session;
 use crate::event::Event;
 use crate::frame::layout_verdict::LayoutVerdict;
 use crate::frame::method::{Assumed, Hashes, Method, Verdict};
-use crate::frame::method_ack::{CHAINS_BYTES_MAX, MethodAck};
+use crate::frame::method_ack::{CHAINS_BYTES_MAX, Chains, MethodAck};
 use crate::frame::{CloseCode, Frame, Violation};
 
 /// The methods named on a connection, by index.
@@ -33,8 +33,8 @@ pub(crate) struct Entry {
     /// acknowledgement.
     theirs: Hashes,
     assumed: Option<Assumed>,
-    /// The chains of the server, while they wait to be judged.
-    chains: Bytes,
+    /// The chains of the server for requests and responses, while they wait to be judged.
+    chains: (Bytes, Bytes),
     pub(crate) verdict: Verdict,
     /// Server: it was answered. Client: it was acknowledged.
     pub(crate) settled: bool,
@@ -59,8 +59,8 @@ pub struct MethodAnswer<'a> {
     pub streams_requests: bool,
     /// The server's closure hashes.
     pub hashes: Hashes,
-    /// The chains behind them, from [`crate::layouts::encode`]; sent only if the hashes differ.
-    pub chains: &'a [u8],
+    /// The chains behind them, from `wire`'s `Closure`; sent only if the hashes differ.
+    pub chains: Chains<'a>,
 }
 
 /// What a client needs to judge a server's layouts.
@@ -71,8 +71,11 @@ pub struct JudgeLayouts {
     pub ours: Hashes,
     /// The server's closure hashes.
     pub theirs: Hashes,
-    /// The chains the server claims for them.
-    pub chains: Bytes,
+    /// The chains the server claims for requests, to be read by `wire`'s `Closure`; empty if it
+    /// claims none, which makes the direction protobuf unless the hashes are equal.
+    pub request_chains: Bytes,
+    /// The same for responses.
+    pub response_chains: Bytes,
 }
 
 impl Methods {
@@ -181,7 +184,7 @@ impl<U: Default> Session<U> {
             ours,
             theirs: NO_HASHES,
             assumed,
-            chains: Bytes::new(),
+            chains: Default::default(),
             verdict: assumed.map_or(Verdict::NEITHER, |assumed| assumed.verdict),
             settled: false,
             judged: false,
@@ -242,13 +245,17 @@ impl<U: Default> Session<U> {
             entry.verdict = first_verdict(entry);
         }
         let judgeable = answer.known && entry.verdict != Verdict::BOTH;
-        let fitting = judgeable && answer.chains.len() <= CHAINS_BYTES_MAX;
+        let fitting = judgeable && answer.chains.encoded_len() <= CHAINS_BYTES_MAX;
         let ack = MethodAck {
             index: method,
             known: answer.known,
             verdict: entry.verdict,
             hashes: entry.ours,
-            chains: if fitting { answer.chains } else { &[] },
+            chains: if fitting {
+                answer.chains
+            } else {
+                Chains::default()
+            },
         };
         ack.write(self.output.buffer());
     }
@@ -256,14 +263,16 @@ impl<U: Default> Session<U> {
     /// Client: what is needed to answer [`Event::JudgeLayouts`]; given once.
     pub fn layouts_to_judge(&mut self, method: u32) -> Option<JudgeLayouts> {
         let entry = self.methods.list.get_mut(method as usize)?;
-        if entry.chains.is_empty() {
+        if entry.judged || !entry.settled {
             return None;
         }
-        let chains = std::mem::take(&mut entry.chains);
+        let (request_chains, response_chains) = std::mem::take(&mut entry.chains);
+        let (ours, theirs) = (entry.ours, entry.theirs);
         Some(JudgeLayouts {
-            ours: entry.ours,
-            theirs: entry.theirs,
-            chains,
+            ours,
+            theirs,
+            request_chains,
+            response_chains,
         })
     }
 
@@ -304,7 +313,7 @@ impl<U: Default> Session<U> {
             ours: NO_HASHES,
             theirs: named.hashes,
             assumed: named.assumed,
-            chains: Bytes::new(),
+            chains: Default::default(),
             verdict: Verdict::NEITHER,
             settled: false,
             judged: false,
@@ -328,7 +337,12 @@ impl<U: Default> Session<U> {
             entry.judged = true;
             self.events.push_back(Event::MethodSettled(ack.index));
         } else {
-            entry.chains = Bytes::copy_from_slice(ack.chains);
+            let Chains { request, response } = ack.chains;
+            let copied = (
+                Bytes::copy_from_slice(request),
+                Bytes::copy_from_slice(response),
+            );
+            entry.chains = copied;
             self.events.push_back(Event::JudgeLayouts(ack.index));
         }
         Ok(())

@@ -126,12 +126,17 @@ impl<U: Default> Session<U> {
         while let Some(key) = self.bulk.waiting.front().copied() {
             let slot = self.slots.at(key.bits() as u32);
             let priority = slot.priority;
-            let total = slot.rare.as_ref().and_then(|rare| rare.outgoing.as_ref());
-            let total = total.map_or(0, |outgoing| outgoing.total);
-            if !self.send_pool.reserve(u64::from(total)) {
+            let rare = slot.rare.as_mut();
+            let Some(outgoing) = rare.and_then(|rare| rare.outgoing.as_mut()) else {
+                self.bulk.waiting.pop_front();
+                continue;
+            };
+            if !self.send_pool.reserve(u64::from(outgoing.total)) {
                 return;
             }
-            slot.send_credit -= flow::charge(total as usize);
+            outgoing.admitted = true;
+            let total = outgoing.total as usize;
+            slot.send_credit -= flow::charge(total);
             self.bulk.waiting.pop_front();
             self.bulk.admit(key, priority);
         }
