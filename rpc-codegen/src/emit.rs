@@ -10,6 +10,7 @@ mod enums;
 mod message;
 mod names;
 mod oneof;
+mod service;
 mod table;
 mod types;
 
@@ -79,6 +80,13 @@ fn emit_package(cx: &Context<'_>, package: &str, files: &[&File]) -> Result<Toke
     };
     for file in files {
         items.extend(emit_types(cx, &file.messages, &file.enums, &module)?);
+    }
+    for service in files
+        .iter()
+        .filter(|file| file.generate)
+        .flat_map(|file| &file.services)
+    {
+        items.extend(service::emit(cx, service, &module));
     }
     Ok(items)
 }
@@ -173,7 +181,7 @@ fn include_file(packages: &[&str]) -> TokenStream {
 #[derive(Default)]
 struct Tree {
     file: Option<(String, String)>,
-    children: BTreeMap<String, Tree>,
+    children: BTreeMap<String, Self>,
 }
 
 impl Tree {

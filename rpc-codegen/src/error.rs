@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostics;
 
 /// Why a compilation failed.
 ///
@@ -57,12 +57,6 @@ impl Error {
             Self::Schema(diagnostics) => Some(diagnostics),
             _ => None,
         }
-    }
-
-    pub(crate) fn schema(diagnostic: Diagnostic) -> Self {
-        let mut diagnostics = Diagnostics::default();
-        diagnostics.push(diagnostic);
-        Self::Schema(diagnostics)
     }
 }
 

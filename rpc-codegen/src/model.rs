@@ -47,15 +47,11 @@ pub(crate) struct Message {
     pub(crate) full_name: String,
     /// The name within its parent or package.
     pub(crate) name: String,
-    pub(crate) package: String,
-    /// The full name of the message it is declared in.
-    pub(crate) parent: Option<String>,
     pub(crate) docs: String,
     pub(crate) deprecated: bool,
     /// The fields in declaration order.
     pub(crate) fields: Vec<Field>,
     pub(crate) oneofs: Vec<Oneof>,
-    pub(crate) retired: Vec<Retired>,
     /// Full names of the messages declared inside, in declaration order.
     pub(crate) messages: Vec<String>,
     /// Full names of the enums declared inside, in declaration order.
@@ -149,8 +145,6 @@ pub(crate) enum Shape {
 pub(crate) struct Enum {
     pub(crate) full_name: String,
     pub(crate) name: String,
-    pub(crate) package: String,
-    pub(crate) parent: Option<String>,
     pub(crate) docs: String,
     pub(crate) deprecated: bool,
     pub(crate) values: Vec<EnumValue>,
@@ -195,8 +189,8 @@ pub(crate) struct Method {
 pub(crate) struct MethodOptions {
     pub(crate) deadline_ms: Option<u64>,
     pub(crate) idempotency: Idempotency,
-    pub(crate) priority: Priority,
-    pub(crate) protobuf_only: bool,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) wire: Wire,
     pub(crate) spawn: bool,
 }
 
@@ -210,12 +204,21 @@ pub(crate) enum Idempotency {
 }
 
 /// Which calls go first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
-    #[default]
+    Background,
     Normal,
     High,
-    Low,
+    Critical,
+}
+
+/// The form in which messages travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wire {
+    #[default]
+    Auto,
+    Archive,
+    Protobuf,
 }
 
 impl Type {

@@ -62,7 +62,10 @@ impl Builder {
                 .map(PathBuf::from)
                 .ok_or(Error::MissingOutDir)?,
         };
-        let cargo = self.options.cargo.unwrap_or(self.options.out_dir.is_none());
+        let cargo = self
+            .options
+            .cargo
+            .unwrap_or_else(|| self.options.out_dir.is_none());
         let paths = owned(paths);
         if cargo {
             // Said before anything can fail, so that a broken schema is looked at again.

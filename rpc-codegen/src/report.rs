@@ -73,7 +73,11 @@ impl Entry {
             .iter()
             .zip(&chain[1..])
             .map(|(slot, chain)| {
-                let mut ty = slot.ty.name().unwrap_or(slot.ty.kind_name()).to_owned();
+                let mut ty = slot
+                    .ty
+                    .name()
+                    .unwrap_or_else(|| slot.ty.kind_name())
+                    .to_owned();
                 match slot.shape {
                     Shape::List { .. } => ty = format!("repeated {ty}"),
                     Shape::Map { key } => ty = format!("map<{}, {ty}>", key.proto_name()),

@@ -3,6 +3,7 @@
 //! `DREAMMESH_BLESS=1` writes what the compiler now generates instead of comparing; the difference is
 //! then reviewed like any other.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -28,7 +28,7 @@ struct Extern {
 }
 
 /// Which of a message's types is meant.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Owned,
     View,

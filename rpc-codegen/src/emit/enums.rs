@@ -1,6 +1,6 @@
 //! An enum: an open newtype with a constant for each value.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::attr;
@@ -15,13 +15,16 @@ pub(super) fn emit(cx: &Context<'_>, item: &Enum, module: &[String]) -> Result<T
         return Ok(TokenStream::new());
     };
     let rt = &cx.rt;
-    let types = Types { cx, from: module };
+    let types = Types {
+        cx,
+        from: module,
+        this: None,
+    };
     let name = ident(&names.name);
     let docs = attr::docs(&item.docs, &format!("Enum `{}`.", item.full_name));
     let deprecated = attr::deprecated(item.deprecated);
     let attributes = Context::attributes(&cx.options.type_attributes, &item.full_name)?;
-    let uses_deprecated = item.deprecated || item.values.iter().any(|value| value.deprecated);
-    let allow = attr::allow_deprecated(uses_deprecated);
+    let allow = attr::allow_deprecated(uses_deprecated(item));
     let constants = item
         .values
         .iter()
@@ -32,16 +35,11 @@ pub(super) fn emit(cx: &Context<'_>, item: &Enum, module: &[String]) -> Result<T
             let (constant, number) = (ident(constant), Literal::i32_unsuffixed(value.number));
             quote!(#docs #deprecated pub const #constant: Self = Self(#number);)
         });
-    let pairs = item.values.iter().map(|value| {
-        let (number, name) = (Literal::i32_unsuffixed(value.number), &value.name);
-        quote!((#number, #name))
-    });
-    let full_name = &item.full_name;
+    let ties = ties(cx, item, &types, &name);
     let (name_option, self_option) = (
         types.option(&quote!(&'static str)),
         types.option(&quote!(Self)),
     );
-    let (some, none) = (types.some(), types.none());
     Ok(quote! {
         #docs
         ///
@@ -82,6 +80,21 @@ pub(super) fn emit(cx: &Context<'_>, item: &Enum, module: &[String]) -> Result<T
             }
         }
 
+        #ties
+    })
+}
+
+/// The implementations of the runtime's and the standard traits.
+fn ties(cx: &Context<'_>, item: &Enum, types: &Types<'_>, name: &Ident) -> TokenStream {
+    let rt = &cx.rt;
+    let allow = attr::allow_deprecated(uses_deprecated(item));
+    let full_name = &item.full_name;
+    let pairs = item.values.iter().map(|value| {
+        let (number, name) = (Literal::i32_unsuffixed(value.number), &value.name);
+        quote!((#number, #name))
+    });
+    let (some, none) = (types.some(), types.none());
+    quote! {
         #allow
         impl #rt::Element for #name {
             type Via = #rt::via::Enum;
@@ -116,5 +129,9 @@ pub(super) fn emit(cx: &Context<'_>, item: &Enum, module: &[String]) -> Result<T
                 }
             }
         }
-    })
+    }
+}
+
+fn uses_deprecated(item: &Enum) -> bool {
+    item.deprecated || item.values.iter().any(|value| value.deprecated)
 }

@@ -61,6 +61,8 @@ pub(super) struct ServiceNames {
     pub(super) name: String,
     pub(super) server: String,
     pub(super) client: String,
+    /// The static that holds the method table.
+    pub(super) table: String,
     pub(super) methods: Vec<MethodNames>,
 }
 
@@ -250,6 +252,7 @@ impl Scope {
         let name = self.ty(&camel(&service.name));
         let server = self.ty(&format!("{name}Server"));
         let client = self.ty(&format!("{name}Client"));
+        let table = self.constant(&format!("{}_METHODS", upper(&name)));
         let mut on_server = BTreeSet::new();
         let mut on_client: BTreeSet<String> = CLIENT_METHODS.map(str::to_owned).into();
         let methods = service.methods.iter().map(|method| {
@@ -264,6 +267,7 @@ impl Scope {
             name,
             server,
             client,
+            table,
             methods,
         }
     }

@@ -10,6 +10,8 @@ use crate::model::{Field, Scalar, Shape, Type};
 pub(super) struct Types<'a> {
     pub(super) cx: &'a Context<'a>,
     pub(super) from: &'a [String],
+    /// The message and role that `Self` stands for, where there is one.
+    pub(super) this: Option<(&'a str, Role)>,
 }
 
 impl Types<'_> {
@@ -73,7 +75,24 @@ impl Types<'_> {
             Type::Scalar(Scalar::Bytes) => quote!([u8]),
             Type::Scalar(scalar) => number(*scalar),
             Type::Enum(name) => self.cx.enum_path(self.from, name),
-            Type::Message(name) => self.cx.message_path(self.from, name, Role::Owned),
+            Type::Message(name) => self.message(name, Role::Owned),
+        }
+    }
+
+    /// The path of a message's type, or `Self`.
+    fn message(&self, name: &str, role: Role) -> TokenStream {
+        if self.this == Some((name, role)) {
+            return quote!(Self);
+        }
+        self.cx.message_path(self.from, name, role)
+    }
+
+    /// The same types as they are written where `Self` stands for `role` of message `name`.
+    pub(super) fn within<'b>(&'b self, name: &'b str, role: Role) -> Types<'b> {
+        Types {
+            cx: self.cx,
+            from: self.from,
+            this: Some((name, role)),
         }
     }
 
@@ -122,8 +141,9 @@ impl Types<'_> {
         match ty {
             Type::Scalar(Scalar::String) => quote!(&'a str),
             Type::Scalar(Scalar::Bytes) => quote!(&'a [u8]),
+            Type::Message(name) if self.this == Some((name.as_str(), Role::View)) => quote!(Self),
             Type::Message(name) => {
-                let view = self.cx.message_path(self.from, name, Role::View);
+                let view = self.message(name, Role::View);
                 quote!(#view<'a>)
             }
             other => self.element(other),

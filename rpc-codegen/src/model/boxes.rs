@@ -12,9 +12,10 @@ pub(super) fn mark(messages: &mut BTreeMap<String, Message>) {
     for message in messages.values_mut() {
         let own = groups[message.full_name.as_str()];
         for field in &mut message.fields {
-            let target = match (&field.ty, field.shape) {
-                (Type::Message(name), Shape::Plain | Shape::Optional | Shape::Arm) => name,
-                _ => continue,
+            let (Type::Message(target), Shape::Plain | Shape::Optional | Shape::Arm) =
+                (&field.ty, field.shape)
+            else {
+                continue;
             };
             field.boxed = groups.get(target.as_str()) == Some(&own);
         }

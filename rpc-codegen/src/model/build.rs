@@ -105,15 +105,10 @@ impl Builder<'_> {
         let item = Message {
             full_name: message.full_name().to_owned(),
             name: message.name().to_owned(),
-            package: message.package_name().to_owned(),
-            parent: message
-                .parent_message()
-                .map(|parent| parent.full_name().to_owned()),
             docs: comments.at(message.path()),
             deprecated: options::is_deprecated(&message.options()),
             fields,
             oneofs,
-            retired,
             messages,
             enums,
             layout,
@@ -133,10 +128,6 @@ impl Builder<'_> {
         let item = Enum {
             full_name: item.full_name().to_owned(),
             name: item.name().to_owned(),
-            package: item.package_name().to_owned(),
-            parent: item
-                .parent_message()
-                .map(|parent| parent.full_name().to_owned()),
             docs: comments.at(item.path()),
             deprecated: options::is_deprecated(&item.options()),
             values: values.collect(),

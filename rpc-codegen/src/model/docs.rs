@@ -197,7 +197,7 @@ fn marker(line: &str) -> Option<usize> {
 
 /// Escapes what Markdown and rustdoc would act on outside code spans, and makes links of URLs.
 fn escape(text: &str) -> String {
-    let spans = text.matches('`').count() % 2 == 0 && !text.contains("``");
+    let spans = text.matches('`').count().is_multiple_of(2) && !text.contains("``");
     let mut out = String::with_capacity(text.len());
     let mut in_span = false;
     let mut line_start = true;

@@ -2,7 +2,7 @@
 
 use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, Value};
 
-use super::{Idempotency, MethodOptions, Oneof, Priority, Retired, Scalar, Shape, Type};
+use super::{Idempotency, MethodOptions, Oneof, Priority, Retired, Scalar, Shape, Type, Wire};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::parse::{Parsed, place_under};
 
@@ -58,11 +58,17 @@ pub(super) fn method(
         _ => {}
     }
     read.priority = match number_of(parsed, &options, "priority") {
-        Some(1) => Priority::High,
-        Some(2) => Priority::Low,
-        _ => Priority::Normal,
+        Some(1) => Some(Priority::Background),
+        Some(2) => Some(Priority::Normal),
+        Some(3) => Some(Priority::High),
+        Some(4) => Some(Priority::Critical),
+        _ => None,
     };
-    read.protobuf_only = number_of(parsed, &options, "wire") == Some(1);
+    read.wire = match number_of(parsed, &options, "wire") {
+        Some(1) => Wire::Archive,
+        Some(2) => Wire::Protobuf,
+        _ => Wire::Auto,
+    };
     read.spawn = extension(parsed, &options, "spawn")
         .and_then(|(_, value)| value.as_bool())
         .unwrap_or(false);
@@ -176,16 +182,12 @@ fn read_retired(
 /// Reads a field's type with its label, as it is written in a schema.
 fn slot_type(parsed: &Parsed, text: &str) -> Option<(Type, Shape)> {
     let text = text.trim();
-    if let Some(inner) = text.strip_prefix("map").map(str::trim_start) {
-        if let Some(inner) = inner
-            .strip_prefix('<')
-            .and_then(|inner| inner.strip_suffix('>'))
-        {
-            let (key, value) = inner.split_once(',')?;
-            let key = Scalar::from_proto_name(key.trim())?;
-            let unfit = [Scalar::Double, Scalar::Float, Scalar::Bytes].contains(&key);
-            return (!unfit).then_some((value_type(parsed, value)?, Shape::Map { key }));
-        }
+    let entry = text.strip_prefix("map").map(str::trim_start);
+    let entry = entry.and_then(|entry| entry.strip_prefix('<')?.strip_suffix('>'));
+    if let Some((key, value)) = entry.and_then(|entry| entry.split_once(',')) {
+        let key = Scalar::from_proto_name(key.trim())?;
+        let unfit = [Scalar::Double, Scalar::Float, Scalar::Bytes].contains(&key);
+        return (!unfit).then_some((value_type(parsed, value)?, Shape::Map { key }));
     }
     match text.split_once(char::is_whitespace) {
         Some(("repeated", rest)) => Some((value_type(parsed, rest)?, Shape::List { packed: true })),

@@ -139,9 +139,7 @@ fn read_file(path: PathBuf) -> Result<Source, Error> {
         // A byte order mark is no part of the language, and editors leave one behind.
         Ok(text) => Ok(Source {
             shown: path.display().to_string(),
-            text: text
-                .strip_prefix('\u{feff}')
-                .map_or(text.clone(), str::to_owned),
+            text: text.trim_start_matches('\u{feff}').to_owned(),
             path: Some(path),
         }),
         Err(source) => Err(Error::Read { path, source }),

@@ -104,9 +104,9 @@ impl crate::codegen::Message for Any {
 
 impl crate::codegen::Encode<Any> for Any {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Any>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.type_url);
         table.plain::<1, [u8]>(&self.value);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -346,6 +346,7 @@ impl crate::codegen::Message for Api {
 
 impl crate::codegen::Encode<Api> for Api {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Api>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.list::<1, Method>(&self.methods);
         table.list::<2, Option>(&self.options);
@@ -353,7 +354,6 @@ impl crate::codegen::Encode<Api> for Api {
         table.nullable::<4, SourceContext>(self.source_context.as_ref());
         table.list::<5, Mixin>(&self.mixins);
         table.plain::<6, Syntax>(&self.syntax);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -625,6 +625,7 @@ impl crate::codegen::Message for Method {
 
 impl crate::codegen::Encode<Method> for Method {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Method>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.plain::<1, str>(&self.request_type_url);
         table.plain::<2, bool>(&self.request_streaming);
@@ -632,7 +633,6 @@ impl crate::codegen::Encode<Method> for Method {
         table.plain::<4, bool>(&self.response_streaming);
         table.list::<5, Option>(&self.options);
         table.plain::<6, Syntax>(&self.syntax);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -837,9 +837,9 @@ impl crate::codegen::Message for Mixin {
 
 impl crate::codegen::Encode<Mixin> for Mixin {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Mixin>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.plain::<1, str>(&self.root);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -996,9 +996,9 @@ impl crate::codegen::Message for Duration {
 
 impl crate::codegen::Encode<Duration> for Duration {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Duration>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i64>(&self.seconds);
         table.plain::<1, i32>(&self.nanos);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -1250,8 +1250,8 @@ impl crate::codegen::Message for FieldMask {
 
 impl crate::codegen::Encode<FieldMask> for FieldMask {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, FieldMask>) {
-        table.list::<0, str>(&self.paths);
         table.unknown_fields(&self.unknown_fields);
+        table.list::<0, str>(&self.paths);
     }
 }
 
@@ -1387,8 +1387,8 @@ impl crate::codegen::Message for SourceContext {
 
 impl crate::codegen::Encode<SourceContext> for SourceContext {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, SourceContext>) {
-        table.plain::<0, str>(&self.file_name);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, str>(&self.file_name);
     }
 }
 
@@ -1597,8 +1597,8 @@ impl crate::codegen::Message for Struct {
 
 impl crate::codegen::Encode<Struct> for Struct {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Struct>) {
-        table.map::<0, str, Value>(&self.fields);
         table.unknown_fields(&self.unknown_fields);
+        table.map::<0, str, Value>(&self.fields);
     }
 }
 
@@ -1739,6 +1739,7 @@ impl crate::codegen::Message for Value {
 
 impl crate::codegen::Encode<Value> for Value {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Value>) {
+        table.unknown_fields(&self.unknown_fields);
         match &self.kind {
             None => {}
             Some(value::Kind::NullValue(value)) => table.arm::<0, NullValue>(value),
@@ -1748,8 +1749,6 @@ impl crate::codegen::Encode<Value> for Value {
             Some(value::Kind::StructValue(value)) => table.arm::<4, Struct>(value),
             Some(value::Kind::ListValue(value)) => table.arm::<5, ListValue>(value),
         }
-
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -2067,8 +2066,8 @@ impl crate::codegen::Message for ListValue {
 
 impl crate::codegen::Encode<ListValue> for ListValue {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, ListValue>) {
-        table.list::<0, Value>(&self.values);
         table.unknown_fields(&self.unknown_fields);
+        table.list::<0, Value>(&self.values);
     }
 }
 
@@ -2215,9 +2214,9 @@ impl crate::codegen::Message for Timestamp {
 
 impl crate::codegen::Encode<Timestamp> for Timestamp {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Timestamp>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i64>(&self.seconds);
         table.plain::<1, i32>(&self.nanos);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -2520,6 +2519,7 @@ impl crate::codegen::Message for Type {
 
 impl crate::codegen::Encode<Type> for Type {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Type>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.list::<1, Field>(&self.fields);
         table.list::<2, str>(&self.oneofs);
@@ -2527,7 +2527,6 @@ impl crate::codegen::Encode<Type> for Type {
         table.nullable::<4, SourceContext>(self.source_context.as_ref());
         table.plain::<5, Syntax>(&self.syntax);
         table.plain::<6, str>(&self.edition);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -2835,6 +2834,7 @@ impl crate::codegen::Message for Field {
 
 impl crate::codegen::Encode<Field> for Field {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Field>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, field::Kind>(&self.kind);
         table.plain::<1, field::Cardinality>(&self.cardinality);
         table.plain::<2, i32>(&self.number);
@@ -2845,7 +2845,6 @@ impl crate::codegen::Encode<Field> for Field {
         table.list::<7, Option>(&self.options);
         table.plain::<8, str>(&self.json_name);
         table.plain::<9, str>(&self.default_value);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -3350,13 +3349,13 @@ impl crate::codegen::Message for Enum {
 
 impl crate::codegen::Encode<Enum> for Enum {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Enum>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.list::<1, EnumValue>(&self.enumvalue);
         table.list::<2, Option>(&self.options);
         table.nullable::<3, SourceContext>(self.source_context.as_ref());
         table.plain::<4, Syntax>(&self.syntax);
         table.plain::<5, str>(&self.edition);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -3570,10 +3569,10 @@ impl crate::codegen::Message for EnumValue {
 
 impl crate::codegen::Encode<EnumValue> for EnumValue {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, EnumValue>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.plain::<1, i32>(&self.number);
         table.list::<2, Option>(&self.options);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -3740,9 +3739,9 @@ impl crate::codegen::Message for Option {
 
 impl crate::codegen::Encode<Option> for Option {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Option>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.nullable::<1, Any>(self.value.as_ref());
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -3890,8 +3889,8 @@ impl crate::codegen::Message for DoubleValue {
 
 impl crate::codegen::Encode<DoubleValue> for DoubleValue {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, DoubleValue>) {
-        table.plain::<0, f64>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, f64>(&self.value);
     }
 }
 
@@ -4026,8 +4025,8 @@ impl crate::codegen::Message for FloatValue {
 
 impl crate::codegen::Encode<FloatValue> for FloatValue {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, FloatValue>) {
-        table.plain::<0, f32>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, f32>(&self.value);
     }
 }
 
@@ -4162,8 +4161,8 @@ impl crate::codegen::Message for Int64Value {
 
 impl crate::codegen::Encode<Int64Value> for Int64Value {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Int64Value>) {
-        table.plain::<0, i64>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, i64>(&self.value);
     }
 }
 
@@ -4301,8 +4300,8 @@ impl crate::codegen::Message for UInt64Value {
 
 impl crate::codegen::Encode<UInt64Value> for UInt64Value {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, UInt64Value>) {
-        table.plain::<0, u64>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, u64>(&self.value);
     }
 }
 
@@ -4437,8 +4436,8 @@ impl crate::codegen::Message for Int32Value {
 
 impl crate::codegen::Encode<Int32Value> for Int32Value {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Int32Value>) {
-        table.plain::<0, i32>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, i32>(&self.value);
     }
 }
 
@@ -4576,8 +4575,8 @@ impl crate::codegen::Message for UInt32Value {
 
 impl crate::codegen::Encode<UInt32Value> for UInt32Value {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, UInt32Value>) {
-        table.plain::<0, u32>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, u32>(&self.value);
     }
 }
 
@@ -4712,8 +4711,8 @@ impl crate::codegen::Message for BoolValue {
 
 impl crate::codegen::Encode<BoolValue> for BoolValue {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, BoolValue>) {
-        table.plain::<0, bool>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, bool>(&self.value);
     }
 }
 
@@ -4849,8 +4848,8 @@ impl crate::codegen::Message for StringValue {
 
 impl crate::codegen::Encode<StringValue> for StringValue {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, StringValue>) {
-        table.plain::<0, str>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, str>(&self.value);
     }
 }
 
@@ -4983,8 +4982,8 @@ impl crate::codegen::Message for BytesValue {
 
 impl crate::codegen::Encode<BytesValue> for BytesValue {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, BytesValue>) {
-        table.plain::<0, [u8]>(&self.value);
         table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, [u8]>(&self.value);
     }
 }
 

@@ -123,10 +123,10 @@ impl crate::codegen::Message for ErrorInfo {
 
 impl crate::codegen::Encode<ErrorInfo> for ErrorInfo {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, ErrorInfo>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.reason);
         table.plain::<1, str>(&self.domain);
         table.map::<2, str, str>(&self.metadata);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -286,8 +286,8 @@ impl crate::codegen::Message for RetryInfo {
 
 impl crate::codegen::Encode<RetryInfo> for RetryInfo {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, RetryInfo>) {
-        table.nullable::<0, crate::codegen::wkt::Duration>(self.retry_delay.as_ref());
         table.unknown_fields(&self.unknown_fields);
+        table.nullable::<0, crate::codegen::wkt::Duration>(self.retry_delay.as_ref());
     }
 }
 
@@ -434,9 +434,9 @@ impl crate::codegen::Message for DebugInfo {
 
 impl crate::codegen::Encode<DebugInfo> for DebugInfo {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, DebugInfo>) {
+        table.unknown_fields(&self.unknown_fields);
         table.list::<0, str>(&self.stack_entries);
         table.plain::<1, str>(&self.detail);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -589,8 +589,8 @@ impl crate::codegen::Message for QuotaFailure {
 
 impl crate::codegen::Encode<QuotaFailure> for QuotaFailure {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, QuotaFailure>) {
-        table.list::<0, quota_failure::Violation>(&self.violations);
         table.unknown_fields(&self.unknown_fields);
+        table.list::<0, quota_failure::Violation>(&self.violations);
     }
 }
 
@@ -820,6 +820,7 @@ pub mod quota_failure {
 
     impl crate::codegen::Encode<Violation> for Violation {
         fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Violation>) {
+            table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.subject);
             table.plain::<1, str>(&self.description);
             table.plain::<2, str>(&self.api_service);
@@ -828,7 +829,6 @@ pub mod quota_failure {
             table.map::<5, str, str>(&self.quota_dimensions);
             table.plain::<6, i64>(&self.quota_value);
             table.optional::<7, i64>(self.future_quota_value);
-            table.unknown_fields(&self.unknown_fields);
         }
     }
 
@@ -1046,8 +1046,8 @@ impl crate::codegen::Message for PreconditionFailure {
 
 impl crate::codegen::Encode<PreconditionFailure> for PreconditionFailure {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, PreconditionFailure>) {
-        table.list::<0, precondition_failure::Violation>(&self.violations);
         table.unknown_fields(&self.unknown_fields);
+        table.list::<0, precondition_failure::Violation>(&self.violations);
     }
 }
 
@@ -1213,10 +1213,10 @@ pub mod precondition_failure {
 
     impl crate::codegen::Encode<Violation> for Violation {
         fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Violation>) {
+            table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.r#type);
             table.plain::<1, str>(&self.subject);
             table.plain::<2, str>(&self.description);
-            table.unknown_fields(&self.unknown_fields);
         }
     }
 
@@ -1379,8 +1379,8 @@ impl crate::codegen::Message for BadRequest {
 
 impl crate::codegen::Encode<BadRequest> for BadRequest {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, BadRequest>) {
-        table.list::<0, bad_request::FieldViolation>(&self.field_violations);
         table.unknown_fields(&self.unknown_fields);
+        table.list::<0, bad_request::FieldViolation>(&self.field_violations);
     }
 }
 
@@ -1565,12 +1565,12 @@ pub mod bad_request {
 
     impl crate::codegen::Encode<FieldViolation> for FieldViolation {
         fn encode(&self, table: &mut crate::codegen::TableWriter<'_, FieldViolation>) {
+            table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.field);
             table.plain::<1, str>(&self.description);
             table.plain::<2, str>(&self.reason);
             table
                 .nullable::<3, super::LocalizedMessage>(self.localized_message.as_ref());
-            table.unknown_fields(&self.unknown_fields);
         }
     }
 
@@ -1750,9 +1750,9 @@ impl crate::codegen::Message for RequestInfo {
 
 impl crate::codegen::Encode<RequestInfo> for RequestInfo {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, RequestInfo>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.request_id);
         table.plain::<1, str>(&self.serving_data);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -1934,11 +1934,11 @@ impl crate::codegen::Message for ResourceInfo {
 
 impl crate::codegen::Encode<ResourceInfo> for ResourceInfo {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, ResourceInfo>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.resource_type);
         table.plain::<1, str>(&self.resource_name);
         table.plain::<2, str>(&self.owner);
         table.plain::<3, str>(&self.description);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -2105,8 +2105,8 @@ impl crate::codegen::Message for Help {
 
 impl crate::codegen::Encode<Help> for Help {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Help>) {
-        table.list::<0, help::Link>(&self.links);
         table.unknown_fields(&self.unknown_fields);
+        table.list::<0, help::Link>(&self.links);
     }
 }
 
@@ -2253,9 +2253,9 @@ pub mod help {
 
     impl crate::codegen::Encode<Link> for Link {
         fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Link>) {
+            table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.description);
             table.plain::<1, str>(&self.url);
-            table.unknown_fields(&self.unknown_fields);
         }
     }
 
@@ -2414,9 +2414,9 @@ impl crate::codegen::Message for LocalizedMessage {
 
 impl crate::codegen::Encode<LocalizedMessage> for LocalizedMessage {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, LocalizedMessage>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.locale);
         table.plain::<1, str>(&self.message);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -2590,10 +2590,10 @@ impl crate::codegen::Message for Status {
 
 impl crate::codegen::Encode<Status> for Status {
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Status>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i32>(&self.code);
         table.plain::<1, str>(&self.message);
         table.list::<2, crate::codegen::wkt::Any>(&self.details);
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 

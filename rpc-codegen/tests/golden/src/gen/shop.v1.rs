@@ -368,6 +368,7 @@ impl ::dreammesh_core::codegen::Message for Item {
 
 impl ::dreammesh_core::codegen::Encode<Item> for Item {
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Item>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.sku);
         table.plain::<1, str>(&self.title);
         table.plain::<2, u64>(&self.price_cents);
@@ -417,7 +418,6 @@ impl ::dreammesh_core::codegen::Encode<Item> for Item {
         table.list::<13, f64>(&self.weights);
         table.plain::<14, [u8]>(&self.image);
         table.nullable::<15, str>(self.subtitle.as_ref());
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -893,9 +893,9 @@ pub mod item {
 
     impl ::dreammesh_core::codegen::Encode<Dims> for Dims {
         fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Dims>) {
+            table.unknown_fields(&self.unknown_fields);
             table.plain::<0, f64>(&self.width);
             table.plain::<1, f64>(&self.height);
-            table.unknown_fields(&self.unknown_fields);
         }
     }
 
@@ -1119,6 +1119,7 @@ impl ::dreammesh_core::codegen::Message for Node {
 
 impl ::dreammesh_core::codegen::Encode<Node> for Node {
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Node>) {
+        table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.nullable::<1, Node>(self.left.as_deref());
         table.nullable::<2, Node>(self.right.as_deref());
@@ -1128,8 +1129,6 @@ impl ::dreammesh_core::codegen::Encode<Node> for Node {
             Some(node::Up::Parent(value)) => table.arm::<4, Node>(value),
             Some(node::Up::Root(value)) => table.arm::<5, bool>(value),
         }
-
-        table.unknown_fields(&self.unknown_fields);
     }
 }
 
@@ -1442,3 +1441,281 @@ pub(crate) static EMPTY_LAYOUT: ::dreammesh_core::codegen::Layout = ::dreammesh_
         ),
     ],
 );
+
+/// The methods of `shop.v1.Catalog`.
+#[allow(deprecated, reason = "what is deprecated still travels")]
+pub static CATALOG_METHODS: [::dreammesh_core::codegen::MethodInfo; 5] = [
+    ::dreammesh_core::codegen::MethodInfo::new(
+            "/shop.v1.Catalog/GetItem",
+            ::dreammesh_core::codegen::MethodKind::Unary,
+            <Item as ::dreammesh_core::codegen::Message>::LAYOUT,
+            <Item as ::dreammesh_core::codegen::Message>::LAYOUT,
+        )
+        .with_closures(
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0xd7918d82c836ca784fc29daa309dfb3e,
+            ),
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0xd7918d82c836ca784fc29daa309dfb3e,
+            ),
+        )
+        .with_deadline(::core::time::Duration::from_millis(250))
+        .with_idempotency(::dreammesh_core::codegen::Idempotency::NoSideEffects)
+        .with_priority(::dreammesh_core::codegen::Priority::HIGH),
+    ::dreammesh_core::codegen::MethodInfo::new(
+            "/shop.v1.Catalog/List",
+            ::dreammesh_core::codegen::MethodKind::ServerStreaming,
+            <Node as ::dreammesh_core::codegen::Message>::LAYOUT,
+            <Item as ::dreammesh_core::codegen::Message>::LAYOUT,
+        )
+        .with_closures(
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0xac323b83a11b6502573988674b92e292,
+            ),
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0xd7918d82c836ca784fc29daa309dfb3e,
+            ),
+        )
+        .with_wire(::dreammesh_core::codegen::WireOption::Protobuf),
+    ::dreammesh_core::codegen::MethodInfo::new(
+            "/shop.v1.Catalog/Record",
+            ::dreammesh_core::codegen::MethodKind::ClientStreaming,
+            <Item as ::dreammesh_core::codegen::Message>::LAYOUT,
+            <Empty as ::dreammesh_core::codegen::Message>::LAYOUT,
+        )
+        .with_closures(
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0xd7918d82c836ca784fc29daa309dfb3e,
+            ),
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0x52cf415515b9a61546e0652696385f31,
+            ),
+        )
+        .with_idempotency(::dreammesh_core::codegen::Idempotency::Idempotent)
+        .with_spawn(),
+    ::dreammesh_core::codegen::MethodInfo::new(
+            "/shop.v1.Catalog/Chat",
+            ::dreammesh_core::codegen::MethodKind::Bidi,
+            <Node as ::dreammesh_core::codegen::Message>::LAYOUT,
+            <Node as ::dreammesh_core::codegen::Message>::LAYOUT,
+        )
+        .with_closures(
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0xac323b83a11b6502573988674b92e292,
+            ),
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0xac323b83a11b6502573988674b92e292,
+            ),
+        ),
+    ::dreammesh_core::codegen::MethodInfo::new(
+            "/shop.v1.Catalog/New",
+            ::dreammesh_core::codegen::MethodKind::Unary,
+            <Empty as ::dreammesh_core::codegen::Message>::LAYOUT,
+            <Empty as ::dreammesh_core::codegen::Message>::LAYOUT,
+        )
+        .with_closures(
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0x52cf415515b9a61546e0652696385f31,
+            ),
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0x52cf415515b9a61546e0652696385f31,
+            ),
+        ),
+];
+/// Finds things.
+#[allow(deprecated, reason = "what is deprecated still travels")]
+pub trait Catalog: ::core::marker::Send + ::core::marker::Sync + 'static {
+    /// One thing.
+    fn get_item(
+        &self,
+        request: ::dreammesh_core::codegen::Request<Item>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::dreammesh_core::codegen::Response<Item>,
+            ::dreammesh_core::codegen::Status,
+        >,
+    > + ::core::marker::Send;
+    /// Method `List`.
+    fn list(
+        &self,
+        request: ::dreammesh_core::codegen::Request<Node>,
+        responses: ::dreammesh_core::codegen::Sender<Item>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::dreammesh_core::codegen::Status>,
+    > + ::core::marker::Send;
+    /// Method `Record`.
+    fn record(
+        &self,
+        requests: ::dreammesh_core::codegen::Receiver<Item>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::dreammesh_core::codegen::Response<Empty>,
+            ::dreammesh_core::codegen::Status,
+        >,
+    > + ::core::marker::Send;
+    /// Method `Chat`.
+    #[deprecated]
+    fn chat(
+        &self,
+        requests: ::dreammesh_core::codegen::Receiver<Node>,
+        responses: ::dreammesh_core::codegen::Sender<Node>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), ::dreammesh_core::codegen::Status>,
+    > + ::core::marker::Send;
+    /// Method `New`.
+    fn new(
+        &self,
+        request: ::dreammesh_core::codegen::Request<Empty>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::dreammesh_core::codegen::Response<Empty>,
+            ::dreammesh_core::codegen::Status,
+        >,
+    > + ::core::marker::Send;
+}
+
+/// Serves a [`Catalog`].
+#[allow(deprecated, reason = "what is deprecated still travels")]
+pub struct CatalogServer<S> {
+    service: ::std::sync::Arc<S>,
+}
+
+#[allow(deprecated, reason = "what is deprecated still travels")]
+impl<S: Catalog> CatalogServer<S> {
+    /// Serves `service`.
+    #[must_use]
+    pub fn new(service: S) -> Self {
+        Self::from_arc(::std::sync::Arc::new(service))
+    }
+
+    /// Serves a service that is shared with others.
+    #[must_use]
+    pub const fn from_arc(service: ::std::sync::Arc<S>) -> Self {
+        Self { service }
+    }
+}
+
+#[allow(deprecated, reason = "what is deprecated still travels")]
+impl<S: Catalog> ::dreammesh_core::codegen::Service for CatalogServer<S> {
+    fn name(&self) -> &'static str {
+        "shop.v1.Catalog"
+    }
+
+    fn handlers(
+        &self,
+    ) -> ::std::vec::Vec<::std::sync::Arc<dyn ::dreammesh_core::codegen::Handler>> {
+        ::std::vec![
+            ::dreammesh_core::codegen::unary(& self.service, & CATALOG_METHODS[0], |
+            service : ::std::sync::Arc < S >, request :
+            ::dreammesh_core::codegen::Request < Item > | async move { < S as Catalog >
+            ::get_item(& service, request). await },),
+            ::dreammesh_core::codegen::server_streaming(& self.service, &
+            CATALOG_METHODS[1], | service : ::std::sync::Arc < S >, request :
+            ::dreammesh_core::codegen::Request < Node >, responses :
+            ::dreammesh_core::codegen::Sender < Item > | async move { < S as Catalog >
+            ::list(& service, request, responses). await },),
+            ::dreammesh_core::codegen::client_streaming(& self.service, &
+            CATALOG_METHODS[2], | service : ::std::sync::Arc < S >, requests :
+            ::dreammesh_core::codegen::Receiver < Item > | async move { < S as Catalog >
+            ::record(& service, requests). await },), ::dreammesh_core::codegen::bidi(&
+            self.service, & CATALOG_METHODS[3], | service : ::std::sync::Arc < S >,
+            requests : ::dreammesh_core::codegen::Receiver < Node >, responses :
+            ::dreammesh_core::codegen::Sender < Node > | async move { < S as Catalog >
+            ::chat(& service, requests, responses). await },),
+            ::dreammesh_core::codegen::unary(& self.service, & CATALOG_METHODS[4], |
+            service : ::std::sync::Arc < S >, request :
+            ::dreammesh_core::codegen::Request < Empty > | async move { < S as Catalog >
+            ::new(& service, request). await },)
+        ]
+    }
+
+    fn file_descriptor_set(&self) -> &'static [u8] {
+        FILE_DESCRIPTOR_SET
+    }
+}
+
+impl<S> ::core::clone::Clone for CatalogServer<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: ::std::sync::Arc::clone(&self.service),
+        }
+    }
+}
+
+impl<S> ::core::fmt::Debug for CatalogServer<S> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CatalogServer").finish_non_exhaustive()
+    }
+}
+
+/// Finds things.
+#[derive(Clone, Debug)]
+#[allow(deprecated, reason = "what is deprecated still travels")]
+pub struct CatalogClient {
+    channel: ::dreammesh_core::codegen::Channel,
+}
+
+#[allow(deprecated, reason = "what is deprecated still travels")]
+impl CatalogClient {
+    /// Calls the service through `channel`.
+    #[must_use]
+    pub const fn new(channel: ::dreammesh_core::codegen::Channel) -> Self {
+        Self { channel }
+    }
+
+    /// Calls `service` in this process, without a network.
+    #[must_use]
+    pub fn in_process(service: impl Catalog) -> Self {
+        Self::new(::dreammesh_core::codegen::in_process(&CatalogServer::new(service)))
+    }
+
+    /// The channel that calls go through.
+    #[must_use]
+    pub const fn channel(&self) -> &::dreammesh_core::codegen::Channel {
+        &self.channel
+    }
+
+    /// One thing.
+    pub fn get_item(
+        &self,
+        request: impl ::dreammesh_core::codegen::IntoMessage<Item>,
+    ) -> ::dreammesh_core::codegen::UnaryCall<Item> {
+        ::dreammesh_core::codegen::UnaryCall::new::<
+            Item,
+        >(&self.channel, &CATALOG_METHODS[0], request)
+    }
+
+    /// Method `List`.
+    pub fn list(
+        &self,
+        request: impl ::dreammesh_core::codegen::IntoMessage<Node>,
+    ) -> ::dreammesh_core::codegen::ServerStreamingCall<Item> {
+        ::dreammesh_core::codegen::ServerStreamingCall::new::<
+            Node,
+        >(&self.channel, &CATALOG_METHODS[1], request)
+    }
+
+    /// Method `Record`.
+    pub fn record(&self) -> ::dreammesh_core::codegen::ClientStreamingCall<Item, Empty> {
+        ::dreammesh_core::codegen::ClientStreamingCall::new(
+            &self.channel,
+            &CATALOG_METHODS[2],
+        )
+    }
+
+    /// Method `Chat`.
+    #[deprecated]
+    pub fn chat(&self) -> ::dreammesh_core::codegen::BidiCall<Node, Node> {
+        ::dreammesh_core::codegen::BidiCall::new(&self.channel, &CATALOG_METHODS[3])
+    }
+
+    /// Method `New`.
+    pub fn new_(
+        &self,
+        request: impl ::dreammesh_core::codegen::IntoMessage<Empty>,
+    ) -> ::dreammesh_core::codegen::UnaryCall<Empty> {
+        ::dreammesh_core::codegen::UnaryCall::new::<
+            Empty,
+        >(&self.channel, &CATALOG_METHODS[4], request)
+    }
+}
