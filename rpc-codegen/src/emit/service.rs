@@ -179,12 +179,14 @@ impl Emitter<'_> {
         let handlers = methods
             .iter()
             .map(|parts| self.handler(parts, &name, &table));
+        let lints = attr::accessor_names(self.names.methods.iter().map(|m| m.server.as_str()));
         let server_docs = format!(" Serves a [`{}`].", self.names.name);
         let text = &self.names.server;
         let allow = self.allow();
         quote! {
             #docs
             #deprecated
+            #lints
             #allow
             pub trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
                 #(#declared)*

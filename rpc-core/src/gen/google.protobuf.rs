@@ -102,8 +102,8 @@ impl crate::codegen::Message for Any {
     }
 }
 
-impl crate::codegen::Encode<Any> for Any {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Any>) {
+impl crate::codegen::Encode<Self> for Any {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.type_url);
         table.plain::<1, [u8]>(&self.value);
@@ -344,8 +344,8 @@ impl crate::codegen::Message for Api {
     }
 }
 
-impl crate::codegen::Encode<Api> for Api {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Api>) {
+impl crate::codegen::Encode<Self> for Api {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.list::<1, Method>(&self.methods);
@@ -623,8 +623,8 @@ impl crate::codegen::Message for Method {
     }
 }
 
-impl crate::codegen::Encode<Method> for Method {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Method>) {
+impl crate::codegen::Encode<Self> for Method {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.plain::<1, str>(&self.request_type_url);
@@ -835,8 +835,8 @@ impl crate::codegen::Message for Mixin {
     }
 }
 
-impl crate::codegen::Encode<Mixin> for Mixin {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Mixin>) {
+impl crate::codegen::Encode<Self> for Mixin {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.plain::<1, str>(&self.root);
@@ -994,8 +994,8 @@ impl crate::codegen::Message for Duration {
     }
 }
 
-impl crate::codegen::Encode<Duration> for Duration {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Duration>) {
+impl crate::codegen::Encode<Self> for Duration {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i64>(&self.seconds);
         table.plain::<1, i32>(&self.nanos);
@@ -1129,8 +1129,8 @@ impl crate::codegen::Message for Empty {
     }
 }
 
-impl crate::codegen::Encode<Empty> for Empty {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Empty>) {
+impl crate::codegen::Encode<Self> for Empty {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
     }
 }
@@ -1248,8 +1248,8 @@ impl crate::codegen::Message for FieldMask {
     }
 }
 
-impl crate::codegen::Encode<FieldMask> for FieldMask {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, FieldMask>) {
+impl crate::codegen::Encode<Self> for FieldMask {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.list::<0, str>(&self.paths);
     }
@@ -1385,8 +1385,8 @@ impl crate::codegen::Message for SourceContext {
     }
 }
 
-impl crate::codegen::Encode<SourceContext> for SourceContext {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, SourceContext>) {
+impl crate::codegen::Encode<Self> for SourceContext {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.file_name);
     }
@@ -1584,10 +1584,7 @@ impl crate::codegen::Message for Struct {
                 .iter()
                 .map(|(key, value)| (
                     String::from(key),
-                    (|value| <Value as crate::codegen::Message>::from_view(
-                        value,
-                        origin,
-                    ))(value),
+                    <Value as crate::codegen::Message>::from_view(value, origin),
                 ))
                 .collect(),
             unknown_fields: origin.unknown_fields(view.0.unknown_fields()),
@@ -1595,8 +1592,8 @@ impl crate::codegen::Message for Struct {
     }
 }
 
-impl crate::codegen::Encode<Struct> for Struct {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Struct>) {
+impl crate::codegen::Encode<Self> for Struct {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.map::<0, str, Value>(&self.fields);
     }
@@ -1737,8 +1734,8 @@ impl crate::codegen::Message for Value {
     }
 }
 
-impl crate::codegen::Encode<Value> for Value {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Value>) {
+impl crate::codegen::Encode<Self> for Value {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         match &self.kind {
             None => {}
@@ -1922,6 +1919,12 @@ pub mod value {
         ListValue(&'a dyn crate::codegen::Encode<super::ListValue>),
     }
 
+    impl ::core::fmt::Debug for KindArgs<'_> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.write_str("KindArgs")
+        }
+    }
+
     impl Kind {
         /// Copies an arm out; one that this schema does not know is none.
         #[must_use]
@@ -1959,12 +1962,6 @@ pub mod value {
                     KindView::Unknown(_) => return None,
                 },
             )
-        }
-    }
-
-    impl ::core::fmt::Debug for KindArgs<'_> {
-        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            f.write_str("KindArgs")
         }
     }
 }
@@ -2064,8 +2061,8 @@ impl crate::codegen::Message for ListValue {
     }
 }
 
-impl crate::codegen::Encode<ListValue> for ListValue {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, ListValue>) {
+impl crate::codegen::Encode<Self> for ListValue {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.list::<0, Value>(&self.values);
     }
@@ -2212,8 +2209,8 @@ impl crate::codegen::Message for Timestamp {
     }
 }
 
-impl crate::codegen::Encode<Timestamp> for Timestamp {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Timestamp>) {
+impl crate::codegen::Encode<Self> for Timestamp {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i64>(&self.seconds);
         table.plain::<1, i32>(&self.nanos);
@@ -2517,8 +2514,8 @@ impl crate::codegen::Message for Type {
     }
 }
 
-impl crate::codegen::Encode<Type> for Type {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Type>) {
+impl crate::codegen::Encode<Self> for Type {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.list::<1, Field>(&self.fields);
@@ -2832,8 +2829,8 @@ impl crate::codegen::Message for Field {
     }
 }
 
-impl crate::codegen::Encode<Field> for Field {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Field>) {
+impl crate::codegen::Encode<Self> for Field {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, field::Kind>(&self.kind);
         table.plain::<1, field::Cardinality>(&self.cardinality);
@@ -3347,8 +3344,8 @@ impl crate::codegen::Message for Enum {
     }
 }
 
-impl crate::codegen::Encode<Enum> for Enum {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Enum>) {
+impl crate::codegen::Encode<Self> for Enum {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.list::<1, EnumValue>(&self.enumvalue);
@@ -3567,8 +3564,8 @@ impl crate::codegen::Message for EnumValue {
     }
 }
 
-impl crate::codegen::Encode<EnumValue> for EnumValue {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, EnumValue>) {
+impl crate::codegen::Encode<Self> for EnumValue {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.plain::<1, i32>(&self.number);
@@ -3737,8 +3734,8 @@ impl crate::codegen::Message for Option {
     }
 }
 
-impl crate::codegen::Encode<Option> for Option {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Option>) {
+impl crate::codegen::Encode<Self> for Option {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
         table.nullable::<1, Any>(self.value.as_ref());
@@ -3887,8 +3884,8 @@ impl crate::codegen::Message for DoubleValue {
     }
 }
 
-impl crate::codegen::Encode<DoubleValue> for DoubleValue {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, DoubleValue>) {
+impl crate::codegen::Encode<Self> for DoubleValue {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, f64>(&self.value);
     }
@@ -4023,8 +4020,8 @@ impl crate::codegen::Message for FloatValue {
     }
 }
 
-impl crate::codegen::Encode<FloatValue> for FloatValue {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, FloatValue>) {
+impl crate::codegen::Encode<Self> for FloatValue {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, f32>(&self.value);
     }
@@ -4159,8 +4156,8 @@ impl crate::codegen::Message for Int64Value {
     }
 }
 
-impl crate::codegen::Encode<Int64Value> for Int64Value {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Int64Value>) {
+impl crate::codegen::Encode<Self> for Int64Value {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i64>(&self.value);
     }
@@ -4298,8 +4295,8 @@ impl crate::codegen::Message for UInt64Value {
     }
 }
 
-impl crate::codegen::Encode<UInt64Value> for UInt64Value {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, UInt64Value>) {
+impl crate::codegen::Encode<Self> for UInt64Value {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, u64>(&self.value);
     }
@@ -4434,8 +4431,8 @@ impl crate::codegen::Message for Int32Value {
     }
 }
 
-impl crate::codegen::Encode<Int32Value> for Int32Value {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Int32Value>) {
+impl crate::codegen::Encode<Self> for Int32Value {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i32>(&self.value);
     }
@@ -4573,8 +4570,8 @@ impl crate::codegen::Message for UInt32Value {
     }
 }
 
-impl crate::codegen::Encode<UInt32Value> for UInt32Value {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, UInt32Value>) {
+impl crate::codegen::Encode<Self> for UInt32Value {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, u32>(&self.value);
     }
@@ -4709,8 +4706,8 @@ impl crate::codegen::Message for BoolValue {
     }
 }
 
-impl crate::codegen::Encode<BoolValue> for BoolValue {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, BoolValue>) {
+impl crate::codegen::Encode<Self> for BoolValue {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, bool>(&self.value);
     }
@@ -4846,8 +4843,8 @@ impl crate::codegen::Message for StringValue {
     }
 }
 
-impl crate::codegen::Encode<StringValue> for StringValue {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, StringValue>) {
+impl crate::codegen::Encode<Self> for StringValue {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.value);
     }
@@ -4980,8 +4977,8 @@ impl crate::codegen::Message for BytesValue {
     }
 }
 
-impl crate::codegen::Encode<BytesValue> for BytesValue {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, BytesValue>) {
+impl crate::codegen::Encode<Self> for BytesValue {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, [u8]>(&self.value);
     }

@@ -114,15 +114,15 @@ impl crate::codegen::Message for ErrorInfo {
             metadata: view
                 .metadata()
                 .iter()
-                .map(|(key, value)| (String::from(key), (String::from)(value)))
+                .map(|(key, value)| (String::from(key), String::from(value)))
                 .collect(),
             unknown_fields: origin.unknown_fields(view.0.unknown_fields()),
         }
     }
 }
 
-impl crate::codegen::Encode<ErrorInfo> for ErrorInfo {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, ErrorInfo>) {
+impl crate::codegen::Encode<Self> for ErrorInfo {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.reason);
         table.plain::<1, str>(&self.domain);
@@ -284,8 +284,8 @@ impl crate::codegen::Message for RetryInfo {
     }
 }
 
-impl crate::codegen::Encode<RetryInfo> for RetryInfo {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, RetryInfo>) {
+impl crate::codegen::Encode<Self> for RetryInfo {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.nullable::<0, crate::codegen::wkt::Duration>(self.retry_delay.as_ref());
     }
@@ -432,8 +432,8 @@ impl crate::codegen::Message for DebugInfo {
     }
 }
 
-impl crate::codegen::Encode<DebugInfo> for DebugInfo {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, DebugInfo>) {
+impl crate::codegen::Encode<Self> for DebugInfo {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.list::<0, str>(&self.stack_entries);
         table.plain::<1, str>(&self.detail);
@@ -587,8 +587,8 @@ impl crate::codegen::Message for QuotaFailure {
     }
 }
 
-impl crate::codegen::Encode<QuotaFailure> for QuotaFailure {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, QuotaFailure>) {
+impl crate::codegen::Encode<Self> for QuotaFailure {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.list::<0, quota_failure::Violation>(&self.violations);
     }
@@ -809,7 +809,7 @@ pub mod quota_failure {
                 quota_dimensions: view
                     .quota_dimensions()
                     .iter()
-                    .map(|(key, value)| (String::from(key), (String::from)(value)))
+                    .map(|(key, value)| (String::from(key), String::from(value)))
                     .collect(),
                 quota_value: view.quota_value(),
                 future_quota_value: view.future_quota_value(),
@@ -818,8 +818,8 @@ pub mod quota_failure {
         }
     }
 
-    impl crate::codegen::Encode<Violation> for Violation {
-        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Violation>) {
+    impl crate::codegen::Encode<Self> for Violation {
+        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
             table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.subject);
             table.plain::<1, str>(&self.description);
@@ -1044,8 +1044,8 @@ impl crate::codegen::Message for PreconditionFailure {
     }
 }
 
-impl crate::codegen::Encode<PreconditionFailure> for PreconditionFailure {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, PreconditionFailure>) {
+impl crate::codegen::Encode<Self> for PreconditionFailure {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.list::<0, precondition_failure::Violation>(&self.violations);
     }
@@ -1211,8 +1211,8 @@ pub mod precondition_failure {
         }
     }
 
-    impl crate::codegen::Encode<Violation> for Violation {
-        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Violation>) {
+    impl crate::codegen::Encode<Self> for Violation {
+        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
             table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.r#type);
             table.plain::<1, str>(&self.subject);
@@ -1377,8 +1377,8 @@ impl crate::codegen::Message for BadRequest {
     }
 }
 
-impl crate::codegen::Encode<BadRequest> for BadRequest {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, BadRequest>) {
+impl crate::codegen::Encode<Self> for BadRequest {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.list::<0, bad_request::FieldViolation>(&self.field_violations);
     }
@@ -1563,8 +1563,8 @@ pub mod bad_request {
         }
     }
 
-    impl crate::codegen::Encode<FieldViolation> for FieldViolation {
-        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, FieldViolation>) {
+    impl crate::codegen::Encode<Self> for FieldViolation {
+        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
             table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.field);
             table.plain::<1, str>(&self.description);
@@ -1748,8 +1748,8 @@ impl crate::codegen::Message for RequestInfo {
     }
 }
 
-impl crate::codegen::Encode<RequestInfo> for RequestInfo {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, RequestInfo>) {
+impl crate::codegen::Encode<Self> for RequestInfo {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.request_id);
         table.plain::<1, str>(&self.serving_data);
@@ -1932,8 +1932,8 @@ impl crate::codegen::Message for ResourceInfo {
     }
 }
 
-impl crate::codegen::Encode<ResourceInfo> for ResourceInfo {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, ResourceInfo>) {
+impl crate::codegen::Encode<Self> for ResourceInfo {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.resource_type);
         table.plain::<1, str>(&self.resource_name);
@@ -2103,8 +2103,8 @@ impl crate::codegen::Message for Help {
     }
 }
 
-impl crate::codegen::Encode<Help> for Help {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Help>) {
+impl crate::codegen::Encode<Self> for Help {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.list::<0, help::Link>(&self.links);
     }
@@ -2251,8 +2251,8 @@ pub mod help {
         }
     }
 
-    impl crate::codegen::Encode<Link> for Link {
-        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Link>) {
+    impl crate::codegen::Encode<Self> for Link {
+        fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
             table.unknown_fields(&self.unknown_fields);
             table.plain::<0, str>(&self.description);
             table.plain::<1, str>(&self.url);
@@ -2412,8 +2412,8 @@ impl crate::codegen::Message for LocalizedMessage {
     }
 }
 
-impl crate::codegen::Encode<LocalizedMessage> for LocalizedMessage {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, LocalizedMessage>) {
+impl crate::codegen::Encode<Self> for LocalizedMessage {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.locale);
         table.plain::<1, str>(&self.message);
@@ -2588,8 +2588,8 @@ impl crate::codegen::Message for Status {
     }
 }
 
-impl crate::codegen::Encode<Status> for Status {
-    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Status>) {
+impl crate::codegen::Encode<Self> for Status {
+    fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i32>(&self.code);
         table.plain::<1, str>(&self.message);

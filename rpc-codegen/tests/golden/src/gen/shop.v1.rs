@@ -341,10 +341,10 @@ impl ::dreammesh_core::codegen::Message for Item {
                 .iter()
                 .map(|(key, value)| (
                     String::from(key),
-                    (|value| <item::Dims as ::dreammesh_core::codegen::Message>::from_view(
+                    <item::Dims as ::dreammesh_core::codegen::Message>::from_view(
                         value,
                         origin,
-                    ))(value),
+                    ),
                 ))
                 .collect(),
             kind: view.kind(),
@@ -366,8 +366,8 @@ impl ::dreammesh_core::codegen::Message for Item {
     }
 }
 
-impl ::dreammesh_core::codegen::Encode<Item> for Item {
-    fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Item>) {
+impl ::dreammesh_core::codegen::Encode<Self> for Item {
+    fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.sku);
         table.plain::<1, str>(&self.title);
@@ -752,6 +752,12 @@ pub mod item {
         Code(i32),
     }
 
+    impl ::core::fmt::Debug for ExtraArgs<'_> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.write_str("ExtraArgs")
+        }
+    }
+
     impl Extra {
         /// Copies an arm out; one that this schema does not know is none.
         #[must_use]
@@ -775,12 +781,6 @@ pub mod item {
                     ExtraView::Unknown(_) => return None,
                 },
             )
-        }
-    }
-
-    impl ::core::fmt::Debug for ExtraArgs<'_> {
-        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            f.write_str("ExtraArgs")
         }
     }
 
@@ -891,8 +891,8 @@ pub mod item {
         }
     }
 
-    impl ::dreammesh_core::codegen::Encode<Dims> for Dims {
-        fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Dims>) {
+    impl ::dreammesh_core::codegen::Encode<Self> for Dims {
+        fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
             table.unknown_fields(&self.unknown_fields);
             table.plain::<0, f64>(&self.width);
             table.plain::<1, f64>(&self.height);
@@ -965,11 +965,11 @@ pub struct Node {
     /// Field `name`.
     pub name: String,
     /// Field `left`.
-    pub left: Option<Box<Node>>,
+    pub left: Option<Box<Self>>,
     /// Field `right`.
-    pub right: Option<Box<Node>>,
+    pub right: Option<Box<Self>>,
     /// Field `more`.
-    pub more: Vec<Node>,
+    pub more: Vec<Self>,
     /// Oneof `up`.
     pub up: Option<node::Up>,
     /// Fields a protobuf peer sent that this schema does not know.
@@ -990,14 +990,14 @@ impl<'a> NodeView<'a> {
     /// Field `left`.
     #[must_use]
     #[inline]
-    pub fn left(self) -> Option<NodeView<'a>> {
+    pub fn left(self) -> Option<Self> {
         self.0.nullable::<1, Node>()
     }
 
     /// Field `right`.
     #[must_use]
     #[inline]
-    pub fn right(self) -> Option<NodeView<'a>> {
+    pub fn right(self) -> Option<Self> {
         self.0.nullable::<2, Node>()
     }
 
@@ -1091,14 +1091,14 @@ impl ::dreammesh_core::codegen::Message for Node {
             name: String::from(view.name()),
             left: view
                 .left()
-                .map(|value| <Node as ::dreammesh_core::codegen::Message>::from_view(
+                .map(|value| <Self as ::dreammesh_core::codegen::Message>::from_view(
                     value,
                     origin,
                 ))
                 .map(Box::new),
             right: view
                 .right()
-                .map(|value| <Node as ::dreammesh_core::codegen::Message>::from_view(
+                .map(|value| <Self as ::dreammesh_core::codegen::Message>::from_view(
                     value,
                     origin,
                 ))
@@ -1106,7 +1106,7 @@ impl ::dreammesh_core::codegen::Message for Node {
             more: view
                 .more()
                 .iter()
-                .map(|value| <Node as ::dreammesh_core::codegen::Message>::from_view(
+                .map(|value| <Self as ::dreammesh_core::codegen::Message>::from_view(
                     value,
                     origin,
                 ))
@@ -1117,16 +1117,16 @@ impl ::dreammesh_core::codegen::Message for Node {
     }
 }
 
-impl ::dreammesh_core::codegen::Encode<Node> for Node {
-    fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Node>) {
+impl ::dreammesh_core::codegen::Encode<Self> for Node {
+    fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.name);
-        table.nullable::<1, Node>(self.left.as_deref());
-        table.nullable::<2, Node>(self.right.as_deref());
-        table.list::<3, Node>(&self.more);
+        table.nullable::<1, Self>(self.left.as_deref());
+        table.nullable::<2, Self>(self.right.as_deref());
+        table.list::<3, Self>(&self.more);
         match &self.up {
             None => {}
-            Some(node::Up::Parent(value)) => table.arm::<4, Node>(value),
+            Some(node::Up::Parent(value)) => table.arm::<4, Self>(value),
             Some(node::Up::Root(value)) => table.arm::<5, bool>(value),
         }
     }
@@ -1292,6 +1292,12 @@ pub mod node {
         Root(bool),
     }
 
+    impl ::core::fmt::Debug for UpArgs<'_> {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.write_str("UpArgs")
+        }
+    }
+
     impl Up {
         /// Copies an arm out; one that this schema does not know is none.
         #[must_use]
@@ -1316,12 +1322,6 @@ pub mod node {
                     UpView::Unknown(_) => return None,
                 },
             )
-        }
-    }
-
-    impl ::core::fmt::Debug for UpArgs<'_> {
-        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            f.write_str("UpArgs")
         }
     }
 }
@@ -1407,8 +1407,8 @@ impl ::dreammesh_core::codegen::Message for Empty {
     }
 }
 
-impl ::dreammesh_core::codegen::Encode<Empty> for Empty {
-    fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Empty>) {
+impl ::dreammesh_core::codegen::Encode<Self> for Empty {
+    fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
     }
 }
@@ -1523,6 +1523,13 @@ pub static CATALOG_METHODS: [::dreammesh_core::codegen::MethodInfo; 5] = [
         ),
 ];
 /// Finds things.
+#[allow(
+    clippy::len_without_is_empty,
+    clippy::new_ret_no_self,
+    clippy::should_implement_trait,
+    clippy::wrong_self_convention,
+    reason = "the names are the schema's"
+)]
 #[allow(deprecated, reason = "what is deprecated still travels")]
 pub trait Catalog: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// One thing.
@@ -1604,29 +1611,50 @@ impl<S: Catalog> ::dreammesh_core::codegen::Service for CatalogServer<S> {
     fn handlers(
         &self,
     ) -> ::std::vec::Vec<::std::sync::Arc<dyn ::dreammesh_core::codegen::Handler>> {
-        ::std::vec![
-            ::dreammesh_core::codegen::unary(& self.service, & CATALOG_METHODS[0], |
-            service : ::std::sync::Arc < S >, request :
-            ::dreammesh_core::codegen::Request < Item > | async move { < S as Catalog >
-            ::get_item(& service, request). await },),
-            ::dreammesh_core::codegen::server_streaming(& self.service, &
-            CATALOG_METHODS[1], | service : ::std::sync::Arc < S >, request :
-            ::dreammesh_core::codegen::Request < Node >, responses :
-            ::dreammesh_core::codegen::Sender < Item > | async move { < S as Catalog >
-            ::list(& service, request, responses). await },),
-            ::dreammesh_core::codegen::client_streaming(& self.service, &
-            CATALOG_METHODS[2], | service : ::std::sync::Arc < S >, requests :
-            ::dreammesh_core::codegen::Receiver < Item > | async move { < S as Catalog >
-            ::record(& service, requests). await },), ::dreammesh_core::codegen::bidi(&
-            self.service, & CATALOG_METHODS[3], | service : ::std::sync::Arc < S >,
-            requests : ::dreammesh_core::codegen::Receiver < Node >, responses :
-            ::dreammesh_core::codegen::Sender < Node > | async move { < S as Catalog >
-            ::chat(& service, requests, responses). await },),
-            ::dreammesh_core::codegen::unary(& self.service, & CATALOG_METHODS[4], |
-            service : ::std::sync::Arc < S >, request :
-            ::dreammesh_core::codegen::Request < Empty > | async move { < S as Catalog >
-            ::new(& service, request). await },)
-        ]
+        ::std::vec::Vec::from([
+            ::dreammesh_core::codegen::unary(
+                &self.service,
+                &CATALOG_METHODS[0],
+                |
+                    service: ::std::sync::Arc<S>,
+                    request: ::dreammesh_core::codegen::Request<Item>|
+                async move { <S as Catalog>::get_item(&service, request).await },
+            ),
+            ::dreammesh_core::codegen::server_streaming(
+                &self.service,
+                &CATALOG_METHODS[1],
+                |
+                    service: ::std::sync::Arc<S>,
+                    request: ::dreammesh_core::codegen::Request<Node>,
+                    responses: ::dreammesh_core::codegen::Sender<Item>|
+                async move { <S as Catalog>::list(&service, request, responses).await },
+            ),
+            ::dreammesh_core::codegen::client_streaming(
+                &self.service,
+                &CATALOG_METHODS[2],
+                |
+                    service: ::std::sync::Arc<S>,
+                    requests: ::dreammesh_core::codegen::Receiver<Item>|
+                async move { <S as Catalog>::record(&service, requests).await },
+            ),
+            ::dreammesh_core::codegen::bidi(
+                &self.service,
+                &CATALOG_METHODS[3],
+                |
+                    service: ::std::sync::Arc<S>,
+                    requests: ::dreammesh_core::codegen::Receiver<Node>,
+                    responses: ::dreammesh_core::codegen::Sender<Node>|
+                async move { <S as Catalog>::chat(&service, requests, responses).await },
+            ),
+            ::dreammesh_core::codegen::unary(
+                &self.service,
+                &CATALOG_METHODS[4],
+                |
+                    service: ::std::sync::Arc<S>,
+                    request: ::dreammesh_core::codegen::Request<Empty>|
+                async move { <S as Catalog>::new(&service, request).await },
+            ),
+        ])
     }
 
     fn file_descriptor_set(&self) -> &'static [u8] {
