@@ -31,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) client: bool,
     /// Whether server traits and servers are generated.
     pub(crate) server: bool,
-    /// Whether messages get JSON methods.
+    /// Whether messages implement the runtime's `Json`.
     pub(crate) json: bool,
     /// Protobuf paths whose Rust types exist elsewhere, with their Rust paths; the longest wins.
     pub(crate) extern_paths: Vec<(String, String)>,
@@ -114,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// Says whether messages get `to_json` and `from_json`.
+    /// Says whether messages implement the runtime's `Json`, which has `to_json` and `from_json`.
     #[must_use]
     pub fn json(mut self, yes: bool) -> Self {
         self.options.json = yes;

@@ -18,6 +18,7 @@ pub use crate::call::{
     Status, WireOption,
 };
 pub use crate::channel::{BidiCall, Channel, ClientStreamingCall, ServerStreamingCall, UnaryCall};
+pub use crate::codec::{Json, Protobuf};
 pub use crate::port::Handler;
 pub use crate::server::{Router, Service, bidi, client_streaming, server_streaming, unary};
 pub use crate::wkt;

@@ -16,6 +16,7 @@
 //! - [`message`]: messages between their archive and the form they cross a connection in.
 //! - [`wire`]: the archived form of messages.
 //! - [`context`]: what calls made inside a handler inherit.
+//! - [`codec`]: any message as protobuf and as JSON.
 //! - [`codegen`]: what generated code names.
 //! - [`wkt`]: protobuf's well-known types; [`rpc`]: those of `google.rpc`.
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@
 pub mod call;
 pub mod channel;
 mod clock;
+pub mod codec;
 pub mod codegen;
 pub mod context;
 pub mod in_process;

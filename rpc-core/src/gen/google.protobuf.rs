@@ -123,6 +123,7 @@ impl crate::codegen::Encode<Any> for AnyView<'_> {
     }
 }
 
+impl crate::codegen::Json for Any {}
 impl ::core::convert::From<AnyView<'_>> for Any {
     fn from(view: AnyView<'_>) -> Self {
         view.into_owned()
@@ -375,6 +376,7 @@ impl crate::codegen::Encode<Api> for ApiView<'_> {
     }
 }
 
+impl crate::codegen::Json for Api {}
 impl ::core::convert::From<ApiView<'_>> for Api {
     fn from(view: ApiView<'_>) -> Self {
         view.into_owned()
@@ -654,6 +656,7 @@ impl crate::codegen::Encode<Method> for MethodView<'_> {
     }
 }
 
+impl crate::codegen::Json for Method {}
 impl ::core::convert::From<MethodView<'_>> for Method {
     fn from(view: MethodView<'_>) -> Self {
         view.into_owned()
@@ -856,6 +859,7 @@ impl crate::codegen::Encode<Mixin> for MixinView<'_> {
     }
 }
 
+impl crate::codegen::Json for Mixin {}
 impl ::core::convert::From<MixinView<'_>> for Mixin {
     fn from(view: MixinView<'_>) -> Self {
         view.into_owned()
@@ -1015,6 +1019,7 @@ impl crate::codegen::Encode<Duration> for DurationView<'_> {
     }
 }
 
+impl crate::codegen::Json for Duration {}
 impl ::core::convert::From<DurationView<'_>> for Duration {
     fn from(view: DurationView<'_>) -> Self {
         view.into_owned()
@@ -1145,6 +1150,7 @@ impl crate::codegen::Encode<Empty> for EmptyView<'_> {
     }
 }
 
+impl crate::codegen::Json for Empty {}
 impl ::core::convert::From<EmptyView<'_>> for Empty {
     fn from(view: EmptyView<'_>) -> Self {
         view.into_owned()
@@ -1267,6 +1273,7 @@ impl crate::codegen::Encode<FieldMask> for FieldMaskView<'_> {
     }
 }
 
+impl crate::codegen::Json for FieldMask {}
 impl ::core::convert::From<FieldMaskView<'_>> for FieldMask {
     fn from(view: FieldMaskView<'_>) -> Self {
         view.into_owned()
@@ -1404,6 +1411,7 @@ impl crate::codegen::Encode<SourceContext> for SourceContextView<'_> {
     }
 }
 
+impl crate::codegen::Json for SourceContext {}
 impl ::core::convert::From<SourceContextView<'_>> for SourceContext {
     fn from(view: SourceContextView<'_>) -> Self {
         view.into_owned()
@@ -1611,6 +1619,7 @@ impl crate::codegen::Encode<Struct> for StructView<'_> {
     }
 }
 
+impl crate::codegen::Json for Struct {}
 impl ::core::convert::From<StructView<'_>> for Struct {
     fn from(view: StructView<'_>) -> Self {
         view.into_owned()
@@ -1769,6 +1778,7 @@ impl crate::codegen::Encode<Value> for ValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for Value {}
 impl ::core::convert::From<ValueView<'_>> for Value {
     fn from(view: ValueView<'_>) -> Self {
         view.into_owned()
@@ -2080,6 +2090,7 @@ impl crate::codegen::Encode<ListValue> for ListValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for ListValue {}
 impl ::core::convert::From<ListValueView<'_>> for ListValue {
     fn from(view: ListValueView<'_>) -> Self {
         view.into_owned()
@@ -2230,6 +2241,7 @@ impl crate::codegen::Encode<Timestamp> for TimestampView<'_> {
     }
 }
 
+impl crate::codegen::Json for Timestamp {}
 impl ::core::convert::From<TimestampView<'_>> for Timestamp {
     fn from(view: TimestampView<'_>) -> Self {
         view.into_owned()
@@ -2545,6 +2557,7 @@ impl crate::codegen::Encode<Type> for TypeView<'_> {
     }
 }
 
+impl crate::codegen::Json for Type {}
 impl ::core::convert::From<TypeView<'_>> for Type {
     fn from(view: TypeView<'_>) -> Self {
         view.into_owned()
@@ -2866,6 +2879,7 @@ impl crate::codegen::Encode<Field> for FieldView<'_> {
     }
 }
 
+impl crate::codegen::Json for Field {}
 impl ::core::convert::From<FieldView<'_>> for Field {
     fn from(view: FieldView<'_>) -> Self {
         view.into_owned()
@@ -3373,6 +3387,7 @@ impl crate::codegen::Encode<Enum> for EnumView<'_> {
     }
 }
 
+impl crate::codegen::Json for Enum {}
 impl ::core::convert::From<EnumView<'_>> for Enum {
     fn from(view: EnumView<'_>) -> Self {
         view.into_owned()
@@ -3587,6 +3602,7 @@ impl crate::codegen::Encode<EnumValue> for EnumValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for EnumValue {}
 impl ::core::convert::From<EnumValueView<'_>> for EnumValue {
     fn from(view: EnumValueView<'_>) -> Self {
         view.into_owned()
@@ -3755,6 +3771,7 @@ impl crate::codegen::Encode<Option> for OptionView<'_> {
     }
 }
 
+impl crate::codegen::Json for Option {}
 impl ::core::convert::From<OptionView<'_>> for Option {
     fn from(view: OptionView<'_>) -> Self {
         view.into_owned()
@@ -3903,6 +3920,7 @@ impl crate::codegen::Encode<DoubleValue> for DoubleValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for DoubleValue {}
 impl ::core::convert::From<DoubleValueView<'_>> for DoubleValue {
     fn from(view: DoubleValueView<'_>) -> Self {
         view.into_owned()
@@ -4039,6 +4057,7 @@ impl crate::codegen::Encode<FloatValue> for FloatValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for FloatValue {}
 impl ::core::convert::From<FloatValueView<'_>> for FloatValue {
     fn from(view: FloatValueView<'_>) -> Self {
         view.into_owned()
@@ -4175,6 +4194,7 @@ impl crate::codegen::Encode<Int64Value> for Int64ValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for Int64Value {}
 impl ::core::convert::From<Int64ValueView<'_>> for Int64Value {
     fn from(view: Int64ValueView<'_>) -> Self {
         view.into_owned()
@@ -4314,6 +4334,7 @@ impl crate::codegen::Encode<UInt64Value> for UInt64ValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for UInt64Value {}
 impl ::core::convert::From<UInt64ValueView<'_>> for UInt64Value {
     fn from(view: UInt64ValueView<'_>) -> Self {
         view.into_owned()
@@ -4450,6 +4471,7 @@ impl crate::codegen::Encode<Int32Value> for Int32ValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for Int32Value {}
 impl ::core::convert::From<Int32ValueView<'_>> for Int32Value {
     fn from(view: Int32ValueView<'_>) -> Self {
         view.into_owned()
@@ -4589,6 +4611,7 @@ impl crate::codegen::Encode<UInt32Value> for UInt32ValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for UInt32Value {}
 impl ::core::convert::From<UInt32ValueView<'_>> for UInt32Value {
     fn from(view: UInt32ValueView<'_>) -> Self {
         view.into_owned()
@@ -4725,6 +4748,7 @@ impl crate::codegen::Encode<BoolValue> for BoolValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for BoolValue {}
 impl ::core::convert::From<BoolValueView<'_>> for BoolValue {
     fn from(view: BoolValueView<'_>) -> Self {
         view.into_owned()
@@ -4862,6 +4886,7 @@ impl crate::codegen::Encode<StringValue> for StringValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for StringValue {}
 impl ::core::convert::From<StringValueView<'_>> for StringValue {
     fn from(view: StringValueView<'_>) -> Self {
         view.into_owned()
@@ -4996,6 +5021,7 @@ impl crate::codegen::Encode<BytesValue> for BytesValueView<'_> {
     }
 }
 
+impl crate::codegen::Json for BytesValue {}
 impl ::core::convert::From<BytesValueView<'_>> for BytesValue {
     fn from(view: BytesValueView<'_>) -> Self {
         view.into_owned()

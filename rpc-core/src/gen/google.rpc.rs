@@ -144,6 +144,7 @@ impl crate::codegen::Encode<ErrorInfo> for ErrorInfoView<'_> {
     }
 }
 
+impl crate::codegen::Json for ErrorInfo {}
 impl ::core::convert::From<ErrorInfoView<'_>> for ErrorInfo {
     fn from(view: ErrorInfoView<'_>) -> Self {
         view.into_owned()
@@ -303,6 +304,7 @@ impl crate::codegen::Encode<RetryInfo> for RetryInfoView<'_> {
     }
 }
 
+impl crate::codegen::Json for RetryInfo {}
 impl ::core::convert::From<RetryInfoView<'_>> for RetryInfo {
     fn from(view: RetryInfoView<'_>) -> Self {
         view.into_owned()
@@ -453,6 +455,7 @@ impl crate::codegen::Encode<DebugInfo> for DebugInfoView<'_> {
     }
 }
 
+impl crate::codegen::Json for DebugInfo {}
 impl ::core::convert::From<DebugInfoView<'_>> for DebugInfo {
     fn from(view: DebugInfoView<'_>) -> Self {
         view.into_owned()
@@ -610,6 +613,7 @@ impl crate::codegen::Encode<QuotaFailure> for QuotaFailureView<'_> {
     }
 }
 
+impl crate::codegen::Json for QuotaFailure {}
 impl ::core::convert::From<QuotaFailureView<'_>> for QuotaFailure {
     fn from(view: QuotaFailureView<'_>) -> Self {
         view.into_owned()
@@ -851,6 +855,7 @@ pub mod quota_failure {
         }
     }
 
+    impl crate::codegen::Json for Violation {}
     impl ::core::convert::From<ViolationView<'_>> for Violation {
         fn from(view: ViolationView<'_>) -> Self {
             view.into_owned()
@@ -1067,6 +1072,7 @@ impl crate::codegen::Encode<PreconditionFailure> for PreconditionFailureView<'_>
     }
 }
 
+impl crate::codegen::Json for PreconditionFailure {}
 impl ::core::convert::From<PreconditionFailureView<'_>> for PreconditionFailure {
     fn from(view: PreconditionFailureView<'_>) -> Self {
         view.into_owned()
@@ -1234,6 +1240,7 @@ pub mod precondition_failure {
         }
     }
 
+    impl crate::codegen::Json for Violation {}
     impl ::core::convert::From<ViolationView<'_>> for Violation {
         fn from(view: ViolationView<'_>) -> Self {
             view.into_owned()
@@ -1400,6 +1407,7 @@ impl crate::codegen::Encode<BadRequest> for BadRequestView<'_> {
     }
 }
 
+impl crate::codegen::Json for BadRequest {}
 impl ::core::convert::From<BadRequestView<'_>> for BadRequest {
     fn from(view: BadRequestView<'_>) -> Self {
         view.into_owned()
@@ -1590,6 +1598,7 @@ pub mod bad_request {
         }
     }
 
+    impl crate::codegen::Json for FieldViolation {}
     impl ::core::convert::From<FieldViolationView<'_>> for FieldViolation {
         fn from(view: FieldViolationView<'_>) -> Self {
             view.into_owned()
@@ -1769,6 +1778,7 @@ impl crate::codegen::Encode<RequestInfo> for RequestInfoView<'_> {
     }
 }
 
+impl crate::codegen::Json for RequestInfo {}
 impl ::core::convert::From<RequestInfoView<'_>> for RequestInfo {
     fn from(view: RequestInfoView<'_>) -> Self {
         view.into_owned()
@@ -1957,6 +1967,7 @@ impl crate::codegen::Encode<ResourceInfo> for ResourceInfoView<'_> {
     }
 }
 
+impl crate::codegen::Json for ResourceInfo {}
 impl ::core::convert::From<ResourceInfoView<'_>> for ResourceInfo {
     fn from(view: ResourceInfoView<'_>) -> Self {
         view.into_owned()
@@ -2122,6 +2133,7 @@ impl crate::codegen::Encode<Help> for HelpView<'_> {
     }
 }
 
+impl crate::codegen::Json for Help {}
 impl ::core::convert::From<HelpView<'_>> for Help {
     fn from(view: HelpView<'_>) -> Self {
         view.into_owned()
@@ -2272,6 +2284,7 @@ pub mod help {
         }
     }
 
+    impl crate::codegen::Json for Link {}
     impl ::core::convert::From<LinkView<'_>> for Link {
         fn from(view: LinkView<'_>) -> Self {
             view.into_owned()
@@ -2433,6 +2446,7 @@ impl crate::codegen::Encode<LocalizedMessage> for LocalizedMessageView<'_> {
     }
 }
 
+impl crate::codegen::Json for LocalizedMessage {}
 impl ::core::convert::From<LocalizedMessageView<'_>> for LocalizedMessage {
     fn from(view: LocalizedMessageView<'_>) -> Self {
         view.into_owned()
@@ -2611,6 +2625,7 @@ impl crate::codegen::Encode<Status> for StatusView<'_> {
     }
 }
 
+impl crate::codegen::Json for Status {}
 impl ::core::convert::From<StatusView<'_>> for Status {
     fn from(view: StatusView<'_>) -> Self {
         view.into_owned()

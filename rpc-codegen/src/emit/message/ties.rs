@@ -25,6 +25,11 @@ impl Emitter<'_> {
         } else {
             quote!(table)
         };
+        let json = self
+            .cx
+            .options
+            .json
+            .then(|| quote!(#allow impl #rt::Json for #owned {}));
         let from_view = self.parts.iter().map(|part| self.copy_out(part));
         let encode_owned = self.parts.iter().map(|part| self.encode_owned(part));
         let encode_args = outside.parts.iter().map(|part| outside.encode_args(part));
@@ -78,6 +83,8 @@ impl Emitter<'_> {
                     table.copy(self.0);
                 }
             }
+
+            #json
 
             #allow
             impl ::core::convert::From<#view<'_>> for #owned {

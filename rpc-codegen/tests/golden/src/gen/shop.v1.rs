@@ -481,6 +481,7 @@ impl ::dreammesh_core::codegen::Encode<Item> for ItemView<'_> {
     }
 }
 
+impl ::dreammesh_core::codegen::Json for Item {}
 impl ::core::convert::From<ItemView<'_>> for Item {
     fn from(view: ItemView<'_>) -> Self {
         view.into_owned()
@@ -912,6 +913,7 @@ pub mod item {
         }
     }
 
+    impl ::dreammesh_core::codegen::Json for Dims {}
     impl ::core::convert::From<DimsView<'_>> for Dims {
         fn from(view: DimsView<'_>) -> Self {
             view.into_owned()
@@ -1152,6 +1154,7 @@ impl ::dreammesh_core::codegen::Encode<Node> for NodeView<'_> {
     }
 }
 
+impl ::dreammesh_core::codegen::Json for Node {}
 impl ::core::convert::From<NodeView<'_>> for Node {
     fn from(view: NodeView<'_>) -> Self {
         view.into_owned()
@@ -1423,6 +1426,7 @@ impl ::dreammesh_core::codegen::Encode<Empty> for EmptyView<'_> {
     }
 }
 
+impl ::dreammesh_core::codegen::Json for Empty {}
 impl ::core::convert::From<EmptyView<'_>> for Empty {
     fn from(view: EmptyView<'_>) -> Self {
         view.into_owned()
