@@ -71,6 +71,14 @@ impl Target {
     pub(crate) const NULL: Self = Self { word: 0, len: 0 };
 }
 
+impl Target {
+    /// The reference as it stands in scratch: pointer word, length word.
+    #[inline(always)]
+    fn to_le_bytes(self) -> [u8; 8] {
+        (u64::from(self.word) | u64::from(self.len) << 32).to_le_bytes()
+    }
+}
+
 impl Body {
     /// Where in scratch the slot at `offset` is.
     #[inline(always)]
@@ -115,9 +123,9 @@ impl Builder {
     }
 
     /// Appends the root reference and hands the segment out.
-    pub(crate) fn finish(mut self, root: Target) -> Result<Segment, WireError> {
+    pub(crate) fn finish(mut self: Box<Self>, root: Target) -> Result<Segment, WireError> {
         self.reserve(8);
-        let word = self.relative(root.word, self.position());
+        let word = relative(root.word, self.position());
         self.out.extend_from_slice(&word.to_le_bytes());
         self.out.extend_from_slice(&root.len.to_le_bytes());
         pool::give_back(self)
@@ -132,7 +140,7 @@ impl Builder {
     /// Whether `len` more bytes fit the limit; notes the error if not.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize) -> bool {
-        if len > self.limits.max_bytes.saturating_sub(self.position()) || self.error.is_some() {
+        if len > self.limits.max_bytes.saturating_sub(self.position()) {
             self.too_large();
             return false;
         }
@@ -142,7 +150,7 @@ impl Builder {
     #[cold]
     fn too_large(&mut self) {
         let max_bytes = self.limits.max_bytes;
-        self.error.get_or_insert(WireError::TooLarge { max_bytes });
+        self.fail(WireError::TooLarge { max_bytes });
     }
 
     /// The first error so far.
@@ -156,18 +164,11 @@ impl Builder {
         self.scratch[body.at(bit / 8)] |= 1 << (bit % 8);
     }
 
+    /// Notes an error; from here on nothing fits.
+    #[cold]
     pub(crate) fn fail(&mut self, error: WireError) {
         self.error.get_or_insert(error);
-    }
-
-    /// The distance from the end of the pointer word at `at` back to the target.
-    #[inline(always)]
-    fn relative(&self, word: u32, at: usize) -> u32 {
-        if word == 0 {
-            return 0;
-        }
-        // Positions stay below 2 GiB, and a target never lies behind its pointer.
-        (at as u32 + 4).wrapping_sub(word - 1)
+        self.limits.max_bytes = 0;
     }
 
     /// Appends bytes and says where they are; never null.
@@ -209,8 +210,7 @@ impl Builder {
     /// Writes a reference into scratch at `at`.
     #[inline(always)]
     pub(crate) fn put_reference(&mut self, at: usize, target: Target) {
-        self.put_word(at, target.word);
-        self.put_word(at + 4, target.len);
+        self.put_bytes(at, &target.to_le_bytes());
         if target.word != 0 {
             self.fixups.push(at as u32);
         }
@@ -227,7 +227,14 @@ impl Builder {
     }
 
     /// Opens a table body at the end of scratch, all zero.
+    #[inline]
     pub(crate) fn open_table(&mut self, layout: &Layout) -> Option<Body> {
+        self.open_table_at(self.scratch.len(), layout)
+    }
+
+    /// Opens a table body at `base`, at or behind the end of scratch.
+    #[inline(always)]
+    pub(crate) fn open_table_at(&mut self, base: usize, layout: &Layout) -> Option<Body> {
         if self.depth >= self.limits.max_depth {
             self.too_deep();
         }
@@ -235,7 +242,6 @@ impl Builder {
             return None;
         }
         self.depth += 1;
-        let base = self.scratch.len();
         self.scratch.resize(base + layout.size as usize, 0);
         Some(Body {
             base,
@@ -248,10 +254,11 @@ impl Builder {
     #[cold]
     fn too_deep(&mut self) {
         let max_depth = self.limits.max_depth;
-        self.error.get_or_insert(WireError::TooDeep { max_depth });
+        self.fail(WireError::TooDeep { max_depth });
     }
 
     /// Copies a body behind its children and drops it from scratch.
+    #[inline]
     pub(crate) fn close_table(&mut self, body: &Body) -> Target {
         self.depth -= 1;
         let prefix = if body.unknown.1 == 0 { 0 } else { 8 };
@@ -262,15 +269,15 @@ impl Builder {
         }
         let mut len = body.end;
         if prefix != 0 {
-            let word = self.relative(body.unknown.0, self.position());
+            let word = relative(body.unknown.0, self.position());
             self.out.extend_from_slice(&word.to_le_bytes());
             self.out.extend_from_slice(&body.unknown.1.to_le_bytes());
             len |= UNKNOWN_FLAG;
         }
         let position = self.position();
-        for at in body.fixups..self.fixups.len() {
-            let at = self.fixups[at] as usize;
-            self.make_relative(at, position + (at - body.base));
+        for at in &self.fixups[body.fixups..] {
+            let at = *at as usize;
+            make_relative(&mut self.scratch, at, position + (at - body.base));
         }
         self.fixups.truncate(body.fixups);
         self.out
@@ -281,13 +288,23 @@ impl Builder {
             len,
         }
     }
+}
 
-    /// Turns the absolute target in the scratch word at `at` into a distance from `position`.
-    #[inline(always)]
-    fn make_relative(&mut self, at: usize, position: usize) {
-        let mut word = [0; 4];
-        word.copy_from_slice(&self.scratch[at..at + 4]);
-        let word = self.relative(u32::from_le_bytes(word), position);
-        self.put_word(at, word);
+/// The distance from the end of the pointer word at `at` back to the target.
+#[inline(always)]
+fn relative(word: u32, at: usize) -> u32 {
+    if word == 0 {
+        return 0;
+    }
+    // Positions stay below 2 GiB, and a target never lies behind its pointer.
+    (at as u32 + 4).wrapping_sub(word - 1)
+}
+
+/// Turns the absolute target in the scratch word at `at`, never null, into a distance from
+/// `position`.
+#[inline(always)]
+fn make_relative(scratch: &mut [u8], at: usize, position: usize) {
+    if let Some(bytes) = scratch[at..].first_chunk_mut::<4>() {
+        *bytes = relative(u32::from_le_bytes(*bytes), position).to_le_bytes();
     }
 }

@@ -21,6 +21,8 @@ pub struct Layout {
     pub size: u32,
     /// `chain[k]` identifies the first `k` fields (retired ones included); never empty.
     pub chain: &'static [LayoutHash],
+    /// Which of the first 64 fields open a slot that leads elsewhere: what validation visits.
+    followed: u64,
 }
 
 /// One live field.
@@ -226,15 +228,39 @@ impl Layout {
         size: u32,
         chain: &'static [LayoutHash],
     ) -> Self {
-        let layout = Self {
+        let mut layout = Self {
             name,
             fields,
             oneofs,
             size,
             chain,
+            followed: 0,
         };
         layout.assert_valid();
+        let mut index = 0;
+        while index < fields.len() && index < u64::BITS as usize {
+            if layout.is_followed(index) {
+                layout.followed |= 1 << index;
+            }
+            index += 1;
+        }
         layout
+    }
+
+    /// The first 64 fields that [`is_followed`](Self::is_followed) holds for, one bit each.
+    #[inline(always)]
+    pub(crate) const fn followed(&self) -> u64 {
+        self.followed
+    }
+
+    /// Whether the field opens a slot with a pointer in it.
+    pub(crate) const fn is_followed(&self, index: usize) -> bool {
+        let field = &self.fields[index];
+        match field.shape {
+            Shape::Plain | Shape::Optional { .. } | Shape::Nullable => !field.kind.is_scalar(),
+            Shape::List | Shape::Map(_) => true,
+            Shape::Arm(_) => self.opens_slot(index),
+        }
     }
 
     /// The index of the field with this number.
@@ -360,7 +386,14 @@ impl Field {
         shape: Shape,
         offset: u32,
     ) -> Self {
-        Self { number, name, json_name, kind, shape, offset }
+        Self {
+            number,
+            name,
+            json_name,
+            kind,
+            shape,
+            offset,
+        }
     }
 
     /// The bytes of the slot in the table body.

@@ -5,7 +5,9 @@
 //! it and end in front of the body that refers to it. Bytes in between are never looked at.
 
 use crate::error::WireError;
-use crate::layout::{Class, Kind, Layout, MapKey, REF_SIZE, Shape, UNKNOWN_FLAG};
+use crate::layout::{
+    Class, Kind, LIST_SIZE, Layout, MapKey, ONEOF_SIZE, REF_SIZE, Shape, UNKNOWN_FLAG,
+};
 use crate::limits::Limits;
 
 /// Validates a whole archive: where its root's body starts, and the root's size word.
@@ -26,13 +28,13 @@ pub(crate) fn root(
         archive,
         cursor: 0,
         max_depth: limits.depth(),
+        fault: None,
     };
-    let Some(target) = validator.reference(at)? else {
-        return Err(WireError::Malformed("the root is null"));
-    };
-    validator.table(layout, target, at, 1)?;
-    // Both are below the archive's length, which is below 2 GiB.
-    Ok((target.start as u32, target.len))
+    match validator.root(layout, at) {
+        // Both are below the archive's length, which is below 2 GiB.
+        Ok(body) => Ok((body.start as u32, body.len)),
+        Err(Refused) => Err(validator.fault.unwrap_or(WireError::OutOfBounds)),
+    }
 }
 
 struct Validator<'a> {
@@ -40,17 +42,62 @@ struct Validator<'a> {
     /// The end of the last value accepted; `cursor <= archive.len()`.
     cursor: usize,
     max_depth: u32,
+    /// Why the archive was refused.
+    fault: Option<WireError>,
 }
+
+/// The reason is in the validator, so that results on the hot path fit a register.
+struct Refused;
 
 /// Where a reference leads, not yet checked against anything.
 #[derive(Clone, Copy)]
 struct Reference {
+    /// Wraps around where the pointer leads in front of the archive, so that no bound holds.
     start: usize,
     /// The length word, flag included.
     len: u32,
 }
 
+/// A list's region, found to lie between the cursor and the limit.
+struct Strides {
+    /// Where the region starts: in front of the first element's prefix.
+    start: usize,
+    /// Where the first element's body starts.
+    first: usize,
+    len: usize,
+    stride: usize,
+    end_word: u32,
+    /// Where the region ends.
+    end: usize,
+}
+
 impl Validator<'_> {
+    fn root(&mut self, layout: &'static Layout, at: usize) -> Result<Reference, Refused> {
+        let Some(body) = self.reference(at)? else {
+            return self.refuse(WireError::Malformed("the root is null"));
+        };
+        self.table(layout, body, at, 1)?;
+        Ok(body)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse<T>(&mut self, fault: WireError) -> Result<T, Refused> {
+        self.fault = Some(fault);
+        Err(Refused)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn misplaced<T>(&mut self, start: usize, limit: usize) -> Result<T, Refused> {
+        let fault = if start < self.cursor && start < limit {
+            WireError::Overlap
+        } else {
+            WireError::OutOfBounds
+        };
+        self.refuse(fault)
+    }
+
     #[inline(always)]
     fn word(&self, at: usize) -> u32 {
         let mut bytes = [0; 4];
@@ -58,31 +105,35 @@ impl Validator<'_> {
         u32::from_le_bytes(bytes)
     }
 
+    #[inline(always)]
+    fn wide(&self, at: usize) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.archive[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    }
+
     /// Reads the reference at `at`; nothing if it is null.
     #[inline(always)]
-    fn reference(&self, at: usize) -> Result<Option<Reference>, WireError> {
-        let (back, len) = (self.word(at) as usize, self.word(at + 4));
+    fn reference(&mut self, at: usize) -> Result<Option<Reference>, Refused> {
+        let both = self.wide(at);
+        let (back, len) = (both as u32 as usize, (both >> 32) as u32);
         if back == 0 {
-            return if len == 0 {
-                Ok(None)
-            } else {
-                Err(null_with_length())
-            };
+            if len == 0 {
+                return Ok(None);
+            }
+            return self.refuse(WireError::Malformed("a null pointer has a length"));
         }
-        match (at + 4).checked_sub(back) {
-            Some(start) => Ok(Some(Reference { start, len })),
-            None => Err(WireError::OutOfBounds),
-        }
+        Ok(Some(Reference {
+            start: (at + 4).wrapping_sub(back),
+            len,
+        }))
     }
 
     /// Takes the bytes from `start` on, which must end at or in front of `limit`.
     #[inline(always)]
-    fn claim(&mut self, start: usize, len: usize, limit: usize) -> Result<(), WireError> {
-        if start < self.cursor {
-            return Err(WireError::Overlap);
-        }
-        if start > limit || len > limit - start {
-            return Err(WireError::OutOfBounds);
+    fn claim(&mut self, start: usize, len: usize, limit: usize) -> Result<(), Refused> {
+        if start < self.cursor || start > limit || len > limit - start {
+            return self.misplaced(start, limit);
         }
         self.cursor = start + len;
         Ok(())
@@ -92,19 +143,17 @@ impl Validator<'_> {
     fn table(
         &mut self,
         layout: &'static Layout,
-        target: Reference,
+        body: Reference,
         limit: usize,
         depth: u32,
-    ) -> Result<(), WireError> {
-        let size = target.len & !UNKNOWN_FLAG;
-        let prefix = if target.len == size { 0 } else { 8 };
-        let Some(first) = target.start.checked_sub(prefix) else {
-            return Err(WireError::OutOfBounds);
-        };
+    ) -> Result<(), Refused> {
+        let size = body.len & !UNKNOWN_FLAG;
+        let prefix = if body.len == size { 0 } else { 8 };
+        let first = body.start.wrapping_sub(prefix);
         let cursor = self.cursor;
         self.claim(first, prefix + size as usize, limit)?;
         let end = core::mem::replace(&mut self.cursor, cursor);
-        self.contents(layout, target.start, target.len, first, depth)?;
+        self.contents(layout, body.start, body.len, first, depth)?;
         self.cursor = end;
         Ok(())
     }
@@ -114,47 +163,85 @@ impl Validator<'_> {
         &mut self,
         layout: &'static Layout,
         start: usize,
-        size: u32,
+        size_word: u32,
         limit: usize,
         depth: u32,
-    ) -> Result<(), WireError> {
+    ) -> Result<(), Refused> {
         if depth > self.max_depth {
-            return Err(WireError::TooDeep {
+            return self.refuse(WireError::TooDeep {
                 max_depth: self.max_depth,
             });
         }
-        if size & UNKNOWN_FLAG != 0 {
+        if size_word & UNKNOWN_FLAG != 0 {
             self.text(start - 8, limit, false)?;
         }
-        let size = size & !UNKNOWN_FLAG;
-        for (index, field) in layout.fields.iter().enumerate() {
-            if matches!(field.shape, Shape::Arm(_)) && !layout.opens_slot(index) {
-                continue;
+        let size = size_word & !UNKNOWN_FLAG;
+        let mut followed = layout.followed();
+        while followed != 0 {
+            let index = followed.trailing_zeros() as usize;
+            if !self.field(layout, index, start, size, limit, depth)? {
+                return Ok(());
             }
-            // Slots ascend, so nothing behind the first unrecorded one is recorded.
-            if u64::from(field.offset) + u64::from(field.slot_size()) > u64::from(size) {
-                break;
-            }
-            let at = start + field.offset as usize;
-            match field.shape {
-                Shape::Plain | Shape::Optional { .. } | Shape::Nullable => {
-                    self.value(&field.kind, at, limit, depth)?;
-                }
-                Shape::List => self.list(&field.kind, at, limit, depth)?,
-                Shape::Map(key) => self.map(key, &field.kind, at, limit, depth)?,
-                Shape::Arm(index) => self.oneof(layout, index, at, limit, depth)?,
+            followed &= followed - 1;
+        }
+        for index in u64::BITS as usize..layout.fields.len() {
+            if layout.is_followed(index) && !self.field(layout, index, start, size, limit, depth)? {
+                return Ok(());
             }
         }
         Ok(())
     }
 
+    /// Checks what one slot refers to; whether it was recorded at all.
+    ///
+    /// Slots ascend, so nothing behind the first unrecorded one is recorded.
     #[inline(always)]
-    fn value(&mut self, kind: &Kind, at: usize, limit: usize, depth: u32) -> Result<(), WireError> {
+    fn field(
+        &mut self,
+        layout: &'static Layout,
+        index: usize,
+        start: usize,
+        size: u32,
+        limit: usize,
+        depth: u32,
+    ) -> Result<bool, Refused> {
+        let field = &layout.fields[index];
+        let recorded = |slot: u32| u64::from(field.offset) + u64::from(slot) <= u64::from(size);
+        let at = start + field.offset as usize;
+        match field.shape {
+            Shape::Plain | Shape::Optional { .. } | Shape::Nullable => {
+                if !recorded(REF_SIZE) {
+                    return Ok(false);
+                }
+                self.value(&field.kind, at, limit, depth)?;
+            }
+            Shape::List | Shape::Map(_) => {
+                if !recorded(LIST_SIZE) {
+                    return Ok(false);
+                }
+                match field.shape {
+                    Shape::Map(key) => self.map(key, &field.kind, at, limit, depth)?,
+                    _ => self.list(&field.kind, at, limit, depth)?,
+                }
+            }
+            Shape::Arm(oneof) => {
+                if !recorded(ONEOF_SIZE) {
+                    return Ok(false);
+                }
+                self.oneof(layout, oneof, at, limit, depth)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Checks what a single value refers to; scalars refer to nothing.
+    #[inline(always)]
+    fn value(&mut self, kind: &Kind, at: usize, limit: usize, depth: u32) -> Result<(), Refused> {
         match kind {
             Kind::String => self.text(at, limit, true),
             Kind::Bytes => self.text(at, limit, false),
             Kind::Message(layout) => match self.reference(at)? {
-                Some(target) => self.table(layout, target, limit, depth + 1),
+                Some(body) => self.table(layout, body, limit, depth + 1),
                 None => Ok(()),
             },
             _ => Ok(()),
@@ -162,50 +249,42 @@ impl Validator<'_> {
     }
 
     #[inline(always)]
-    fn text(&mut self, at: usize, limit: usize, utf8: bool) -> Result<(), WireError> {
+    fn text(&mut self, at: usize, limit: usize, utf8: bool) -> Result<(), Refused> {
         let Some(Reference { start, len }) = self.reference(at)? else {
             return Ok(());
         };
         self.claim(start, len as usize, limit)?;
-        if utf8 && core::str::from_utf8(&self.archive[start..start + len as usize]).is_err() {
-            return Err(WireError::Utf8);
+        if utf8 && !is_utf8(&self.archive[start..start + len as usize]) {
+            return self.refuse(WireError::Utf8);
         }
         Ok(())
     }
 
     /// Reads a list or map slot and finds room for its strides in front of `limit`.
     fn strides(
-        &self,
+        &mut self,
         at: usize,
         limit: usize,
         fixed: Option<u32>,
-    ) -> Result<Option<Strides>, WireError> {
+    ) -> Result<Option<Strides>, Refused> {
         let Some(Reference { start: first, len }) = self.reference(at)? else {
             return Ok(None);
         };
         let (stride, end_word) = (self.word(at + 8), self.word(at + 12));
         let end = end_word & !UNKNOWN_FLAG;
         let prefix = if end == end_word { 0 } else { 8 };
-        match fixed {
-            Some(size) if end_word != size => {
-                return Err(WireError::Malformed("the elements are of another size"));
-            }
-            _ => {}
+        if fixed.is_some_and(|size| end_word != size) {
+            return self.refuse(WireError::Malformed("the elements are of another size"));
         }
         if stride == 0 || u64::from(stride) < u64::from(end) + prefix {
-            return Err(WireError::Malformed(
+            return self.refuse(WireError::Malformed(
                 "the stride is shorter than an element",
             ));
         }
-        let Some(start) = first.checked_sub(prefix as usize) else {
-            return Err(WireError::OutOfBounds);
-        };
-        if start < self.cursor {
-            return Err(WireError::Overlap);
-        }
+        let start = first.wrapping_sub(prefix as usize);
         let bytes = u64::from(len) * u64::from(stride);
-        if start > limit || bytes > (limit - start) as u64 {
-            return Err(WireError::OutOfBounds);
+        if start < self.cursor || start > limit || bytes > (limit - start) as u64 {
+            return self.misplaced(start, limit);
         }
         let end = start + bytes as usize;
         Ok(Some(Strides {
@@ -218,10 +297,11 @@ impl Validator<'_> {
         }))
     }
 
-    fn list(&mut self, kind: &Kind, at: usize, limit: usize, depth: u32) -> Result<(), WireError> {
-        let fixed = match kind {
-            Kind::Message(_) => None,
-            other => Some(other.size()),
+    fn list(&mut self, kind: &Kind, at: usize, limit: usize, depth: u32) -> Result<(), Refused> {
+        let fixed = if matches!(kind, Kind::Message(_)) {
+            None
+        } else {
+            Some(kind.size())
         };
         let Some(list) = self.strides(at, limit, fixed)? else {
             return Ok(());
@@ -229,10 +309,11 @@ impl Validator<'_> {
         match kind {
             Kind::Message(layout) => {
                 if depth >= self.max_depth {
-                    return Err(WireError::TooDeep {
+                    return self.refuse(WireError::TooDeep {
                         max_depth: self.max_depth,
                     });
                 }
+                // Tables of which nothing was recorded refer to nothing.
                 if list.end_word != 0 {
                     for index in 0..list.len {
                         let body = list.first + index * list.stride;
@@ -259,7 +340,7 @@ impl Validator<'_> {
         at: usize,
         limit: usize,
         depth: u32,
-    ) -> Result<(), WireError> {
+    ) -> Result<(), Refused> {
         let key = key.kind();
         let fixed = key.size() + kind.size();
         let Some(entries) = self.strides(at, limit, Some(fixed))? else {
@@ -269,7 +350,7 @@ impl Validator<'_> {
             let entry = entries.first + index * entries.stride;
             self.value(&key, entry, entries.start, depth)?;
             if index > 0 && !self.ascending(key.class(), entry - entries.stride, entry) {
-                return Err(WireError::MapOrder);
+                return self.refuse(WireError::MapOrder);
             }
             self.value(kind, entry + key.size() as usize, entries.start, depth)?;
         }
@@ -285,19 +366,18 @@ impl Validator<'_> {
             Class::U32 => self.word(left) < self.word(right),
             Class::I64 => self.wide(left).cast_signed() < self.wide(right).cast_signed(),
             Class::U64 => self.wide(left) < self.wide(right),
-            _ => self.key_text(left) < self.key_text(right),
+            _ => self.accepted_text(left) < self.accepted_text(right),
         }
     }
 
-    fn wide(&self, at: usize) -> u64 {
-        u64::from(self.word(at)) | u64::from(self.word(at + 4)) << 32
-    }
-
-    fn key_text(&self, at: usize) -> &[u8] {
-        match self.reference(at) {
-            Ok(Some(Reference { start, len })) => &self.archive[start..start + len as usize],
-            _ => &[],
+    /// The bytes behind a reference that was accepted before.
+    fn accepted_text(&self, at: usize) -> &[u8] {
+        let (back, len) = (self.word(at) as usize, self.word(at + 4) as usize);
+        if back == 0 {
+            return &[];
         }
+        let start = at + 4 - back;
+        &self.archive[start..start + len]
     }
 
     fn oneof(
@@ -307,14 +387,13 @@ impl Validator<'_> {
         at: usize,
         limit: usize,
         depth: u32,
-    ) -> Result<(), WireError> {
-        let tag = self.word(at);
+    ) -> Result<(), Refused> {
         // An arm that this schema does not know is reported as such and never followed.
-        let Some(field) = layout.field(tag) else {
+        let Some(field) = layout.field(self.word(at)) else {
             return Ok(());
         };
         if field.shape != Shape::Arm(oneof) {
-            return Err(WireError::Malformed(
+            return self.refuse(WireError::Malformed(
                 "the tag names a field outside of the oneof",
             ));
         }
@@ -325,25 +404,29 @@ impl Validator<'_> {
             return Ok(());
         };
         if len != field.kind.size() {
-            return Err(WireError::Malformed(
-                "the scalar in the oneof is of another size",
+            return self.refuse(WireError::Malformed(
+                "the oneof's scalar is of another size",
             ));
         }
         self.claim(start, len as usize, limit)
     }
 }
 
-/// A list's region, found to lie between the cursor and the limit.
-struct Strides {
-    start: usize,
-    first: usize,
-    len: usize,
-    stride: usize,
-    end_word: u32,
-    end: usize,
-}
-
-#[cold]
-fn null_with_length() -> WireError {
-    WireError::Malformed("a null pointer has a length")
+/// Whether the bytes are UTF-8, most of which is ASCII and short: a few words at a time beat the
+/// general routine, which aligns its pointer first.
+#[inline]
+pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
+    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+    let mut seen = 0;
+    if let Some(last) = bytes.last_chunk::<8>() {
+        for word in bytes.as_chunks::<8>().0 {
+            seen |= u64::from_le_bytes(*word);
+        }
+        seen |= u64::from_le_bytes(*last);
+    } else {
+        for byte in bytes {
+            seen |= u64::from(*byte);
+        }
+    }
+    seen & HIGH_BITS == 0 || core::str::from_utf8(bytes).is_ok()
 }

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::put::Source;
-use super::{Body, Builder, Target};
+use super::{Body, Builder, Target, make_relative};
 use crate::element::{Access, Element};
 use crate::layout::{Class, Layout, REF_SIZE, UNKNOWN_FLAG};
 use crate::message::Message;
@@ -141,9 +141,10 @@ impl Elements {
     #[inline(always)]
     pub(crate) fn push_reference(&mut self, builder: &mut Builder, target: Target) {
         if builder.reserve((self.count as usize + 1) * REF_SIZE as usize) {
-            let at = builder.scratch.len();
-            builder.scratch.extend_from_slice(&[0; REF_SIZE as usize]);
-            builder.put_reference(at, target);
+            if target.word != 0 {
+                builder.fixups.push(builder.scratch.len() as u32);
+            }
+            builder.scratch.extend_from_slice(&target.to_le_bytes());
             self.count += 1;
         }
     }
@@ -156,8 +157,7 @@ impl Elements {
             return None;
         }
         let start = self.base + self.count as usize * self.stride;
-        builder.scratch.resize(start + self.prefix, 0);
-        builder.open_table(layout)
+        builder.open_table_at(start + self.prefix, layout)
     }
 
     /// Takes the finished table in, cut to the stride.
@@ -165,7 +165,10 @@ impl Elements {
     pub(crate) fn close_table(&mut self, builder: &mut Builder, body: &Body) {
         builder.depth -= 1;
         let prefix = if body.unknown.1 == 0 { self.prefix } else { 8 };
-        if prefix != self.prefix || self.prefix + body.end as usize > self.stride {
+        if self.count == 0 && prefix == 0 {
+            // The first table sets the stride as it is: most lists hold tables of one size.
+            self.stride = body.end as usize;
+        } else if prefix != self.prefix || self.prefix + body.end as usize > self.stride {
             self.widen(builder, body, prefix);
         }
         let start = self.base + self.count as usize * self.stride;
@@ -260,16 +263,28 @@ impl Elements {
             return (0, 0, 0);
         }
         let start = builder.position();
-        let (mut index, mut element) = (0, self.base);
-        for fixup in self.fixups..builder.fixups.len() {
-            let at = builder.fixups[fixup] as usize;
+        let mut element = self.base;
+        let mut next = start;
+        for at in &builder.fixups[self.fixups..] {
+            let at = *at as usize;
             while at >= element + self.stride {
                 element += self.stride;
-                index += 1;
+                next += stride;
             }
-            builder.make_relative(at, start + index * stride + (at - element));
+            make_relative(&mut builder.scratch, at, next + (at - element));
         }
         builder.fixups.truncate(self.fixups);
+        if stride == self.stride {
+            let all = self.base..self.base + count * stride;
+            builder.out.extend_from_slice(&builder.scratch[all]);
+            builder.scratch.truncate(self.base);
+            let flag = if self.prefix == 0 { 0 } else { UNKNOWN_FLAG };
+            return (
+                (start + self.prefix) as u32 + 1,
+                stride as u32,
+                self.end | flag,
+            );
+        }
         builder.out.reserve(count * stride);
         for index in 0..count {
             let from = self.base + index * self.stride;

@@ -12,18 +12,18 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 /// A segment usually returns before the next few are built; more would only hold memory.
 const KEPT_BUFFERS_MAX: usize = 64;
 
-#[derive(Default)]
 struct Pool {
-    builder: Option<Builder>,
+    builder: Option<Box<Builder>>,
     buffers: Vec<Vec<u8>>,
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> = RefCell::default();
+    static POOL: RefCell<Pool> =
+        const { RefCell::new(Pool { builder: None, buffers: Vec::new() }) };
 }
 
 /// A builder with the thread's spare buffers.
-pub(crate) fn take(limits: &Limits) -> Builder {
+pub(crate) fn take(limits: &Limits) -> Box<Builder> {
     let mut builder = POOL.with_borrow_mut(|pool| {
         let mut builder = pool.builder.take().unwrap_or_default();
         builder.out = pool.buffers.pop().unwrap_or_default();
@@ -34,7 +34,7 @@ pub(crate) fn take(limits: &Limits) -> Builder {
 }
 
 /// Splits a builder into its segment and the buffers to keep.
-pub(crate) fn give_back(mut builder: Builder) -> Result<Segment, WireError> {
+pub(crate) fn give_back(mut builder: Box<Builder>) -> Result<Segment, WireError> {
     let error = builder.error.take();
     let segment = Segment::from_parts(
         core::mem::take(&mut builder.out),
