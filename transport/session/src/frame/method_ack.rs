@@ -122,18 +122,20 @@ mod tests {
             request: LayoutHash([1; 16]),
             response: LayoutHash([2; 16]),
         };
-        for (known, verdict, chains) in [
-            (true, Verdict::BOTH, &b""[..]),
-            (
-                true,
-                Verdict {
-                    request: false,
-                    response: true,
-                },
-                b"chains",
-            ),
-            (false, Verdict::NEITHER, b""),
+        let half = Verdict {
+            request: false,
+            response: true,
+        };
+        for (known, verdict, request, response) in [
+            (true, Verdict::BOTH, "", ""),
+            (true, half, "chains", ""),
+            (true, Verdict::NEITHER, "chains", "more"),
+            (false, Verdict::NEITHER, "", ""),
         ] {
+            let chains = Chains {
+                request: request.as_bytes(),
+                response: response.as_bytes(),
+            };
             let ack = MethodAck {
                 index: 3,
                 known,
