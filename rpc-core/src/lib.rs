@@ -14,6 +14,7 @@
 //! - [`port`]: the seam to whatever carries calls.
 //! - [`in_process`]: the carrier that needs no network and no runtime.
 //! - [`message`]: messages between their archive and the form they cross a connection in.
+//! - [`negotiate`]: which directions of a method carry archives.
 //! - [`wire`]: the archived form of messages.
 //! - [`context`]: what calls made inside a handler inherit.
 //! - [`codec`]: any message as protobuf and as JSON.
@@ -30,6 +31,7 @@ pub mod context;
 pub mod in_process;
 pub mod layer;
 pub mod message;
+pub mod negotiate;
 pub mod port;
 pub mod rpc;
 pub mod server;

@@ -4,6 +4,7 @@
 //! receives it hands over as it came, and [`receive`] brings it into the one form that handlers
 //! and callers see. Both run in the task of the handler or caller, never under a lock.
 
+use bytes::Bytes;
 use dreammesh_wire::{
     DynTable, Encoded, Layout, Limits, Message, Msg, Segment, WireError, protobuf,
 };
@@ -78,4 +79,25 @@ fn to_protobuf(segment: Segment, layout: &'static Layout) -> Result<Segment, Wir
     let archive = segment.into_bytes();
     let table = DynTable::from_archive(layout, &archive, &send_limits())?;
     Ok(Segment::from_vec(protobuf::from_archive(table)))
+}
+
+/// A message made in this process as protobuf.
+pub(crate) fn encoded_to_protobuf<M: Message>(encoded: Encoded<M>) -> Result<Bytes, WireError> {
+    to_protobuf(encoded.into_segment(), M::LAYOUT).map(Segment::into_bytes)
+}
+
+/// An owned message as protobuf.
+pub(crate) fn to_protobuf_bytes<M: Message>(message: &M) -> Result<Bytes, WireError> {
+    encoded_to_protobuf(Encoded::new(message, &send_limits())?)
+}
+
+/// A message from protobuf, for use in this process.
+pub(crate) fn from_protobuf_bytes<M: Message>(
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<Msg<M>, WireError> {
+    Msg::from_archive(
+        protobuf::to_archive(M::LAYOUT, bytes, limits)?.into(),
+        limits,
+    )
 }

@@ -5,7 +5,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use dreammesh_wire::{IntoMessage, Limits, Message, Msg, WireError};
+
 use super::Code;
+use crate::{message, rpc, wkt};
 
 /// The outcome of a call: a canonical code, a message for people, and typed details.
 ///
@@ -34,6 +37,27 @@ impl Detail {
             type_url: type_url.into(),
             value: value.into(),
         }
+    }
+
+    /// A detail of a message.
+    ///
+    /// # Errors
+    /// When the message exceeds what an archive can hold.
+    pub fn of<M: Message>(detail: impl IntoMessage<M>) -> Result<Self, WireError> {
+        let encoded = detail.into_message(&message::send_limits())?;
+        let value = message::encoded_to_protobuf(encoded)?;
+        Ok(Self::new(
+            format!("type.googleapis.com/{}", M::LAYOUT.name),
+            value,
+        ))
+    }
+
+    /// The detail as a message; none when it is of another type or its bytes are not of it.
+    pub fn read<M: Message>(&self) -> Option<Msg<M>> {
+        if self.type_name() != M::LAYOUT.name {
+            return None;
+        }
+        message::from_protobuf_bytes(&self.value, &Limits::default()).ok()
     }
 
     /// The URL of its type, `type.googleapis.com/` and the full name of the message.
@@ -99,6 +123,55 @@ impl Status {
         self
     }
 
+    /// Attaches a typed detail, such as one of [`google.rpc`](crate::rpc); success carries none.
+    ///
+    /// A detail too large for an archive is left out, since a failure must not fail.
+    #[must_use]
+    pub fn with_detail<M: Message>(self, detail: impl IntoMessage<M>) -> Self {
+        match Detail::of(detail) {
+            Ok(detail) => self.with_raw_detail(detail),
+            Err(_) => self,
+        }
+    }
+
+    /// The first detail of a type; none when there is none or its bytes are not of the type.
+    pub fn detail<M: Message>(&self) -> Option<Msg<M>> {
+        self.details().iter().find_map(Detail::read)
+    }
+
+    /// The protobuf bytes of a `google.rpc.Status`, as `grpc-status-details-bin` carries them.
+    pub fn to_proto_bytes(&self) -> Bytes {
+        let details = self.details().iter().map(|detail| wkt::Any {
+            type_url: detail.type_url.clone(),
+            value: detail.value.clone(),
+            ..Default::default()
+        });
+        let proto = rpc::Status {
+            code: self.code().number() as i32,
+            message: self.message().to_owned(),
+            details: details.collect(),
+            ..Default::default()
+        };
+        // Within the absolute bounds of an archive, which no real status nears.
+        message::to_protobuf_bytes(&proto).unwrap_or_default()
+    }
+
+    /// Reads the protobuf bytes of a `google.rpc.Status`.
+    ///
+    /// # Errors
+    /// When the bytes are not such a message or exceed the limits.
+    pub fn from_proto_bytes(bytes: &[u8], limits: &Limits) -> Result<Self, WireError> {
+        let proto: Msg<rpc::Status> = message::from_protobuf_bytes(bytes, limits)?;
+        let view = proto.view();
+        let code = u32::try_from(view.code()).map_or(Code::Unknown, Code::from_number);
+        let mut status = Self::new(code, view.message().to_owned());
+        for any in view.details().iter() {
+            let value = Bytes::copy_from_slice(any.value());
+            status = status.with_raw_detail(Detail::new(any.type_url(), value));
+        }
+        Ok(status)
+    }
+
     /// Success as `Ok`, anything else as `Err`.
     ///
     /// # Errors
@@ -162,3 +235,62 @@ impl fmt::Debug for Status {
 }
 
 impl std::error::Error for Status {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused() -> Status {
+        let retry = rpc::RetryInfo {
+            retry_delay: Some(wkt::Duration {
+                seconds: 3,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let reason = rpc::ErrorInfo {
+            reason: "STOCK_EMPTY".to_owned(),
+            ..Default::default()
+        };
+        Status::resource_exhausted("sold out")
+            .with_detail(&retry)
+            .with_detail(reason)
+    }
+
+    #[test]
+    fn typed_details_are_found_by_their_type() {
+        let status = refused();
+        let retry = status.detail::<rpc::RetryInfo>().unwrap();
+        assert_eq!(retry.view().retry_delay().unwrap().seconds(), 3);
+        assert_eq!(
+            status.detail::<rpc::ErrorInfo>().unwrap().view().reason(),
+            "STOCK_EMPTY"
+        );
+        assert_eq!(status.detail::<rpc::DebugInfo>(), None);
+        assert_eq!(status.details()[0].type_name(), "google.rpc.RetryInfo");
+    }
+
+    #[test]
+    fn a_status_crosses_as_google_rpc_status() {
+        let bytes = refused().to_proto_bytes();
+        assert_eq!(
+            Status::from_proto_bytes(&bytes, &Limits::default()).unwrap(),
+            refused()
+        );
+        assert!(Status::from_proto_bytes(&bytes[..bytes.len() - 1], &Limits::default()).is_err());
+    }
+
+    #[test]
+    fn a_detail_whose_bytes_lie_is_none() {
+        let detail = Detail::new("type.googleapis.com/google.rpc.RetryInfo", vec![0xff]);
+        let status = Status::internal("").with_raw_detail(detail);
+        assert_eq!(status.detail::<rpc::RetryInfo>(), None);
+    }
+
+    #[test]
+    fn success_carries_nothing() {
+        let status = Status::new(Code::Ok, "fine").with_detail(rpc::ErrorInfo::default());
+        assert!(status.is_ok() && status.details().is_empty() && status.message().is_empty());
+        assert_eq!(size_of::<Status>(), size_of::<usize>());
+    }
+}

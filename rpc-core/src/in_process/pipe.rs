@@ -97,7 +97,7 @@ impl Pipe {
 
     pub(super) fn poll_send_request(
         self: &Arc<Self>,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         message: &mut Option<Segment>,
         last: bool,
     ) -> Poll<Result<(), Ended>> {
@@ -116,7 +116,7 @@ impl Pipe {
 
     pub(super) fn poll_response(
         self: &Arc<Self>,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
     ) -> Poll<Result<Option<Received>, Ended>> {
         self.poll_with(cx, State::pop_response, |wakers, waker| {
             wakers.receiving = Some(waker)
@@ -125,17 +125,14 @@ impl Pipe {
 
     pub(super) fn poll_response_headers(
         self: &Arc<Self>,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
     ) -> Poll<Result<Metadata, Ended>> {
         self.poll_with(cx, State::headers, |wakers, waker| {
             wakers.receiving = Some(waker)
         })
     }
 
-    pub(super) fn poll_answer(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Answer, Ended>> {
+    pub(super) fn poll_answer(self: &Arc<Self>, cx: &Context<'_>) -> Poll<Result<Answer, Ended>> {
         let take = |state: &mut State| {
             let outcome = state.outcome.take()?;
             Some((answer_of(outcome, self.method, self.mode), None))
@@ -165,7 +162,7 @@ impl Pipe {
     /// Tries, and if that gives nothing lets the handler run and tries again.
     fn poll_with<T>(
         self: &Arc<Self>,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         mut attempt: impl FnMut(&mut State) -> Option<Step<T>>,
         register: impl FnOnce(&mut Wakers, Waker),
     ) -> Poll<Result<T, Ended>> {
