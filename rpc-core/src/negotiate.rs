@@ -253,10 +253,7 @@ mod tests {
             response: false,
         };
         cache.learn(&endpoint, &CLIENT, theirs, verdict);
-        assert_eq!(
-            cache.assume(&endpoint, &CLIENT),
-            Some((theirs, verdict))
-        );
+        assert_eq!(cache.assume(&endpoint, &CLIENT), Some((theirs, verdict)));
         assert_eq!(cache.assume(&Endpoint::new("elsewhere"), &CLIENT), None);
         assert_eq!(
             cache.verdict(ClosureHashes::of(&CLIENT), theirs),

@@ -5,123 +5,42 @@
 )]
 
 #[path = "sample_service/leaves.rs"]
-#[allow(unreachable_pub, reason = "emitted to be included at a crate's root")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unnameable_types,
+    reason = "emitted to be included at a crate's root"
+)]
 mod leaves;
 #[path = "../wire/tests/wire/gen/sample.rs"]
 #[allow(
+    clippy::all,
+    clippy::use_self,
+    clippy::too_many_lines,
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    clippy::or_fun_call,
     dead_code,
+    unnameable_types,
     unreachable_pub,
     reason = "a sample of every shape, made for a crate's root"
 )]
 mod sample;
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+#[path = "sample_service/tree.rs"]
+mod tree;
 
-use dreammesh_core::call::{
-    Code, Initiator, Receiver, Request, Response, Sender, Status, WireOption,
-};
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use dreammesh_core::call::{Code, Initiator, WireOption};
 use dreammesh_core::channel::Channel;
 use dreammesh_core::in_process::{InProcess, STREAM_MESSAGES_MAX};
 use dreammesh_core::server::Router;
-use leaves::{Leaves, LeavesClient, LeavesServer};
-use sample::{Leaf, LeafArgs};
-
-/// Runs a future on this thread alone.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
-}
-
-/// Answers with the name it was asked for and the id plus one.
-struct Tree;
-
-fn leaf(id: i32, name: &str) -> Leaf {
-    Leaf {
-        id,
-        name: name.to_owned(),
-        ..Leaf::default()
-    }
-}
-
-impl Leaves for Tree {
-    async fn find(&self, request: Request<Leaf>) -> Result<Response<Leaf>, Status> {
-        let ask = request.view();
-        match ask.name() {
-            "" => Err(Status::not_found("no leaf without a name")),
-            "panic" => panic!("asked to"),
-            "never" => std::future::pending().await,
-            name => {
-                let args = LeafArgs {
-                    id: ask.id() + 1,
-                    name,
-                    ..Default::default()
-                };
-                let mut response = Response::new(args);
-                if let Some(tenant) = request.metadata().text("x-tenant") {
-                    let tenant = tenant.to_owned();
-                    response.metadata_mut().append("x-seen", tenant).unwrap();
-                    response.trailers_mut().append("x-after", "done").unwrap();
-                }
-                Ok(response)
-            }
-        }
-    }
-
-    async fn list(&self, request: Request<Leaf>, responses: Sender<Leaf>) -> Result<(), Status> {
-        let mut metadata = dreammesh_core::call::Metadata::new();
-        metadata.append("x-before", "first").unwrap();
-        responses.send_metadata(metadata.clone());
-        responses.set_trailers(metadata);
-        for id in 0..request.view().id() {
-            let args = LeafArgs {
-                id,
-                name: request.view().name(),
-                ..Default::default()
-            };
-            responses.send(args).await?;
-        }
-        if request.view().name() == "fail" {
-            Err(Status::aborted("half way"))
-        } else {
-            Ok(())
-        }
-    }
-
-    async fn record(&self, mut requests: Receiver<Leaf>) -> Result<Response<Leaf>, Status> {
-        let mut sum = 0;
-        while let Some(request) = requests.next().await? {
-            sum += request.view().id();
-        }
-        Ok(Response::new(leaf(sum, "sum")))
-    }
-
-    async fn chat(
-        &self,
-        mut requests: Receiver<Leaf>,
-        responses: Sender<Leaf>,
-    ) -> Result<(), Status> {
-        while let Some(request) = requests.next().await? {
-            responses.send(&request).await?;
-        }
-        Ok(())
-    }
-}
+use leaves::{LeavesClient, LeavesServer};
+use sample::Leaf;
+use tree::{Tree, block_on, leaf};
 
 #[test]
 fn unary_with_metadata_both_ways() {
