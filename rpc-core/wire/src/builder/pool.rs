@@ -29,7 +29,10 @@ pub(crate) fn take(limits: &Limits) -> Box<Builder> {
         builder.out = pool.buffers.pop().unwrap_or_default();
         builder
     });
-    builder.limits = limits.with_max_bytes(limits.max_bytes);
+    // Clamped here once, so that nothing below has to.
+    builder.limits = limits
+        .with_max_bytes(limits.bytes())
+        .with_max_depth(limits.depth());
     builder
 }
 

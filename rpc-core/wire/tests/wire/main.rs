@@ -1,8 +1,16 @@
 //! Tests of the archived form against hand-written schemas.
 #![forbid(unsafe_code)]
 
+mod bounds;
 #[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
 mod dice;
+mod evolution;
+#[allow(
+    unreachable_pub,
+    reason = "it is written as the compiler writes for other crates"
+)]
+#[path = "gen/evolve.rs"]
+mod evolve;
 mod malformed;
 mod roundtrip;
 #[allow(
