@@ -1,2 +1,21 @@
-//! Placeholder of the room; see ARCHITECTURE.md.
+//! Links, the driver that feeds sessions from them, listeners and connectors.
+//!
+//! This room turns the decisions of the session and the call model into bytes on a medium. It
+//! decides nothing about a call itself, and it knows nothing of the layout of messages.
+//!
+//! - [`link`]: one file a medium, and the table of schemes that targets may name.
+//! - `driver`: the task of a connection.
+//! - [`listen`]: the server: addresses, connections, shutdown.
+//! - [`connect`]: the client: from a target to a channel that keeps its link.
+//! - `waiting`: the queue of calls that wait for a connection or for room on it.
 #![forbid(unsafe_code)]
+
+pub mod connect;
+mod driver;
+pub mod link;
+pub mod listen;
+mod waiting;
+
+pub use connect::{Connect, ConnectError, Connector};
+pub use link::memory::MemoryHub;
+pub use listen::{BindError, Server, ServerBuilder};

@@ -1,0 +1,272 @@
+//! The client's side: from a target to a channel.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dreammesh_core::call::{Endpoint, Status};
+use dreammesh_core::channel::Channel;
+use dreammesh_session::{Config, Keepalive};
+
+use crate::link::BoxLink;
+use crate::link::address::{Address, TargetError};
+use crate::link::listener;
+use crate::link::memory::MemoryHub;
+use crate::link::tcp::TcpOptions;
+use kept::KeptLink;
+
+mod backoff;
+mod client;
+mod kept;
+
+/// Connects a [`Channel`] with the settings that suit most programs.
+///
+/// ```no_run
+/// use dreammesh_core::channel::Channel;
+/// use dreammesh_transport::Connect;
+///
+/// # async fn run() -> Result<(), dreammesh_transport::ConnectError> {
+/// let channel = Channel::connect("unix:///run/shop.sock").await?;
+/// # Ok(()) }
+/// ```
+pub trait Connect: Sized {
+    /// Connects to a target, such as `dreammesh+tcp://host:port`, and waits for the link.
+    ///
+    /// Afterwards the channel dials again by itself whenever the link is lost. Dropping the
+    /// future stops the attempt.
+    ///
+    /// # Errors
+    /// When the target names no place this version can reach, or nobody answers there.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    fn connect(target: &str) -> impl Future<Output = Result<Self, ConnectError>> + Send;
+
+    /// As [`connect`](Self::connect), but dials only when the first call needs the link.
+    ///
+    /// # Errors
+    /// When the target names no place this version can reach.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    fn connect_lazy(target: &str) -> Result<Self, ConnectError>;
+}
+
+impl Connect for Channel {
+    async fn connect(target: &str) -> Result<Self, ConnectError> {
+        Connector::new().connect(target).await
+    }
+
+    fn connect_lazy(target: &str) -> Result<Self, ConnectError> {
+        Connector::new().connect_lazy(target)
+    }
+}
+
+/// Connects channels with settings of one's own.
+#[derive(Clone, Debug, Default)]
+pub struct Connector {
+    hub: MemoryHub,
+    tcp: TcpOptions,
+    settings: Settings,
+}
+
+/// What every connection of a channel is made with.
+#[derive(Clone, Debug)]
+struct Settings {
+    connect_timeout: Duration,
+    session: Config,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // Three SYNs fit into it (at 0, 1 and 3 s), and a user still waits.
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            session: Config::default(),
+        }
+    }
+}
+
+impl Connector {
+    /// Begins with the default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how long dialling and the peer's hello may take; 5 seconds by default.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets after how much silence the peer is asked for a sign of life, and after how much more
+    /// it counts as dead; 20 and 10 seconds by default.
+    #[must_use]
+    pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.settings.session.keepalive = Some(Keepalive { interval, timeout });
+        self
+    }
+
+    /// Sets the largest message that is taken; 4 MiB by default.
+    #[must_use]
+    pub fn max_message_bytes(mut self, bytes: u32) -> Self {
+        self.settings.session.message_bytes_max = bytes;
+        self
+    }
+
+    /// Sets what a stream may receive ahead of its consumer; 128 KiB by default.
+    #[must_use]
+    pub fn stream_credit_bytes(mut self, bytes: u32) -> Self {
+        self.settings.session.stream_credit = bytes;
+        self
+    }
+
+    /// Sets what all large messages of a connection may occupy together; 16 MiB by default.
+    #[must_use]
+    pub fn connection_credit_bytes(mut self, bytes: u64) -> Self {
+        self.settings.session.connection_credit = bytes;
+        self
+    }
+
+    /// Asks for socket buffers of that size instead of the kernel's automatic tuning.
+    #[must_use]
+    pub fn socket_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.tcp.buffer_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets where `memory://` targets are looked up.
+    #[must_use]
+    pub fn memory(mut self, hub: &MemoryHub) -> Self {
+        self.hub = hub.clone();
+        self
+    }
+
+    /// Connects to a target and waits for the link; see [`Connect::connect`].
+    ///
+    /// # Errors
+    /// When the target names no place this version can reach, or nobody answers there.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect(&self, target: &str) -> Result<Channel, ConnectError> {
+        let source = self.source(target)?;
+        source
+            .ready()
+            .await
+            .map_err(|status| ConnectError(Cause::Unreachable(status)))?;
+        Ok(self.channel(source))
+    }
+
+    /// As [`connect`](Self::connect), but dials only when the first call needs the link.
+    ///
+    /// # Errors
+    /// When the target names no place this version can reach.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn connect_lazy(&self, target: &str) -> Result<Channel, ConnectError> {
+        Ok(self.channel(self.source(target)?))
+    }
+
+    /// A channel over links that the program makes itself, dialled when a call needs one.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn connect_with(&self, name: &str, dial: impl Dial) -> Channel {
+        let endpoint = Endpoint::new(name);
+        self.channel(KeptLink::new(
+            endpoint,
+            Box::new(dial),
+            self.settings.clone(),
+        ))
+    }
+
+    fn source(&self, target: &str) -> Result<KeptLink, ConnectError> {
+        let address: Address = target.parse().map_err(|e| ConnectError(Cause::Target(e)))?;
+        let endpoint = Endpoint::new(address.to_string());
+        let dial = DialAddress {
+            address,
+            hub: self.hub.clone(),
+            tcp: self.tcp.clone(),
+        };
+        Ok(KeptLink::new(
+            endpoint,
+            Box::new(dial),
+            self.settings.clone(),
+        ))
+    }
+
+    fn channel(&self, source: KeptLink) -> Channel {
+        Channel::builder(Arc::new(source)).build()
+    }
+}
+
+/// Makes links to one place.
+pub trait Dial: Send + Sync + 'static {
+    /// Makes a new link; dropping the future abandons it.
+    fn dial(&self) -> Dialling<'_>;
+}
+
+impl<F, R> Dial for F
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output = io::Result<BoxLink>> + Send + 'static,
+{
+    fn dial(&self) -> Dialling<'_> {
+        Box::pin(self())
+    }
+}
+
+/// A link being made.
+pub type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<BoxLink>> + Send + 'a>>;
+
+struct DialAddress {
+    address: Address,
+    hub: MemoryHub,
+    tcp: TcpOptions,
+}
+
+impl Dial for DialAddress {
+    fn dial(&self) -> Dialling<'_> {
+        Box::pin(listener::dial(&self.address, &self.hub, &self.tcp))
+    }
+}
+
+/// Why a target could not be connected.
+#[derive(Debug)]
+pub struct ConnectError(Cause);
+
+#[derive(Debug)]
+enum Cause {
+    Target(TargetError),
+    Unreachable(Status),
+}
+
+impl ConnectError {
+    /// Whether the target itself is wrong, so that trying again cannot help.
+    pub fn is_target(&self) -> bool {
+        matches!(self.0, Cause::Target(_))
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Target(error) => write!(f, "{error}"),
+            Cause::Unreachable(status) => f.write_str(status.message()),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Cause::Target(error) => Some(error),
+            Cause::Unreachable(status) => Some(status),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A client's share in a connection, which closes it gracefully when the last user is gone.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use dreammesh_core::call::{Metadata, Peer};
+use dreammesh_core::port::{
+    Answer, Connection, Ended, OpenTicket, Opening, Received, StreamKey, StreamPort,
+};
+use dreammesh_wire::Segment;
+
+use crate::driver::shared::Shared;
+
+/// What calls hold of a connection.
+///
+/// The driver's task shares the state behind it, so the count of these handles alone says whether
+/// anybody still has a use for the connection.
+#[derive(Debug)]
+pub(super) struct Client(pub(super) Arc<Shared>);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.drain();
+    }
+}
+
+impl StreamPort for Client {
+    #[inline]
+    fn poll_send(
+        &self,
+        key: StreamKey,
+        cx: &mut Context<'_>,
+        message: &mut Option<Segment>,
+        last: bool,
+    ) -> Poll<Result<(), Ended>> {
+        self.0.poll_send(key, cx, message, last)
+    }
+
+    fn close_send(&self, key: StreamKey) {
+        self.0.close_send(key);
+    }
+
+    #[inline]
+    fn poll_message(
+        &self,
+        key: StreamKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Received>, Ended>> {
+        self.0.poll_message(key, cx)
+    }
+
+    fn poll_headers(&self, key: StreamKey, cx: &mut Context<'_>) -> Poll<Result<Metadata, Ended>> {
+        self.0.poll_headers(key, cx)
+    }
+
+    #[inline]
+    fn poll_unary(&self, key: StreamKey, cx: &mut Context<'_>) -> Poll<Result<Answer, Ended>> {
+        self.0.poll_unary(key, cx)
+    }
+
+    fn take_trailers(&self, key: StreamKey) -> Metadata {
+        self.0.take_trailers(key)
+    }
+
+    fn send_headers(&self, key: StreamKey, headers: Metadata) {
+        self.0.send_headers(key, headers);
+    }
+
+    fn discard(&self, key: StreamKey) {
+        self.0.discard(key);
+    }
+
+    fn release(&self, key: StreamKey) {
+        self.0.release(key);
+    }
+}
+
+impl Connection for Client {
+    #[inline]
+    fn poll_open(
+        &self,
+        cx: &mut Context<'_>,
+        opening: Opening<'_>,
+    ) -> Poll<Result<StreamKey, Ended>> {
+        self.0.poll_open(cx, opening)
+    }
+
+    fn abandon_open(&self, ticket: OpenTicket) {
+        self.0.abandon_open(ticket);
+    }
+
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
+    fn peer(&self) -> &Peer {
+        Connection::peer(&*self.0)
+    }
+}

@@ -1,0 +1,326 @@
+//! One kept link to one endpoint: dialled on demand, dialled again when it is lost.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use dreammesh_core::call::{Begun, Deadline, Endpoint, Peer, Status};
+use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
+use dreammesh_session::Session;
+use tokio::sync::Notify;
+
+use super::backoff::Backoff;
+use super::client::Client;
+use super::{Dial, Settings};
+use crate::driver::shared::Shared;
+use crate::driver::{Driver, timer};
+use crate::link::BoxLink;
+use crate::waiting::Waiting;
+
+/// The source of a channel with one endpoint.
+///
+/// Dropping it lets the calls that run finish, then closes the link.
+pub(super) struct KeptLink(Arc<Inner>);
+
+struct Inner {
+    endpoint: Endpoint,
+    dial: Box<dyn Dial>,
+    settings: Settings,
+    state: Mutex<State>,
+    /// Somebody needs a connection, or nobody ever will again.
+    asked: Notify,
+    /// A call with a deadline began to wait.
+    entered: Notify,
+}
+
+struct State {
+    current: Option<Arc<Client>>,
+    waiting: Waiting,
+    backoff: Backoff,
+    /// Why the endpoint is left alone, and until when.
+    failure: Option<(Status, Instant)>,
+    wanted: bool,
+    /// The channel is gone.
+    gone: bool,
+}
+
+impl KeptLink {
+    /// Makes the source; its task runs on the current runtime.
+    pub(super) fn new(endpoint: Endpoint, dial: Box<dyn Dial>, settings: Settings) -> Self {
+        let state = State {
+            current: None,
+            waiting: Waiting::default(),
+            backoff: Backoff::default(),
+            failure: None,
+            wanted: false,
+            gone: false,
+        };
+        let inner = Arc::new(Inner {
+            endpoint,
+            dial,
+            settings,
+            state: Mutex::new(state),
+            asked: Notify::new(),
+            entered: Notify::new(),
+        });
+        tokio::spawn(keep(Arc::clone(&inner)));
+        Self(inner)
+    }
+}
+
+impl KeptLink {
+    /// Waits until there is a connection.
+    ///
+    /// # Errors
+    /// Why the first attempt failed.
+    pub(super) async fn ready(&self) -> Result<(), Status> {
+        let mut waiting = Waits {
+            link: self,
+            ticket: OpenTicket::NONE,
+        };
+        poll_fn(|cx| {
+            let Waits { link, ticket } = &mut waiting;
+            link.0.poll_ready(cx, None, false, ticket)
+        })
+        .await
+        .map(drop)
+        .map_err(|ended| ended.status)
+    }
+}
+
+/// A place in the queue that is given up when the future is dropped.
+struct Waits<'a> {
+    link: &'a KeptLink,
+    ticket: OpenTicket,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        if self.ticket != OpenTicket::NONE {
+            self.link.abandon(self.ticket);
+        }
+    }
+}
+
+impl Drop for KeptLink {
+    fn drop(&mut self) {
+        let current = {
+            let mut state = self.0.lock();
+            state.gone = true;
+            state.current.take()
+        };
+        drop(current);
+        self.0.asked.notify_one();
+    }
+}
+
+impl ConnectionSource for KeptLink {
+    fn poll_connection(
+        &self,
+        cx: &mut Context<'_>,
+        ask: ConnectionAsk<'_>,
+    ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+        self.0
+            .poll_ready(cx, ask.deadline, ask.wait_for_ready, ask.ticket)
+    }
+
+    fn abandon(&self, mut ticket: OpenTicket) {
+        let next = self.0.lock().waiting.leave(&mut ticket);
+        next.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll_ready(
+        &self,
+        cx: &Context<'_>,
+        deadline: Option<Deadline>,
+        wait_for_ready: bool,
+        ticket: &mut OpenTicket,
+    ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+        let mut state = self.lock();
+        if let Some(client) = state.current.as_ref().filter(|client| client.is_open()) {
+            let client: Arc<dyn Connection> = Arc::clone(client) as _;
+            let next = state.waiting.leave(ticket);
+            drop(state);
+            next.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Ok(client));
+        }
+        self.poll_missing(state, cx, deadline, wait_for_ready, ticket)
+    }
+
+    /// The case without a connection: fail fast, or wait and see to it that one is made.
+    #[cold]
+    fn poll_missing(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        cx: &Context<'_>,
+        deadline: Option<Deadline>,
+        wait_for_ready: bool,
+        ticket: &mut OpenTicket,
+    ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+        let now = timer::now();
+        let expired = deadline.is_some_and(|deadline| deadline.is_past(now));
+        let failure = state.failure.as_ref().filter(|(_, until)| *until > now);
+        let failed = failure
+            .filter(|_| !wait_for_ready)
+            .map(|(status, _)| status.clone());
+        if expired || failed.is_some() {
+            let next = state.waiting.leave(ticket);
+            drop(state);
+            next.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Err(match failed {
+                Some(status) => Ended::by_library(status, Begun::No),
+                None => Ended::deadline_exceeded(Begun::No),
+            }));
+        }
+        let former = state.waiting.enter(ticket, cx.waker().clone(), deadline);
+        state.wanted = true;
+        // What is closed goes now, so that its last calls alone decide how long it lives.
+        let closed = state.current.take();
+        drop(state);
+        drop((former, closed));
+        self.asked.notify_one();
+        if deadline.is_some() {
+            self.entered.notify_one();
+        }
+        Poll::Pending
+    }
+
+    /// Dials once, after the pause that the last failure asked for, and puts the connection in
+    /// place or notes the failure.
+    async fn attempt(self: &Arc<Self>) {
+        let pause = self.lock().failure.as_ref().map(|(_, until)| *until);
+        if let Some(until) = pause {
+            tokio::time::sleep_until(until.into()).await;
+        }
+        let limit = self.settings.connect_timeout;
+        let dialled = match tokio::time::timeout(limit, self.dial.dial()).await {
+            Ok(Ok(link)) => Ok(link),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {limit:?}")),
+        };
+        match dialled {
+            Ok(link) => self.begin(link),
+            Err(reason) => self.fail(&reason),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, link: BoxLink) {
+        let now = timer::now();
+        let session = Session::client(self.settings.session.clone(), now);
+        let shared = Arc::new(Shared::new(session, Peer::new(self.endpoint.clone()), true));
+        let driver = Driver::client(
+            Arc::clone(&shared),
+            link,
+            now + self.settings.connect_timeout,
+        );
+        let client = Arc::new(Client(Arc::clone(&shared)));
+        let mut wakers = Vec::new();
+        {
+            let mut state = self.lock();
+            if state.gone {
+                drop(state);
+                return;
+            }
+            state.current = Some(client);
+            state.failure = None;
+            state.wanted = false;
+            state.waiting.wake_all(&mut wakers);
+        }
+        let inner = Arc::clone(self);
+        tokio::spawn(async move {
+            let closed = driver.run().await;
+            let reason = closed.map_or_else(String::new, |closed| closed.reason);
+            inner.ended(&shared, &reason);
+        });
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// A connection is over.
+    fn ended(&self, shared: &Shared, reason: &str) {
+        if shared.was_connected() {
+            tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
+            self.lock().backoff.succeed();
+        } else {
+            // Something accepted the link and did not speak the protocol, or refused it.
+            self.fail(reason);
+        }
+    }
+
+    fn fail(&self, reason: &str) {
+        let random = RandomState::new().hash_one(0_u8) as u32;
+        let mut wakers = Vec::new();
+        let mut state = self.lock();
+        let pause = state.backoff.fail(random);
+        let until = timer::now() + pause;
+        let status = Status::unavailable(format!("{} cannot be reached: {reason}", self.endpoint));
+        state.failure = Some((status, until));
+        // Those that do not want to wait longer fail now; those that do ask again.
+        state.wanted = false;
+        state.waiting.wake_all(&mut wakers);
+        drop(state);
+        let pause_ms = pause.as_millis();
+        tracing::debug!(endpoint = %self.endpoint, reason, pause_ms, "no connection");
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes the calls whose deadlines pass while they wait.
+    async fn expire(&self) -> std::convert::Infallible {
+        loop {
+            let next = self.lock().waiting.next_deadline();
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.entered.notified() => {}
+                () = due => {
+                    let mut wakers = Vec::new();
+                    self.lock().waiting.wake_expired(timer::now(), &mut wakers);
+                    wakers.into_iter().for_each(Waker::wake);
+                }
+            }
+        }
+    }
+}
+
+/// The task of a kept link: dials when asked, until the channel is gone.
+async fn keep(inner: Arc<Inner>) {
+    let work = async {
+        loop {
+            inner.asked.notified().await;
+            let (gone, wanted) = {
+                let state = inner.lock();
+                (state.gone, state.wanted && state.current.is_none())
+            };
+            if gone {
+                return;
+            }
+            if wanted {
+                inner.attempt().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        never = inner.expire() => match never {},
+    }
+}
+
+impl fmt::Debug for KeptLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptLink")
+            .field("endpoint", &self.0.endpoint)
+            .finish_non_exhaustive()
+    }
+}

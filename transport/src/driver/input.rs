@@ -1,0 +1,50 @@
+//! The large buffer that a connection reads into.
+
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+
+use crate::link::BoxLink;
+
+/// Bytes that were read and not yet parsed.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    /// Holds at most one incomplete frame between batches.
+    pub(super) buffer: BytesMut,
+    /// How much room to offer the next read.
+    room_bytes: usize,
+}
+
+impl Input {
+    /// Reads what has arrived, up to a buffer full; 0 is the end of the peer's half.
+    pub(super) fn poll_read(
+        &mut self,
+        link: &mut BoxLink,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let spare = self.buffer.capacity() - self.buffer.len();
+        if spare < READ_BYTES_MIN {
+            self.buffer.reserve(self.room_bytes.max(READ_BYTES_MIN));
+        }
+        let spare = self.buffer.capacity() - self.buffer.len();
+        let result = pin!(link.read_buf(&mut self.buffer)).poll(cx);
+        if let Poll::Ready(Ok(count)) = result {
+            // A buffer that was filled says that more waits; one that stayed nearly empty says
+            // that the connection would do with less.
+            if count == spare {
+                self.room_bytes = (self.room_bytes * 2).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
+            } else if count < READ_BYTES_MIN / 4 {
+                self.room_bytes = READ_BYTES_MIN;
+            }
+        }
+        result
+    }
+}
+
+/// Holds a batch of some hundred small calls, and is what an idle connection keeps.
+const READ_BYTES_MIN: usize = 64 * 1024;
+/// The batch budget: what one read may bring before the driver turns to its other duties.
+pub(super) const READ_BYTES_MAX: usize = 256 * 1024;

@@ -1,0 +1,304 @@
+//! The port of a connection: each method is one step of the session under the lock.
+
+use std::task::{Context, Poll, Waker};
+
+use dreammesh_core::call::{Begun, Metadata, MethodInfo, Peer, Status, WireOption};
+use dreammesh_core::port::{
+    Answer, Connection, Ended, OpenTicket, Opening, Received, StreamKey, StreamPort, WireMode,
+};
+use dreammesh_session::OpenError;
+use dreammesh_wire::Segment;
+
+use super::payload::{Transcoded, sent_layout};
+use super::shared::{Shared, State};
+use super::timer;
+
+impl StreamPort for Shared {
+    fn poll_send(
+        &self,
+        key: StreamKey,
+        cx: &mut Context<'_>,
+        message: &mut Option<Segment>,
+        last: bool,
+    ) -> Poll<Result<(), Ended>> {
+        match self.step(|state| state.send(key, cx.waker(), message, last)) {
+            Sent::Done(result) => result,
+            Sent::NeedsProtobuf(method) => {
+                let layout = sent_layout(method, self.is_client());
+                let mut form = match Transcoded::new(message, layout) {
+                    Ok(form) => form,
+                    Err(status) => {
+                        return Poll::Ready(Err(Ended::by_library(status, Begun::Maybe)));
+                    }
+                };
+                self.step(|state| {
+                    state.send_as(
+                        key,
+                        cx.waker(),
+                        &mut form.protobuf,
+                        WireMode::Protobuf,
+                        last,
+                    )
+                })
+            }
+        }
+    }
+
+    fn close_send(&self, key: StreamKey) {
+        self.step(|state| state.session.close_send(key));
+    }
+
+    fn poll_message(
+        &self,
+        key: StreamKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Received>, Ended>> {
+        self.step(|state| match state.session.take_message(key) {
+            Some(result) => Poll::Ready(result),
+            None => state.wait_to_read(key, cx.waker()),
+        })
+    }
+
+    fn poll_headers(&self, key: StreamKey, cx: &mut Context<'_>) -> Poll<Result<Metadata, Ended>> {
+        self.step(|state| match state.session.take_headers(key) {
+            Some(result) => Poll::Ready(result),
+            None => state.wait_to_read(key, cx.waker()),
+        })
+    }
+
+    fn poll_unary(&self, key: StreamKey, cx: &mut Context<'_>) -> Poll<Result<Answer, Ended>> {
+        self.step(|state| match state.session.take_unary(key) {
+            Some(result) => Poll::Ready(result),
+            None => state.wait_to_read(key, cx.waker()),
+        })
+    }
+
+    fn take_trailers(&self, key: StreamKey) -> Metadata {
+        self.step(|state| state.session.take_trailers(key))
+    }
+
+    fn send_headers(&self, key: StreamKey, headers: Metadata) {
+        self.step(|state| state.session.send_headers(key, &headers));
+    }
+
+    fn discard(&self, key: StreamKey) {
+        self.step(|state| state.session.discard(key));
+    }
+
+    fn release(&self, key: StreamKey) {
+        // The wakers are dropped outside the lock, since a waker may be the last owner of a task
+        // whose destructor calls back into the port.
+        let _slot = self.step(|state| {
+            let slot = state.session.user(key).map(std::mem::take);
+            state.session.release(key);
+            slot
+        });
+    }
+}
+
+impl Connection for Shared {
+    fn poll_open(
+        &self,
+        cx: &mut Context<'_>,
+        mut opening: Opening<'_>,
+    ) -> Poll<Result<StreamKey, Ended>> {
+        let mode = match opening.wire {
+            WireOption::Protobuf => WireMode::Protobuf,
+            WireOption::Auto | WireOption::Archive => WireMode::Archive,
+        };
+        if mode == WireMode::Archive {
+            match self.step(|state| state.open(cx.waker(), &mut opening, mode)) {
+                Opened::Done(result) => return result,
+                Opened::NeedsProtobuf => {}
+            }
+        }
+        let Opening {
+            method,
+            metadata,
+            deadline,
+            trace,
+            priority,
+            attempt,
+            ..
+        } = opening;
+        let mut form = match Transcoded::new(opening.message, method.request()) {
+            Ok(form) => form,
+            Err(status) => return Poll::Ready(Err(Ended::by_library(status, Begun::No))),
+        };
+        let mut opening = Opening {
+            method,
+            metadata,
+            deadline,
+            trace,
+            priority,
+            attempt,
+            idempotency_key: opening.idempotency_key,
+            wire: opening.wire,
+            message: &mut form.protobuf,
+            half_close: opening.half_close,
+            ticket: opening.ticket,
+        };
+        match self.step(|state| state.open(cx.waker(), &mut opening, WireMode::Protobuf)) {
+            Opened::Done(result) => result,
+            Opened::NeedsProtobuf => {
+                let status = Status::internal("protobuf was asked for twice");
+                Poll::Ready(Err(Ended::by_library(status, Begun::No)))
+            }
+        }
+    }
+
+    fn abandon_open(&self, mut ticket: OpenTicket) {
+        let next = self.step(|state| state.waiting.leave(&mut ticket));
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.is_open_to_calls()
+    }
+
+    fn peer(&self) -> &Peer {
+        self.peer_ref()
+    }
+}
+
+/// What became of an attempt to send.
+enum Sent {
+    Done(Poll<Result<(), Ended>>),
+    NeedsProtobuf(&'static MethodInfo),
+}
+
+/// What became of an attempt to open.
+enum Opened {
+    Done(Poll<Result<StreamKey, Ended>>),
+    NeedsProtobuf,
+}
+
+impl State {
+    fn open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Opened {
+        let failed = |ended| Opened::Done(Poll::Ready(Err(ended)));
+        // Without a deadline the time of the last batch serves; nothing is reckoned from it.
+        let now = if opening.deadline.is_some() {
+            timer::now()
+        } else {
+            self.now
+        };
+        if opening
+            .deadline
+            .is_some_and(|deadline| deadline.is_past(now))
+        {
+            let next = self.waiting.leave(opening.ticket);
+            self.wake_after.extend(next);
+            return failed(Ended::deadline_exceeded(Begun::No));
+        }
+        if self.waiting.goes_before(*opening.ticket) {
+            return self.wait_to_open(waker, opening);
+        }
+        let index = match self.session.method(opening.method) {
+            Ok(index) => index,
+            Err(ended) => return failed(ended),
+        };
+        match self.session.open(now, index, mode, opening) {
+            Ok(key) => {
+                self.opened(key, index, opening);
+                Opened::Done(Poll::Ready(Ok(key)))
+            }
+            Err(OpenError::Full) => self.wait_to_open(waker, opening),
+            Err(OpenError::NeedsProtobuf) => Opened::NeedsProtobuf,
+            Err(OpenError::Failed(ended)) => failed(ended),
+            Err(other) => {
+                let status = Status::internal(format!("the call cannot be opened: {other:?}"));
+                failed(Ended::by_library(status, Begun::No))
+            }
+        }
+    }
+
+    #[inline]
+    fn opened(&mut self, key: StreamKey, index: u32, opening: &mut Opening<'_>) {
+        if let Some(slot) = self.session.user(key) {
+            slot.method = Some((opening.method, index));
+            slot.always_protobuf = opening.wire == WireOption::Protobuf;
+        }
+        if *opening.ticket != OpenTicket::NONE {
+            let next = self.waiting.leave(opening.ticket);
+            self.wake_after.extend(next);
+        }
+    }
+
+    fn wait_to_open(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Opened {
+        let former = self
+            .waiting
+            .enter(opening.ticket, waker.clone(), opening.deadline);
+        self.wake_after.extend(former);
+        // The timer may have to be set for the deadline.
+        self.summoned |= opening.deadline.is_some();
+        Opened::Done(Poll::Pending)
+    }
+
+    fn wait_to_read<R>(&mut self, key: StreamKey, waker: &Waker) -> Poll<R> {
+        if let Some(slot) = self.session.user(key) {
+            let former = keep(&mut slot.reader, waker);
+            self.wake_after.extend(former);
+        }
+        Poll::Pending
+    }
+
+    fn send(
+        &mut self,
+        key: StreamKey,
+        waker: &Waker,
+        message: &mut Option<Segment>,
+        last: bool,
+    ) -> Sent {
+        let Some(slot) = self.session.user(key) else {
+            return Sent::Done(Poll::Ready(Err(Ended::no_stream())));
+        };
+        let (method, always_protobuf) = (slot.method, slot.always_protobuf);
+        let Some((method, index)) = method else {
+            return Sent::Done(Poll::Ready(Err(Ended::no_stream())));
+        };
+        let verdict = self.session.verdict(index);
+        let archive = if self.is_client {
+            verdict.request
+        } else {
+            verdict.response
+        };
+        if always_protobuf || !archive {
+            return Sent::NeedsProtobuf(method);
+        }
+        Sent::Done(self.send_as(key, waker, message, WireMode::Archive, last))
+    }
+
+    fn send_as(
+        &mut self,
+        key: StreamKey,
+        waker: &Waker,
+        message: &mut Option<Segment>,
+        mode: WireMode,
+        last: bool,
+    ) -> Poll<Result<(), Ended>> {
+        match self.session.send(key, message, mode, last) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => {
+                if let Some(slot) = self.session.user(key) {
+                    let former = keep(&mut slot.writer, waker);
+                    self.wake_after.extend(former);
+                }
+                Poll::Pending
+            }
+            Err(ended) => Poll::Ready(Err(ended)),
+        }
+    }
+}
+
+/// Stores a waker and returns one it replaced, to be woken outside the lock.
+///
+/// Waking it is harmless, and dropping it under the lock might not be: it may be the last owner
+/// of a task whose destructor calls back into the port.
+fn keep(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+    match place {
+        Some(kept) if kept.will_wake(waker) => None,
+        _ => place.replace(waker.clone()),
+    }
+}

@@ -1,0 +1,196 @@
+//! The state that a connection's driver shares with its callers.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use dreammesh_core::call::{MethodInfo, Peer};
+use dreammesh_core::port::{Outcome, StreamKey, WireMode};
+use dreammesh_session::Session;
+use dreammesh_session::frame::CloseCode;
+use tokio::task::AbortHandle;
+
+use super::payload;
+use super::server::Finish;
+use super::timer;
+use crate::waiting::Waiting;
+
+/// A connection as its callers and handlers see it.
+///
+/// Every operation holds the lock for one step of the session: no user code, no validation, no
+/// transcoding and no waking happens under it.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    peer: Peer,
+    is_client: bool,
+    /// Neither closed nor draining; a copy outside the lock for those who choose a connection.
+    open: AtomicBool,
+    /// Whether the peer has said hello.
+    connected: AtomicBool,
+}
+
+/// What the lock guards.
+pub(super) struct State {
+    pub(super) session: Session<Slot>,
+    /// Calls that found the server full.
+    pub(super) waiting: Waiting,
+    /// The driver's task.
+    pub(super) driver: Waker,
+    /// Whether the driver will look at the output without being woken once more.
+    pub(super) scheduled: bool,
+    /// Whether the driver must run even if there is no output.
+    pub(super) summoned: bool,
+    /// The time of the driver's latest batch.
+    pub(super) now: Instant,
+    pub(super) is_client: bool,
+    /// Wakers to be woken when the lock is given back.
+    pub(super) wake_after: Vec<Waker>,
+}
+
+/// What the driver keeps beside each stream of the session.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    /// Who waits for metadata, a message or the end.
+    pub(super) reader: Option<Waker>,
+    /// Who waits for credit.
+    pub(super) writer: Option<Waker>,
+    /// Server: the handler, once it is a task of its own.
+    pub(super) task: Option<AbortHandle>,
+    /// The method, and its index on this connection.
+    pub(super) method: Option<(&'static MethodInfo, u32)>,
+    /// Whether its messages are protobuf whatever the peer could read.
+    pub(super) always_protobuf: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(session: Session<Slot>, peer: Peer, is_client: bool) -> Self {
+        let state = State {
+            session,
+            waiting: Waiting::default(),
+            driver: Waker::noop().clone(),
+            // The driver begins by sending HELLO.
+            scheduled: true,
+            summoned: false,
+            now: timer::now(),
+            is_client,
+            wake_after: Vec::new(),
+        };
+        Self {
+            state: Mutex::new(state),
+            peer,
+            is_client,
+            open: AtomicBool::new(true),
+            connected: AtomicBool::new(false),
+        }
+    }
+
+    /// The lock for the driver itself, which looks at the output anyway.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock would be a bug of the session. Its state is whole enough to be
+        // closed, and the other calls must not panic too.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one step under the lock and wakes the driver after it if there is output to send.
+    #[inline]
+    pub(super) fn step<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = step(&mut state);
+        let driver = state.call_driver();
+        let wakers = if state.wake_after.is_empty() {
+            Vec::new()
+        } else {
+            std::mem::take(&mut state.wake_after)
+        };
+        drop(state);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    pub(crate) fn is_open_to_calls(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_closed_to_calls(&self) {
+        self.open.store(false, Ordering::Release);
+    }
+
+    pub(super) fn set_connected(&self) {
+        self.connected.store(true, Ordering::Release);
+    }
+
+    /// Whether the peer has proved to speak the protocol.
+    pub(crate) fn was_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_client(&self) -> bool {
+        self.is_client
+    }
+
+    pub(crate) fn peer_ref(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Ends a call with what its handler left, unless the call is gone.
+    pub(super) fn finish(&self, key: StreamKey, mut outcome: Outcome) {
+        let Finish::NeedsProtobuf(method) = self.step(|state| state.finish(key, &mut outcome))
+        else {
+            return;
+        };
+        payload::make_protobuf(&mut outcome, method);
+        self.step(|state| state.finish_as(key, &mut outcome, WireMode::Protobuf));
+    }
+
+    /// Refuses new calls; those that run go on, and the driver ends after the last.
+    pub(crate) fn drain(&self) {
+        self.set_closed_to_calls();
+        self.step(|state| {
+            state.session.drain(timer::now());
+            state.summoned = true;
+        });
+    }
+
+    /// Ends everything and tells the peer.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.set_closed_to_calls();
+        self.step(|state| {
+            state.session.close(code, reason);
+            state.summoned = true;
+        });
+    }
+}
+
+impl State {
+    /// The driver's waker, if it has to be woken for what is to be sent.
+    #[inline]
+    fn call_driver(&mut self) -> Option<Waker> {
+        if self.scheduled || !(self.summoned || self.session.has_output()) {
+            return None;
+        }
+        self.scheduled = true;
+        Some(self.driver.clone())
+    }
+}
+
+impl Slot {
+    /// Takes both wakers, so that both sides see how the stream ended.
+    pub(super) fn take_wakers(&mut self, wakers: &mut Vec<Waker>) {
+        wakers.extend(self.reader.take());
+        wakers.extend(self.writer.take());
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer", &self.peer)
+            .field("open", &self.is_open_to_calls())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,304 @@
+//! What a target or a bind string names, and the table of schemes.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A place that this version can dial or listen on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// A TCP socket in plaintext, `dreammesh+tcp://host:port`.
+    Tcp {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port; 0 lets the kernel choose when binding.
+        port: u16,
+    },
+    /// A Unix stream socket, `unix:///path`.
+    Unix(PathBuf),
+    /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
+    Memory(String),
+}
+
+impl Address {
+    /// Reads a bind string, which may also be a bare `host:port`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the string, and which schemes are accepted.
+    pub fn parse_bind(text: &str) -> Result<Self, TargetError> {
+        if text.contains("://") {
+            text.parse()
+        } else {
+            tcp(text, text)
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(TargetError::new(text, Problem::NoScheme));
+        };
+        match SCHEMES
+            .iter()
+            .find(|known| known.name.eq_ignore_ascii_case(scheme))
+        {
+            None => Err(TargetError::new(text, Problem::UnknownScheme)),
+            Some(Scheme { parse: None, .. }) => Err(TargetError::new(text, Problem::LaterScheme)),
+            Some(Scheme {
+                parse: Some(parse), ..
+            }) => parse(text, rest),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => {
+                write!(f, "dreammesh+tcp://[{host}]:{port}")
+            }
+            Self::Tcp { host, port } => write!(f, "dreammesh+tcp://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Memory(name) => write!(f, "memory://{name}"),
+        }
+    }
+}
+
+/// A line of the scheme table.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheme {
+    /// What stands before `://`.
+    pub name: &'static str,
+    /// What follows it, for messages.
+    pub form: &'static str,
+    /// Reads what follows; absent when the scheme is reserved for a later version.
+    parse: Option<fn(&str, &str) -> Result<Address, TargetError>>,
+}
+
+/// Every scheme this version knows, the reserved ones among them.
+pub const SCHEMES: &[Scheme] = &[
+    Scheme {
+        name: "dreammesh+tcp",
+        form: "host:port",
+        parse: Some(tcp),
+    },
+    Scheme {
+        name: "unix",
+        form: "/path",
+        parse: Some(unix),
+    },
+    Scheme {
+        name: "memory",
+        form: "name",
+        parse: Some(memory),
+    },
+    Scheme {
+        name: "mesh",
+        form: "service",
+        parse: None,
+    },
+    Scheme {
+        name: "dreammesh",
+        form: "host:port",
+        parse: None,
+    },
+    Scheme {
+        name: "dreammesh+tls",
+        form: "host:port",
+        parse: None,
+    },
+    Scheme {
+        name: "dreammesh+quic",
+        form: "host:port",
+        parse: None,
+    },
+    Scheme {
+        name: "dreammesh+h2",
+        form: "host:port",
+        parse: None,
+    },
+    Scheme {
+        name: "grpc",
+        form: "host:port",
+        parse: None,
+    },
+    Scheme {
+        name: "grpcs",
+        form: "host:port",
+        parse: None,
+    },
+];
+
+/// A target or bind string that names no place this version can reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetError {
+    target: String,
+    problem: Problem,
+}
+
+impl TargetError {
+    fn new(target: &str, problem: Problem) -> Self {
+        Self {
+            target: target.to_owned(),
+            problem,
+        }
+    }
+
+    /// Returns the string as it was given.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, problem } = self;
+        match problem {
+            Problem::NoScheme => write!(f, "`{target}` has no scheme")?,
+            Problem::UnknownScheme => write!(f, "the scheme of `{target}` is unknown")?,
+            Problem::LaterScheme => {
+                write!(
+                    f,
+                    "the scheme of `{target}` is not supported by this version"
+                )?;
+            }
+            Problem::Malformed(what) => write!(f, "`{target}` {what}")?,
+        }
+        f.write_str("; accepted are")?;
+        for (index, scheme) in SCHEMES
+            .iter()
+            .filter(|scheme| scheme.parse.is_some())
+            .enumerate()
+        {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma} {}://{}", scheme.name, scheme.form)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TargetError {}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Problem {
+    NoScheme,
+    UnknownScheme,
+    LaterScheme,
+    Malformed(&'static str),
+}
+
+fn tcp(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let malformed = |what| TargetError::new(text, Problem::Malformed(what));
+    let Some((host, port)) = rest.rsplit_once(':') else {
+        return Err(malformed("has no port"));
+    };
+    let port = port
+        .parse()
+        .map_err(|_| malformed("has a port that is no number below 65536"))?;
+    let host = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
+        Some(Some(inner)) => inner,
+        Some(None) => return Err(malformed("opens a bracket and does not close it")),
+        None if host.contains(':') => {
+            return Err(malformed("has an IPv6 address outside brackets"));
+        }
+        None => host,
+    };
+    if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
+        return Err(malformed("has no valid host"));
+    }
+    Ok(Address::Tcp {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+fn unix(text: &str, rest: &str) -> Result<Address, TargetError> {
+    // sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero included; the smaller
+    // one is checked everywhere so that a path that works on one host works on the next.
+    const PATH_BYTES_MAX: usize = 103;
+    if !rest.starts_with('/') {
+        return Err(TargetError::new(
+            text,
+            Problem::Malformed("needs an absolute path"),
+        ));
+    }
+    if rest.len() > PATH_BYTES_MAX {
+        let what = "has a path of more than 103 bytes, which no Unix socket can have";
+        return Err(TargetError::new(text, Problem::Malformed(what)));
+    }
+    Ok(Address::Unix(PathBuf::from(rest)))
+}
+
+fn memory(text: &str, rest: &str) -> Result<Address, TargetError> {
+    if rest.is_empty() {
+        return Err(TargetError::new(text, Problem::Malformed("has no name")));
+    }
+    Ok(Address::Memory(rest.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_accepted_scheme_is_read_and_printed_back() {
+        for text in [
+            "dreammesh+tcp://shop.example:7443",
+            "dreammesh+tcp://[::1]:0",
+            "unix:///run/shop.sock",
+            "memory://shop",
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_bind_string_may_be_a_bare_host_and_port() {
+        let any = Address::parse_bind("0.0.0.0:7443").unwrap();
+        assert_eq!(
+            any,
+            Address::Tcp {
+                host: "0.0.0.0".into(),
+                port: 7443
+            }
+        );
+        assert!(Address::parse_bind("unix:///x").is_ok());
+    }
+
+    #[test]
+    fn a_reserved_scheme_is_told_apart_from_an_unknown_one() {
+        let later = "mesh://catalog".parse::<Address>().unwrap_err().to_string();
+        assert!(later.contains("not supported by this version"), "{later}");
+        assert!(later.contains("dreammesh+tcp://host:port"), "{later}");
+        let unknown = "ftp://catalog".parse::<Address>().unwrap_err().to_string();
+        assert!(unknown.contains("is unknown"), "{unknown}");
+    }
+
+    #[test]
+    fn malformed_targets_say_what_is_wrong() {
+        for (text, what) in [
+            ("shop:7443", "has no scheme"),
+            ("dreammesh+tcp://shop", "has no port"),
+            ("dreammesh+tcp://shop:70000", "no number below 65536"),
+            ("dreammesh+tcp://::1:80", "outside brackets"),
+            ("dreammesh+tcp://[::1:80", "does not close"),
+            ("dreammesh+tcp://:80", "no valid host"),
+            ("unix://run/x", "absolute path"),
+            ("memory://", "has no name"),
+        ] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains(what), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_unix_path_is_bounded() {
+        let at = format!("unix:///{}", "a".repeat(102));
+        assert!(at.parse::<Address>().is_ok());
+        assert!(format!("{at}a").parse::<Address>().is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! TCP in plaintext.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{BoxLink, Link};
+
+/// What is asked of the kernel for each TCP socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TcpOptions {
+    /// Send and receive buffer; absent leaves the kernel's automatic tuning on, which is best
+    /// almost everywhere.
+    pub(crate) buffer_bytes: Option<usize>,
+    /// How many accepted connections may wait for the program.
+    pub(crate) backlog: u32,
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        // 1024 is what most daemons ask for; Linux cuts it to net.core.somaxconn (4096).
+        Self {
+            buffer_bytes: None,
+            backlog: 1024,
+        }
+    }
+}
+
+impl Link for TcpStream {
+    fn peer(&self) -> String {
+        self.peer_addr()
+            .map_or_else(|_| "tcp".to_owned(), |address| address.to_string())
+    }
+
+    fn is_plaintext(&self) -> bool {
+        // Traffic to the same host stays on it, so nobody on the network can read along.
+        !self
+            .peer_addr()
+            .is_ok_and(|address| address.ip().is_loopback())
+    }
+}
+
+/// Connects to the first address of the host that answers.
+pub(crate) async fn dial(host: &str, port: u16, options: &TcpOptions) -> io::Result<BoxLink> {
+    let mut failure = None;
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return adopt(stream, options),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the name `{host}` has no address"),
+        )
+    }))
+}
+
+/// Binds the first address of the host that can be bound.
+pub(crate) async fn bind(host: &str, port: u16, options: &TcpOptions) -> io::Result<TcpListener> {
+    let mut failure = None;
+    for address in tokio::net::lookup_host((host, port)).await? {
+        match bind_address(address, options) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the name `{host}` has no address"),
+        )
+    }))
+}
+
+/// Sets the options that every connected socket gets, dialled or accepted.
+pub(crate) fn adopt(stream: TcpStream, options: &TcpOptions) -> io::Result<BoxLink> {
+    // Batches are made by the driver; Nagle's delay would only hold the last one back.
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(&stream);
+    // The session pings too; the kernel's probe covers a connection whose process is stopped.
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
+    set_buffers(&socket, options)?;
+    Ok(Box::new(stream))
+}
+
+fn bind_address(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // On Windows the option would let another process take the port over.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    // Accepted sockets inherit the buffers, and the window scale is fixed by the handshake, so
+    // they are set before listening.
+    set_buffers(&SockRef::from(&socket), options)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    TcpListener::from_std(socket.into())
+}
+
+fn set_buffers(socket: &SockRef<'_>, options: &TcpOptions) -> io::Result<()> {
+    if let Some(bytes) = options.buffer_bytes {
+        socket.set_send_buffer_size(bytes)?;
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    Ok(())
+}

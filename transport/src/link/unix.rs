@@ -1,0 +1,137 @@
+//! Unix stream sockets; elsewhere every operation answers with an error that says so.
+
+#[cfg(not(unix))]
+pub(crate) use elsewhere::{Listener, bind, dial};
+#[cfg(unix)]
+pub(crate) use here::{Listener, bind, dial};
+
+#[cfg(unix)]
+mod here {
+    use std::io;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    use std::path::{Path, PathBuf};
+
+    use tokio::net::{UnixListener, UnixStream};
+
+    use crate::link::{BoxLink, Link};
+
+    impl Link for UnixStream {
+        fn peer(&self) -> String {
+            match self
+                .peer_cred()
+                .ok()
+                .and_then(|credentials| credentials.pid())
+            {
+                Some(process) => format!("unix:process {process}"),
+                None => "unix".to_owned(),
+            }
+        }
+    }
+
+    /// A listening socket that removes its file when it is dropped.
+    #[derive(Debug)]
+    pub(crate) struct Listener {
+        listener: UnixListener,
+        path: PathBuf,
+        /// Device and inode of the file made by this listener, so that a successor's file which
+        /// has taken its place is left alone.
+        identity: (u64, u64),
+    }
+
+    impl Listener {
+        pub(crate) async fn accept(&self) -> io::Result<BoxLink> {
+            let (stream, _) = self.listener.accept().await?;
+            Ok(Box::new(stream))
+        }
+
+        pub(crate) fn path(&self) -> &Path {
+            &self.path
+        }
+    }
+
+    impl Drop for Listener {
+        fn drop(&mut self) {
+            if identity(&self.path).is_ok_and(|found| found == self.identity) {
+                // Nobody is left to tell; a file that stays behind is cleared by the next bind.
+                let _ = std::fs::remove_file(&self.path);
+            }
+        }
+    }
+
+    pub(crate) async fn dial(path: &Path) -> io::Result<BoxLink> {
+        Ok(Box::new(UnixStream::connect(path).await?))
+    }
+
+    /// Listens on the path, replacing a socket file that a dead process left behind.
+    ///
+    /// A file that is no socket is never touched, nor a socket on which somebody still answers.
+    pub(crate) async fn bind(path: &Path) -> io::Result<Listener> {
+        let listener = match UnixListener::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                clear_stale(path).await?;
+                UnixListener::bind(path)?
+            }
+            bound => bound?,
+        };
+        Ok(Listener {
+            listener,
+            path: path.to_owned(),
+            identity: identity(path)?,
+        })
+    }
+
+    async fn clear_stale(path: &Path) -> io::Result<()> {
+        let in_use = |what| io::Error::new(io::ErrorKind::AddrInUse, what);
+        if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+            return Err(in_use("a file that is no socket has that name"));
+        }
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)
+            }
+            Err(error) => Err(error),
+            Ok(_) => Err(in_use("another process listens there")),
+        }
+    }
+
+    fn identity(path: &Path) -> io::Result<(u64, u64)> {
+        std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+    }
+}
+
+#[cfg(not(unix))]
+mod elsewhere {
+    use std::io;
+    use std::path::Path;
+
+    use crate::link::BoxLink;
+
+    /// A listener that cannot be made on this platform.
+    #[derive(Debug)]
+    pub(crate) enum Listener {}
+
+    impl Listener {
+        pub(crate) async fn accept(&self) -> io::Result<BoxLink> {
+            match *self {}
+        }
+
+        pub(crate) fn path(&self) -> &Path {
+            match *self {}
+        }
+    }
+
+    pub(crate) async fn dial(_: &Path) -> io::Result<BoxLink> {
+        Err(unsupported())
+    }
+
+    pub(crate) async fn bind(_: &Path) -> io::Result<Listener> {
+        Err(unsupported())
+    }
+
+    fn unsupported() -> io::Error {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this platform has no Unix sockets",
+        )
+    }
+}

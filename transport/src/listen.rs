@@ -1,0 +1,393 @@
+//! The server's side: from services and addresses to running calls.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dreammesh_core::call::{Endpoint, Peer};
+use dreammesh_core::layer::{HandlerService, Metrics};
+use dreammesh_core::port::{Lookup, Outcome, ServerCall};
+use dreammesh_core::server::{Router, RouterBuilder, Service};
+use dreammesh_session::frame::CloseCode;
+use dreammesh_session::{Config, Keepalive, Session};
+use dreammesh_wire::Limits;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower_layer::Layer;
+
+use crate::driver::route::Routes;
+use crate::driver::shared::Shared;
+use crate::driver::{Driver, timer};
+use crate::link::BoxLink;
+use crate::link::address::{Address, TargetError};
+use crate::link::listener::Listener;
+use crate::link::memory::MemoryHub;
+use crate::link::tcp::TcpOptions;
+use accept::{Stoppable, accept_loop};
+use stop::{Phase, Stop};
+
+mod accept;
+mod stop;
+
+/// Collects the services and settings of a server.
+#[derive(Debug)]
+pub struct ServerBuilder {
+    router: RouterBuilder,
+    hub: MemoryHub,
+    tcp: TcpOptions,
+    settings: Settings,
+}
+
+/// A server with at least one bound address.
+#[derive(Debug)]
+pub struct Server {
+    router: Router,
+    listeners: Vec<Listener>,
+    hub: MemoryHub,
+    tcp: TcpOptions,
+    settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+struct Settings {
+    session: Config,
+    connections_max: usize,
+    hello_timeout: Duration,
+    drain_period: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            session: Config::default(),
+            // With the memory an idle connection keeps (about 70 KiB) that is 700 MB.
+            connections_max: 10_000,
+            // The client sends its hello with its first bytes, so even a slow link needs little.
+            hello_timeout: Duration::from_secs(5),
+            // What orchestrators commonly wait between asking a process to end and killing it.
+            drain_period: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Server {
+    /// Begins a server without services.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder {
+            router: Router::builder(),
+            hub: MemoryHub::new(),
+            tcp: TcpOptions::default(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Listens on one more address; see [`ServerBuilder::bind`].
+    ///
+    /// # Errors
+    /// When the string names no place to listen on, or it cannot be bound.
+    pub async fn bind(mut self, address: &str) -> Result<Self, BindError> {
+        let listener = bind(address, &self.hub, &self.tcp).await?;
+        self.listeners.push(listener);
+        Ok(self)
+    }
+
+    /// The addresses as clients may dial them, in the order they were bound, with the ports that
+    /// the kernel chose.
+    pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        self.listeners.iter().map(Listener::address)
+    }
+
+    /// The first TCP address that was bound, with the port that the kernel chose.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.listeners.iter().find_map(Listener::local_addr)
+    }
+
+    /// Serves until the process ends.
+    ///
+    /// Dropping the future closes every connection at once.
+    pub async fn serve(self) {
+        self.serve_until(std::future::pending::<()>()).await;
+    }
+
+    /// Serves until `shutdown` is ready, then drains: new links and calls are refused, those that
+    /// run may finish within the drain period, and what is left is ended.
+    ///
+    /// Dropping the future closes every connection at once.
+    pub async fn serve_until(self, shutdown: impl Future) {
+        let Self {
+            router,
+            listeners,
+            settings,
+            ..
+        } = self;
+        for listener in listeners.iter().filter(|listener| listener.is_plaintext()) {
+            tracing::warn!(address = %listener.address(), "serving in plaintext");
+        }
+        let drain_period = settings.drain_period;
+        let stop = Arc::new(Stop::new());
+        let room = Arc::new(Semaphore::new(settings.connections_max));
+        let serving = Arc::new(Serving::new(router.clone(), settings));
+        let mut loops = JoinSet::new();
+        for listener in listeners {
+            let serving = Arc::clone(&serving);
+            let serve = move |link| connection(&serving, link);
+            loops.spawn(accept_loop(
+                listener,
+                Arc::clone(&room),
+                Arc::clone(&stop),
+                serve,
+            ));
+        }
+        shutdown.await;
+        stop.advance(Phase::Draining);
+        let ended = async { while loops.join_next().await.is_some() {} };
+        let overrun = async {
+            tokio::time::sleep(drain_period).await;
+            stop.advance(Phase::Closed);
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = ended => {}
+            () = overrun => {}
+        }
+        router.drain().begin();
+    }
+}
+
+impl ServerBuilder {
+    /// Adds a service.
+    #[must_use]
+    pub fn service(mut self, service: impl Service) -> Self {
+        self.router = self.router.service(&service);
+        self
+    }
+
+    /// Adds a layer around every handler; the one added first sees a call first.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + 'static,
+        L::Service:
+            tower_service::Service<ServerCall, Response = Outcome> + Clone + Send + Sync + 'static,
+        <L::Service as tower_service::Service<ServerCall>>::Error:
+            Into<Box<dyn std::error::Error + Send + Sync>>,
+        <L::Service as tower_service::Service<ServerCall>>::Future: Send,
+    {
+        self.router = self.router.layer(layer);
+        self
+    }
+
+    /// Counts and times the calls that are served.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.router = self.router.metrics(metrics);
+        self
+    }
+
+    /// Sets how many connections are served at once; 10,000 by default.
+    ///
+    /// Those beyond it wait in the kernel's backlog until one ends.
+    #[must_use]
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.settings.connections_max = count.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how many calls a connection may run at once; 1024 by default.
+    ///
+    /// What one connection can make the server hold is this times the stream credit, and the
+    /// connection credit.
+    #[must_use]
+    pub fn max_concurrent_calls(mut self, count: u32) -> Self {
+        self.settings.session.calls_max = count;
+        self
+    }
+
+    /// Sets the largest message that is taken; 4 MiB by default.
+    #[must_use]
+    pub fn max_message_bytes(mut self, bytes: u32) -> Self {
+        self.settings.session.message_bytes_max = bytes;
+        self
+    }
+
+    /// Sets what a stream may receive ahead of its handler; 128 KiB by default.
+    #[must_use]
+    pub fn stream_credit_bytes(mut self, bytes: u32) -> Self {
+        self.settings.session.stream_credit = bytes;
+        self
+    }
+
+    /// Sets what all large messages of a connection may occupy together; 16 MiB by default.
+    #[must_use]
+    pub fn connection_credit_bytes(mut self, bytes: u64) -> Self {
+        self.settings.session.connection_credit = bytes;
+        self
+    }
+
+    /// Sets after how much silence the peer is asked for a sign of life, and after how much more
+    /// it counts as dead; 20 and 10 seconds by default.
+    #[must_use]
+    pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.settings.session.keepalive = Some(Keepalive { interval, timeout });
+        self
+    }
+
+    /// Sets how long a new connection may take to say hello; 5 seconds by default.
+    #[must_use]
+    pub fn hello_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.hello_timeout = timeout;
+        self
+    }
+
+    /// Sets how long calls may go on after shutdown was asked for; 30 seconds by default.
+    #[must_use]
+    pub fn drain_period(mut self, period: Duration) -> Self {
+        self.settings.drain_period = period;
+        self
+    }
+
+    /// Asks for socket buffers of that size instead of the kernel's automatic tuning.
+    #[must_use]
+    pub fn socket_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.tcp.buffer_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how many new TCP connections may wait to be accepted; 1024 by default.
+    #[must_use]
+    pub fn backlog(mut self, count: u32) -> Self {
+        self.tcp.backlog = count;
+        self
+    }
+
+    /// Sets where `memory://` addresses are made known.
+    #[must_use]
+    pub fn memory(mut self, hub: &MemoryHub) -> Self {
+        self.hub = hub.clone();
+        self
+    }
+
+    /// Listens on an address: `host:port`, `dreammesh+tcp://host:port`, `unix:///path` or
+    /// `memory://name`. Port 0 lets the kernel choose.
+    ///
+    /// The socket file of a dead process is replaced; no other file is touched.
+    ///
+    /// # Errors
+    /// When the string names no place to listen on, or it cannot be bound.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn bind(self, address: &str) -> Result<Server, BindError> {
+        let Self {
+            router,
+            hub,
+            tcp,
+            settings,
+        } = self;
+        let router = router.build();
+        let listeners = vec![bind(address, &hub, &tcp).await?];
+        Ok(Server {
+            router,
+            listeners,
+            hub,
+            tcp,
+            settings,
+        })
+    }
+}
+
+/// What every connection of a server shares.
+struct Serving {
+    routes: Arc<Routes>,
+    settings: Settings,
+    limits: Limits,
+}
+
+impl Serving {
+    fn new(router: Router, settings: Settings) -> Self {
+        let limits = Limits::default().with_max_bytes(settings.session.message_bytes_max as usize);
+        let lookup: Arc<dyn Lookup> = Arc::new(router);
+        Self {
+            routes: Arc::new(Routes::new(lookup)),
+            settings,
+            limits,
+        }
+    }
+}
+
+fn connection(
+    serving: &Serving,
+    link: BoxLink,
+) -> (Arc<Shared>, impl Future<Output = ()> + Send + use<>) {
+    let now = timer::now();
+    let peer = Peer::new(Endpoint::new(link.peer()));
+    let session = Session::server(serving.settings.session.clone(), now);
+    let shared = Arc::new(Shared::new(session, peer, false));
+    let due = now + serving.settings.hello_timeout;
+    let routes = Arc::clone(&serving.routes);
+    let driver = Driver::server(Arc::clone(&shared), link, routes, serving.limits, due);
+    let peer = shared.peer_ref().clone();
+    let run = async move {
+        if let Some(closed) = driver.run().await {
+            let peer = peer.endpoint();
+            tracing::debug!(%peer, code = ?closed.code, closed.reason, "a connection is over");
+        }
+    };
+    (shared, run)
+}
+
+impl Stoppable for Shared {
+    fn drain(&self) {
+        Self::drain(self);
+    }
+
+    fn close(&self) {
+        Self::close(self, CloseCode::DONE, "the drain period is over");
+    }
+}
+
+async fn bind(text: &str, hub: &MemoryHub, tcp: &TcpOptions) -> Result<Listener, BindError> {
+    let address = Address::parse_bind(text).map_err(|error| BindError {
+        address: text.to_owned(),
+        cause: Cause::Address(error),
+    })?;
+    Listener::bind(&address, hub, tcp)
+        .await
+        .map_err(|error| BindError {
+            address: text.to_owned(),
+            cause: Cause::Io(error),
+        })
+}
+
+/// Why an address could not be bound.
+#[derive(Debug)]
+pub struct BindError {
+    address: String,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Address(TargetError),
+    Io(io::Error),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Address(error) => write!(f, "{error}"),
+            Cause::Io(error) => write!(f, "cannot listen on `{}`: {error}", self.address),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.cause {
+            Cause::Address(error) => Some(error),
+            Cause::Io(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The loop that accepts links on one listener and owns the connections it made.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{self, JoinSet};
+
+use super::stop::Stop;
+use crate::link::BoxLink;
+use crate::link::listener::Listener;
+
+/// What a server may ask of a connection that is being served.
+pub(super) trait Stoppable: Send + Sync + 'static {
+    /// Refuses new calls and ends when the old ones have.
+    fn drain(&self);
+
+    /// Ends the calls that still run, tells the peer, and ends.
+    fn close(&self);
+}
+
+/// Accepts until the server drains, then waits until every connection has ended.
+///
+/// Dropping the future ends the connections at once.
+pub(super) async fn accept_loop<F, S, C>(
+    listener: Listener,
+    room: Arc<Semaphore>,
+    stop: Arc<Stop>,
+    serve: F,
+) where
+    F: Fn(BoxLink) -> (Arc<S>, C),
+    S: Stoppable,
+    C: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = Connections::new();
+    let mut backoff = Backoff::default();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.draining() => break,
+            // Reaping as they end keeps the set as small as the number of live connections.
+            () = connections.ended(), if !connections.is_empty() => {}
+            accepted = accept(&listener, &room) => match accepted {
+                Ok((link, permit)) => {
+                    backoff = Backoff::default();
+                    let (handle, connection) = serve(link);
+                    connections.add(handle, async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => backoff.pause(&error, &stop).await,
+            },
+        }
+    }
+    // The address is free for a successor while the old calls finish.
+    drop(listener);
+    connections.drain(&stop).await;
+}
+
+/// The connections that one listener made, each a task of its own.
+struct Connections<S> {
+    tasks: JoinSet<()>,
+    handles: HashMap<task::Id, Arc<S>>,
+}
+
+impl<S: Stoppable> Connections<S> {
+    fn new() -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            handles: HashMap::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    fn add(&mut self, handle: Arc<S>, connection: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(connection);
+        self.handles.insert(task.id(), handle);
+    }
+
+    /// Waits until one of them has ended, and forgets it.
+    async fn ended(&mut self) {
+        let id = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(failure)) => failure.id(),
+            None => return,
+        };
+        self.handles.remove(&id);
+    }
+
+    async fn drain(&mut self, stop: &Stop) {
+        self.handles.values().for_each(|handle| handle.drain());
+        tokio::select! {
+            () = self.all_ended() => return,
+            () = stop.closed() => {}
+        }
+        self.handles.values().for_each(|handle| handle.close());
+        // A peer that does not read cannot be told; whatever is left is dropped with the set.
+        let _ = tokio::time::timeout(CLOSE_PERIOD, self.all_ended()).await;
+    }
+
+    async fn all_ended(&mut self) {
+        while !self.is_empty() {
+            self.ended().await;
+        }
+    }
+}
+
+/// Waits for room first, so that a link over the limit stays in the medium's backlog, where it
+/// costs the process nothing.
+async fn accept(
+    listener: &Listener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(BoxLink, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    Ok((listener.accept().await?, permit))
+}
+
+/// How long to leave a failing listener alone.
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    async fn pause(&mut self, error: &io::Error, stop: &Stop) {
+        let Some(delay) = self.delay(error) else {
+            return;
+        };
+        tracing::warn!(%error, delay_ms = delay.as_millis(), "a connection cannot be accepted");
+        tokio::select! {
+            () = stop.draining() => {}
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+
+    /// Answers nothing when the failure is the one connection's own.
+    fn delay(&mut self, error: &io::Error) -> Option<Duration> {
+        use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+        let own = [
+            ConnectionAborted,
+            ConnectionRefused,
+            ConnectionReset,
+            Interrupted,
+        ];
+        if own.contains(&error.kind()) {
+            return None;
+        }
+        // Typically the process is out of file descriptors (EMFILE): the listener stays readable,
+        // and without a pause the loop would spin until another connection ends.
+        let delay = PAUSE_MIN
+            .saturating_mul(1 << self.failures.min(16))
+            .min(PAUSE_MAX);
+        self.failures += 1;
+        Some(delay)
+    }
+}
+
+/// How long closed connections may take to tell their peers so: a few round trips.
+const CLOSE_PERIOD: Duration = Duration::from_secs(1);
+/// A descriptor is often freed within milliseconds when many short connections end.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// Clients' connect timeouts are seconds, so a server that recovers must notice within one.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_listener_is_left_alone_for_longer_each_time_up_to_a_second() {
+        let mut backoff = Backoff::default();
+        let full = io::Error::other("no file descriptors");
+        let delays: Vec<_> = (0..40).filter_map(|_| backoff.delay(&full)).collect();
+        assert_eq!(delays[..3], [5, 10, 20].map(Duration::from_millis));
+        assert_eq!(delays[39], PAUSE_MAX);
+        assert_eq!(
+            backoff.delay(&io::ErrorKind::ConnectionAborted.into()),
+            None
+        );
+    }
+}

@@ -1,0 +1,264 @@
+//! A service of all four kinds whose requests say what its handlers do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dreammesh_core::call::{
+    Code, Detail, Metadata, MethodInfo, MethodKind, Receiver, Request, Response, Sender, Status,
+};
+use dreammesh_core::channel::{
+    BidiCall, Channel, ClientStreamingCall, ServerStreamingCall, UnaryCall,
+};
+use dreammesh_core::port::Handler;
+use dreammesh_core::server::{Service, bidi, client_streaming, server_streaming, unary};
+use dreammesh_core::wkt::Any;
+use dreammesh_wire::{LayoutHash, Message};
+use tokio::sync::Notify;
+
+const fn method(path: &'static str, kind: MethodKind) -> MethodInfo {
+    let hash = LayoutHash([7; 16]);
+    MethodInfo::new(path, kind, Any::LAYOUT, Any::LAYOUT).with_closures(hash, hash)
+}
+
+pub static UNARY: MethodInfo = method("/test.Echo/Unary", MethodKind::Unary);
+pub static LIST: MethodInfo = method("/test.Echo/List", MethodKind::ServerStreaming);
+pub static RECORD: MethodInfo = method("/test.Echo/Record", MethodKind::ClientStreaming);
+pub static CHAT: MethodInfo = method("/test.Echo/Chat", MethodKind::Bidi);
+
+/// What the handlers of one server saw, and what they wait for.
+#[derive(Debug, Default)]
+pub struct Probe {
+    /// Handlers that began.
+    pub begun: AtomicUsize,
+    /// Handlers of `never` and `gate` that are alive.
+    pub alive: AtomicUsize,
+    /// Told whenever a handler begins or is dropped.
+    pub changed: Notify,
+    /// Opened for handlers of `gate`.
+    pub gate: Notify,
+}
+
+impl Probe {
+    pub async fn alive_is(&self, count: usize) {
+        self.until(|| self.alive.load(Ordering::SeqCst) == count)
+            .await;
+    }
+
+    async fn until(&self, reached: impl Fn() -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if reached() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Counts a handler as alive until it is dropped.
+struct Alive(Arc<Probe>);
+
+impl Alive {
+    fn new(probe: &Arc<Probe>) -> Self {
+        probe.alive.fetch_add(1, Ordering::SeqCst);
+        probe.changed.notify_waiters();
+        Self(Arc::clone(probe))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.alive.fetch_sub(1, Ordering::SeqCst);
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Echo {
+    pub probe: Arc<Probe>,
+    /// Where `next` is passed on to.
+    pub next: Option<Channel>,
+}
+
+impl Echo {
+    async fn unary(&self, request: Request<Any>) -> Result<Response<Any>, Status> {
+        self.probe.begun.fetch_add(1, Ordering::SeqCst);
+        let ask = request.view();
+        match ask.type_url() {
+            "echo" => Ok(Response::new(ask)),
+            "big" => {
+                let bytes = usize::try_from(u32::from_le_bytes(ask.value().try_into().unwrap()));
+                Ok(Response::new(Any {
+                    value: vec![9; bytes.unwrap()].into(),
+                    ..Any::default()
+                }))
+            }
+            "metadata" => Ok(mirror(&request)),
+            "fail" => Err(
+                Status::new(Code::FailedPrecondition, "as asked").with_raw_detail(Detail::new(
+                    "type.googleapis.com/test.Detail",
+                    &b"detail"[..],
+                )),
+            ),
+            "panic" => panic!("as asked"),
+            "block" => {
+                std::thread::sleep(Duration::from_millis(100));
+                Ok(Response::new(ask))
+            }
+            "remaining" => {
+                let left = request.deadline().map(|deadline| deadline.instant());
+                Ok(text(if left.is_some() { "some" } else { "none" }))
+            }
+            "never" => {
+                let _alive = Alive::new(&self.probe);
+                std::future::pending().await
+            }
+            "gate" => {
+                let _alive = Alive::new(&self.probe);
+                self.probe.gate.notified().await;
+                Ok(Response::new(ask))
+            }
+            "next" => {
+                let _alive = Alive::new(&self.probe);
+                let what = String::from_utf8(ask.value().to_vec()).unwrap();
+                let next = self
+                    .next
+                    .as_ref()
+                    .ok_or_else(|| Status::internal("no next"))?;
+                let passed = Any {
+                    type_url: what,
+                    ..Any::default()
+                };
+                Ok(Response::new(call(next, &passed).await?.into_message()))
+            }
+            other => Err(Status::unimplemented(format!("no {other}"))),
+        }
+    }
+
+    async fn list(&self, request: Request<Any>, items: Sender<Any>) -> Result<(), Status> {
+        let ask = request.view();
+        let count: u32 = ask.type_url().parse().unwrap();
+        let _alive = Alive::new(&self.probe);
+        let mut headers = Metadata::new();
+        headers
+            .append("x-count", ask.type_url().to_owned())
+            .unwrap();
+        items.send_metadata(headers);
+        for index in 0..count {
+            let item = Any {
+                type_url: index.to_string(),
+                value: ask.value().to_vec().into(),
+                ..Any::default()
+            };
+            items.send(&item).await?;
+        }
+        let mut trailers = Metadata::new();
+        trailers.append("x-sent", count.to_string()).unwrap();
+        items.set_trailers(trailers);
+        Ok(())
+    }
+
+    async fn record(&self, mut points: Receiver<Any>) -> Result<Response<Any>, Status> {
+        let (mut count, mut bytes) = (0_usize, 0_usize);
+        while let Some(point) = points.next().await? {
+            count += 1;
+            bytes += point.view().value().len();
+        }
+        Ok(text(format!("{count} of {bytes}")))
+    }
+
+    async fn chat(&self, mut notes: Receiver<Any>, answers: Sender<Any>) -> Result<(), Status> {
+        while let Some(note) = notes.next().await? {
+            if note.view().type_url() == "stop reading" {
+                let _alive = Alive::new(&self.probe);
+                self.probe.gate.notified().await;
+            }
+            answers.send(note).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Service for EchoServer {
+    fn name(&self) -> &'static str {
+        "test.Echo"
+    }
+
+    fn handlers(&self) -> Vec<Arc<dyn Handler>> {
+        let echo = &self.0;
+        vec![
+            unary(echo, &UNARY, |echo, request| async move {
+                echo.unary(request).await
+            }),
+            server_streaming(echo, &LIST, |echo, request, items| async move {
+                echo.list(request, items).await
+            }),
+            client_streaming(echo, &RECORD, |echo, points| async move {
+                echo.record(points).await
+            }),
+            bidi(echo, &CHAT, |echo, notes, answers| async move {
+                echo.chat(notes, answers).await
+            }),
+        ]
+    }
+}
+
+/// The service as a server takes it.
+#[derive(Debug)]
+pub struct EchoServer(pub Arc<Echo>);
+
+fn mirror(request: &Request<Any>) -> Response<Any> {
+    let mut response = Response::new(request.view());
+    let name = request.metadata().text("x-name").unwrap().to_owned();
+    let bytes = request.metadata().binary("x-bytes-bin").unwrap().clone();
+    response
+        .metadata_mut()
+        .append("x-name", name.clone())
+        .unwrap();
+    response.trailers_mut().append("x-after", name).unwrap();
+    response
+        .trailers_mut()
+        .append_bin("x-bytes-bin", bytes)
+        .unwrap();
+    response
+}
+
+fn text(text: impl Into<String>) -> Response<Any> {
+    Response::new(Any {
+        type_url: text.into(),
+        ..Any::default()
+    })
+}
+
+/// A request that says what its handler does.
+pub fn ask(what: &str) -> Any {
+    Any {
+        type_url: what.to_owned(),
+        ..Any::default()
+    }
+}
+
+pub fn call(channel: &Channel, request: &Any) -> UnaryCall<Any> {
+    UnaryCall::new(channel, &UNARY, request)
+}
+
+pub fn list(channel: &Channel, count: u32, bytes: usize) -> ServerStreamingCall<Any> {
+    let value = vec![1; bytes].into();
+    let request = Any {
+        type_url: count.to_string(),
+        value,
+        ..Any::default()
+    };
+    ServerStreamingCall::new(channel, &LIST, &request)
+}
+
+pub fn record(channel: &Channel) -> ClientStreamingCall<Any, Any> {
+    ClientStreamingCall::new(channel, &RECORD)
+}
+
+pub fn chat(channel: &Channel) -> BidiCall<Any, Any> {
+    BidiCall::new(channel, &CHAT)
+}

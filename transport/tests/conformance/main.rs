@@ -1,0 +1,6 @@
+//! What every link must carry: the suite runs over each medium in turn.
+#![forbid(unsafe_code)]
+
+mod calls;
+mod echo;
+mod media;

@@ -1,0 +1,101 @@
+//! A server and a channel to it over each medium.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dreammesh_core::channel::Channel;
+use dreammesh_transport::{Connector, MemoryHub, Server, ServerBuilder};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::echo::{Echo, EchoServer, Probe};
+
+/// A medium that links are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    Tcp,
+    Unix,
+    Memory,
+}
+
+pub const ALL: [Medium; 3] = [Medium::Tcp, Medium::Unix, Medium::Memory];
+
+impl Medium {
+    fn address(self) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        match self {
+            Self::Tcp => "127.0.0.1:0".to_owned(),
+            Self::Unix => {
+                let name = format!("dreammesh-{}-{number}.sock", std::process::id());
+                format!("unix://{}", std::env::temp_dir().join(name).display())
+            }
+            Self::Memory => "memory://test".to_owned(),
+        }
+    }
+}
+
+/// A running server and the means to reach it.
+pub struct Site {
+    pub target: String,
+    pub channel: Channel,
+    pub probe: Arc<Probe>,
+    pub hub: MemoryHub,
+    stop: Option<oneshot::Sender<()>>,
+    pub serving: JoinHandle<()>,
+}
+
+impl Site {
+    pub async fn new(medium: Medium) -> Self {
+        Self::with(
+            medium,
+            Echo::default(),
+            |server| server,
+            |connector| connector,
+        )
+        .await
+    }
+
+    pub async fn with(
+        medium: Medium,
+        echo: Echo,
+        server: impl FnOnce(ServerBuilder) -> ServerBuilder,
+        connector: impl FnOnce(Connector) -> Connector,
+    ) -> Self {
+        let hub = MemoryHub::new();
+        let probe = Arc::clone(&echo.probe);
+        let (target, stop, serving) = serve(&hub, &medium.address(), echo, server).await;
+        let connector = connector(Connector::new().memory(&hub));
+        let channel = connector.connect(&target).await.unwrap();
+        Self {
+            target,
+            channel,
+            probe,
+            hub,
+            stop: Some(stop),
+            serving,
+        }
+    }
+
+    /// Asks the server to drain.
+    pub fn stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+}
+
+/// Serves an echo on an address; returns its target, and what stops it.
+pub async fn serve(
+    hub: &MemoryHub,
+    address: &str,
+    echo: Echo,
+    settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
+) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
+    let builder = Server::builder()
+        .service(EchoServer(Arc::new(echo)))
+        .memory(hub);
+    let server = settings(builder).bind(address).await.unwrap();
+    let target = server.addresses().next().unwrap().to_string();
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn(server.serve_until(stopped));
+    (target, stop, serving)
+}
