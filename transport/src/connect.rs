@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dreammesh_core::call::{Endpoint, Status};
-use dreammesh_core::channel::Channel;
+use dreammesh_core::channel::{Channel, ChannelBuilder};
+use dreammesh_core::wire::Limits;
 use dreammesh_session::{Config, Keepalive};
 
 use crate::link::BoxLink;
@@ -172,6 +173,18 @@ impl Connector {
         Ok(self.channel(self.source(target)?))
     }
 
+    /// Begins a channel to a target that dials only when the first call needs the link, for
+    /// settings and layers of the channel itself.
+    ///
+    /// # Errors
+    /// When the target names no place this version can reach.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn channel_builder(&self, target: &str) -> Result<ChannelBuilder, ConnectError> {
+        Ok(self.configured(self.source(target)?))
+    }
+
     /// A channel over links that the program makes itself, dialled when a call needs one.
     ///
     /// # Panics
@@ -201,7 +214,13 @@ impl Connector {
     }
 
     fn channel(&self, source: KeptLink) -> Channel {
-        Channel::builder(Arc::new(source)).build()
+        self.configured(source).build()
+    }
+
+    fn configured(&self, source: KeptLink) -> ChannelBuilder {
+        let limits = Limits::default();
+        let limits = limits.with_max_bytes(self.settings.session.message_bytes_max as usize);
+        Channel::builder(Arc::new(source)).limits(limits)
     }
 }
 

@@ -199,6 +199,9 @@ impl State {
             Ok(index) => index,
             Err(ended) => return failed(ended),
         };
+        if index as usize == self.named.len() {
+            self.named.push(opening.method);
+        }
         match self.session.open(now, index, mode, opening) {
             Ok(key) => {
                 self.opened(key, index, opening);

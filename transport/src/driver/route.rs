@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use dreammesh_core::call::{MethodInfo, Status};
 use dreammesh_core::port::{Handler, Lookup};
+
+use super::layouts::MethodChains;
 
 /// A method of this server and what is known of the length of its polls.
 ///
@@ -17,6 +19,8 @@ pub(crate) struct Route {
     method: &'static MethodInfo,
     /// [`INLINE`], [`SPAWNED`], or how many more polls are measured one by one.
     pace: AtomicU8,
+    /// What clients with other layouts are told; made when the method is first named.
+    chains: OnceLock<MethodChains>,
 }
 
 impl Route {
@@ -31,6 +35,7 @@ impl Route {
             handler,
             method,
             pace: AtomicU8::new(pace),
+            chains: OnceLock::new(),
         }
     }
 
@@ -40,6 +45,10 @@ impl Route {
 
     pub(crate) fn method(&self) -> &'static MethodInfo {
         self.method
+    }
+
+    pub(super) fn chains(&self) -> &MethodChains {
+        self.chains.get_or_init(|| MethodChains::of(self.method))
     }
 
     /// How to run the next call.

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
 /// What the lock guards.
 pub(super) struct State {
     pub(super) session: Session<Slot>,
+    /// Client: the methods named on this connection, by index.
+    pub(super) named: Vec<&'static MethodInfo>,
     /// Calls that found the server full.
     pub(super) waiting: Waiting,
     /// The driver's task.
@@ -68,6 +70,7 @@ impl Shared {
     pub(crate) fn new(session: Session<Slot>, peer: Peer, is_client: bool) -> Self {
         let state = State {
             session,
+            named: Vec::new(),
             waiting: Waiting::default(),
             driver: Waker::noop().clone(),
             // The driver begins by sending HELLO.

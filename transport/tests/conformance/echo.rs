@@ -21,26 +21,26 @@ const fn method(path: &'static str, kind: MethodKind) -> MethodInfo {
     MethodInfo::new(path, kind, Any::LAYOUT, Any::LAYOUT).with_closures(hash, hash)
 }
 
-pub static UNARY: MethodInfo = method("/test.Echo/Unary", MethodKind::Unary);
-pub static LIST: MethodInfo = method("/test.Echo/List", MethodKind::ServerStreaming);
-pub static RECORD: MethodInfo = method("/test.Echo/Record", MethodKind::ClientStreaming);
-pub static CHAT: MethodInfo = method("/test.Echo/Chat", MethodKind::Bidi);
+pub(crate) static UNARY: MethodInfo = method("/test.Echo/Unary", MethodKind::Unary);
+pub(crate) static LIST: MethodInfo = method("/test.Echo/List", MethodKind::ServerStreaming);
+pub(crate) static RECORD: MethodInfo = method("/test.Echo/Record", MethodKind::ClientStreaming);
+pub(crate) static CHAT: MethodInfo = method("/test.Echo/Chat", MethodKind::Bidi);
 
 /// What the handlers of one server saw, and what they wait for.
 #[derive(Debug, Default)]
-pub struct Probe {
+pub(crate) struct Probe {
     /// Handlers that began.
-    pub begun: AtomicUsize,
+    pub(crate) begun: AtomicUsize,
     /// Handlers of `never` and `gate` that are alive.
-    pub alive: AtomicUsize,
+    pub(crate) alive: AtomicUsize,
     /// Told whenever a handler begins or is dropped.
-    pub changed: Notify,
+    pub(crate) changed: Notify,
     /// Opened for handlers of `gate`.
-    pub gate: Notify,
+    pub(crate) gate: Notify,
 }
 
 impl Probe {
-    pub async fn alive_is(&self, count: usize) {
+    pub(crate) async fn alive_is(&self, count: usize) {
         self.until(|| self.alive.load(Ordering::SeqCst) == count)
             .await;
     }
@@ -77,10 +77,10 @@ impl Drop for Alive {
 }
 
 #[derive(Debug, Default)]
-pub struct Echo {
-    pub probe: Arc<Probe>,
+pub(crate) struct Echo {
+    pub(crate) probe: Arc<Probe>,
     /// Where `next` is passed on to.
-    pub next: Option<Channel>,
+    pub(crate) next: Option<Channel>,
 }
 
 impl Echo {
@@ -208,7 +208,7 @@ impl Service for EchoServer {
 
 /// The service as a server takes it.
 #[derive(Debug)]
-pub struct EchoServer(pub Arc<Echo>);
+pub(crate) struct EchoServer(pub(crate) Arc<Echo>);
 
 fn mirror(request: &Request<Any>) -> Response<Any> {
     let mut response = Response::new(request.view());
@@ -234,18 +234,18 @@ fn text(text: impl Into<String>) -> Response<Any> {
 }
 
 /// A request that says what its handler does.
-pub fn ask(what: &str) -> Any {
+pub(crate) fn ask(what: &str) -> Any {
     Any {
         type_url: what.to_owned(),
         ..Any::default()
     }
 }
 
-pub fn call(channel: &Channel, request: &Any) -> UnaryCall<Any> {
+pub(crate) fn call(channel: &Channel, request: &Any) -> UnaryCall<Any> {
     UnaryCall::new(channel, &UNARY, request)
 }
 
-pub fn list(channel: &Channel, count: u32, bytes: usize) -> ServerStreamingCall<Any> {
+pub(crate) fn list(channel: &Channel, count: u32, bytes: usize) -> ServerStreamingCall<Any> {
     let value = vec![1; bytes].into();
     let request = Any {
         type_url: count.to_string(),
@@ -255,10 +255,10 @@ pub fn list(channel: &Channel, count: u32, bytes: usize) -> ServerStreamingCall<
     ServerStreamingCall::new(channel, &LIST, &request)
 }
 
-pub fn record(channel: &Channel) -> ClientStreamingCall<Any, Any> {
+pub(crate) fn record(channel: &Channel) -> ClientStreamingCall<Any, Any> {
     ClientStreamingCall::new(channel, &RECORD)
 }
 
-pub fn chat(channel: &Channel) -> BidiCall<Any, Any> {
+pub(crate) fn chat(channel: &Channel) -> BidiCall<Any, Any> {
     BidiCall::new(channel, &CHAT)
 }

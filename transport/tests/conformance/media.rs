@@ -12,13 +12,13 @@ use crate::echo::{Echo, EchoServer, Probe};
 
 /// A medium that links are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
+pub(crate) enum Medium {
     Tcp,
     Unix,
     Memory,
 }
 
-pub const ALL: [Medium; 3] = [Medium::Tcp, Medium::Unix, Medium::Memory];
+pub(crate) const ALL: [Medium; 3] = [Medium::Tcp, Medium::Unix, Medium::Memory];
 
 impl Medium {
     fn address(self) -> String {
@@ -36,17 +36,17 @@ impl Medium {
 }
 
 /// A running server and the means to reach it.
-pub struct Site {
-    pub target: String,
-    pub channel: Channel,
-    pub probe: Arc<Probe>,
-    pub hub: MemoryHub,
+pub(crate) struct Site {
+    pub(crate) target: String,
+    pub(crate) channel: Channel,
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) hub: MemoryHub,
     stop: Option<oneshot::Sender<()>>,
-    pub serving: JoinHandle<()>,
+    pub(crate) serving: JoinHandle<()>,
 }
 
 impl Site {
-    pub async fn new(medium: Medium) -> Self {
+    pub(crate) async fn new(medium: Medium) -> Self {
         Self::with(
             medium,
             Echo::default(),
@@ -56,7 +56,7 @@ impl Site {
         .await
     }
 
-    pub async fn with(
+    pub(crate) async fn with(
         medium: Medium,
         echo: Echo,
         server: impl FnOnce(ServerBuilder) -> ServerBuilder,
@@ -78,13 +78,13 @@ impl Site {
     }
 
     /// Asks the server to drain.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.stop.take().unwrap().send(());
     }
 }
 
 /// Serves an echo on an address; returns its target, and what stops it.
-pub async fn serve(
+pub(crate) async fn serve(
     hub: &MemoryHub,
     address: &str,
     echo: Echo,
