@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code, reason = "reading in place is what this room is for")]
 
+pub mod archived;
 mod args;
 pub mod builder;
 pub mod closure;
@@ -31,6 +32,9 @@ mod segment;
 mod table;
 mod unknown;
 mod validate;
+
+#[doc(hidden)]
+pub use rkyv;
 
 pub use self::args::{KeySource, ListArg, MapArg};
 pub use self::builder::{BytesSource, Source, TableWriter};

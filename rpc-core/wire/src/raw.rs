@@ -6,7 +6,7 @@
 
 use core::marker::PhantomData;
 
-use crate::layout::UNKNOWN_FLAG;
+use crate::layout::{Class, UNKNOWN_FLAG};
 
 /// The body of a table: where it starts, how much of it was recorded.
 #[derive(Clone, Copy)]
@@ -177,6 +177,24 @@ impl RawList<'_> {
         }
     }
 
+    /// The list whose slot is at `at` and whose first element is at `first`, not validated yet.
+    ///
+    /// # Safety
+    ///
+    /// Sixteen bytes at `at` may be read; no element may be before it was checked.
+    pub(crate) unsafe fn read_at(first: *const u8, at: *const u8) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self {
+                first,
+                len: word(at.add(4)),
+                stride: word(at.add(8)),
+                element_end: word(at.add(12)),
+                archive: PhantomData,
+            }
+        }
+    }
+
     #[inline]
     pub(crate) const fn len(self) -> usize {
         self.len as usize
@@ -207,5 +225,32 @@ impl RawList<'_> {
         assert!(index < self.len as usize, "list index out of range");
         // SAFETY: the validator found room for `len` strides behind the first element.
         unsafe { self.first.add(index * self.stride as usize) }
+    }
+}
+
+/// Whether the map key at `left` is smaller than the one at `right`.
+///
+/// # Safety
+///
+/// The validator accepted a key of this class at both.
+pub(crate) unsafe fn ascending(class: Class, left: *const u8, right: *const u8) -> bool {
+    use crate::element::{Access, via};
+    // SAFETY: the caller's promise.
+    unsafe {
+        match class {
+            Class::Bool => {
+                !<via::Scalar as Access<bool>>::slot(left)
+                    && <via::Scalar as Access<bool>>::slot(right)
+            }
+            Class::I32 => word(left).cast_signed() < word(right).cast_signed(),
+            Class::U32 => word(left) < word(right),
+            Class::I64 => {
+                <via::Scalar as Access<i64>>::slot(left) < <via::Scalar as Access<i64>>::slot(right)
+            }
+            Class::U64 => {
+                <via::Scalar as Access<u64>>::slot(left) < <via::Scalar as Access<u64>>::slot(right)
+            }
+            _ => <via::Str as Access<str>>::slot(left) < <via::Str as Access<str>>::slot(right),
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod bounds;
 #[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
 mod dice;
+mod embedded;
 mod evolution;
 #[allow(
     unreachable_pub,
