@@ -231,6 +231,16 @@ impl Type {
     }
 }
 
+impl Type {
+    /// Says whether a borrowed form of the value has a lifetime.
+    pub(crate) fn borrows(&self) -> bool {
+        matches!(
+            self,
+            Self::Message(_) | Self::Scalar(Scalar::String | Scalar::Bytes)
+        )
+    }
+}
+
 impl Scalar {
     /// Returns the name the language gives the type.
     pub(crate) fn proto_name(self) -> &'static str {

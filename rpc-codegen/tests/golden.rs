@@ -25,6 +25,19 @@ fn fixtures_generate_the_reviewed_text() {
 }
 
 #[test]
+fn revisions_generate_the_reviewed_text() {
+    let root = manifest("tests/golden");
+    for revision in ["v1", "v2", "v3"] {
+        let directory = root.join("revisions").join(revision);
+        let builder = Builder::new()
+            .include(&directory)
+            .runtime("::dreammesh_core::codegen");
+        let file = directory.join("evolution.proto");
+        compare(&builder, &[file], &root.join("src/gen").join(revision));
+    }
+}
+
+#[test]
 fn the_well_known_types_are_fresh() {
     let files = [
         "any",

@@ -20,6 +20,15 @@ pub(super) fn docs(text: &str, fallback: &str) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }
 
+/// Links to an item, and says which kind it is where rustdoc would think of a derive macro.
+pub(super) fn link(name: &str, kind: &str) -> String {
+    if DERIVES.contains(&name) {
+        format!("[`{kind}@{name}`]")
+    } else {
+        format!("[`{name}`]")
+    }
+}
+
 pub(super) fn deprecated(yes: bool) -> Option<TokenStream> {
     yes.then(|| quote!(#[deprecated]))
 }
@@ -105,4 +114,17 @@ const TRAIT_METHODS: [&str; 32] = [
     "shl",
     "shr",
     "sub",
+];
+
+/// The derive macros that are always in scope.
+const DERIVES: [&str; 9] = [
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Eq",
+    "Hash",
+    "Ord",
+    "PartialEq",
+    "PartialOrd",
 ];

@@ -235,7 +235,9 @@ impl<'a> Context<'a> {
             .map(|segment| segment.ident.to_string());
         let last = last.unwrap_or_default();
         if module.len() == names.module.len() {
-            let suffix = name.strip_prefix(owned).unwrap_or_default();
+            let suffix = name
+                .strip_prefix(owned.trim_end_matches('_'))
+                .unwrap_or_default();
             let renamed = ident(&format!("{last}{suffix}"));
             return quote!(#beside #renamed);
         }

@@ -147,9 +147,9 @@ impl Names {
         for (message, owned) in messages.iter().zip(owned) {
             let mut named = MessageNames {
                 module: path.to_vec(),
-                view: scope.ty(&format!("{owned}View")),
-                args: scope.ty(&format!("{owned}Args")),
-                layout: scope.constant(&format!("{}_LAYOUT", upper(&owned))),
+                view: scope.ty(&format!("{}View", stem(&owned))),
+                args: scope.ty(&format!("{}Args", stem(&owned))),
+                layout: scope.constant(&format!("{}_LAYOUT", upper(stem(&owned)))),
                 owned,
                 ..MessageNames::default()
             };
@@ -190,8 +190,8 @@ impl Names {
             names.owned = scope.ty(&camel(&oneof.name));
         }
         for names in &mut named.oneofs {
-            names.view = scope.ty(&format!("{}View", names.owned));
-            names.args = scope.ty(&format!("{}Args", names.owned));
+            names.view = scope.ty(&format!("{}View", stem(&names.owned)));
+            names.args = scope.ty(&format!("{}Args", stem(&names.owned)));
         }
         self.declared.insert(path, scope.types);
     }
@@ -250,9 +250,9 @@ impl Scope {
 
     fn service(&mut self, service: &Service) -> ServiceNames {
         let name = self.ty(&camel(&service.name));
-        let server = self.ty(&format!("{name}Server"));
-        let client = self.ty(&format!("{name}Client"));
-        let table = self.constant(&format!("{}_METHODS", upper(&name)));
+        let server = self.ty(&format!("{}Server", stem(&name)));
+        let client = self.ty(&format!("{}Client", stem(&name)));
+        let table = self.constant(&format!("{}_METHODS", upper(stem(&name))));
         let mut on_server = BTreeSet::new();
         let mut on_client: BTreeSet<String> = CLIENT_METHODS.map(str::to_owned).into();
         let methods = service.methods.iter().map(|method| {
@@ -271,6 +271,11 @@ impl Scope {
             methods,
         }
     }
+}
+
+/// What derived names begin with: no underscores in their middle, which are no camel case.
+fn stem(name: &str) -> &str {
+    name.trim_end_matches('_')
 }
 
 /// Takes a name, with underscores added until it is free.

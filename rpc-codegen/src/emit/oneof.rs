@@ -77,7 +77,10 @@ impl Enums<'_> {
             self.emitter.allow_deprecated(),
             &self.view,
         );
-        let docs = format!(" Reads [`{}`] in place.", self.owned);
+        let docs = format!(
+            " Reads {} in place.",
+            attr::link(&self.owned.to_string(), "enum")
+        );
         let phantom = self.phantom();
         let arms = self.fields().map(|(field, variant)| {
             let (docs, ty) = (arm_docs(field), self.emitter.types.view(field));
@@ -103,13 +106,16 @@ impl Enums<'_> {
             self.emitter.allow_deprecated(),
             &self.args,
         );
-        let docs = format!(" Borrowed contents of [`{}`], to send.", self.owned);
+        let docs = format!(
+            " Borrowed contents of {}, to send.",
+            attr::link(&self.owned.to_string(), "enum")
+        );
         let text = args.to_string();
         let phantom = self.phantom();
         let arms = self.fields().map(|(field, variant)| {
             let ty = self.emitter.types.args(field);
             let deprecated = attr::deprecated(field.deprecated);
-            let docs = format!(" See [`{}::{variant}`].", self.owned);
+            let docs = format!(" See `{variant}` of the owned oneof.");
             quote!(#[doc = #docs] #deprecated #variant(#ty))
         });
         quote! {
@@ -166,12 +172,7 @@ impl Enums<'_> {
     }
 
     fn borrows(&self) -> bool {
-        self.fields().any(|(field, _)| {
-            matches!(
-                field.ty,
-                Type::Message(_) | Type::Scalar(Scalar::String | Scalar::Bytes)
-            )
-        })
+        self.fields().any(|(field, _)| field.ty.borrows())
     }
 
     /// A variant that cannot be made, where no other one uses the lifetime.

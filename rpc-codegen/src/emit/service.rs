@@ -180,7 +180,7 @@ impl Emitter<'_> {
             .iter()
             .map(|parts| self.handler(parts, &name, &table));
         let lints = attr::accessor_names(self.names.methods.iter().map(|m| m.server.as_str()));
-        let server_docs = format!(" Serves a [`{}`].", self.names.name);
+        let server_docs = format!(" Serves a {}.", attr::link(&self.names.name, "trait"));
         let text = &self.names.server;
         let allow = self.allow();
         quote! {

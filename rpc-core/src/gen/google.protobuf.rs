@@ -64,9 +64,9 @@ impl ::core::fmt::Debug for AnyView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct AnyArgs<'a> {
-    /// See [`Any::type_url`].
+    /// See `type_url` of the owned message.
     pub type_url: &'a str,
-    /// See [`Any::value`].
+    /// See `value` of the owned message.
     pub value: &'a [u8],
 }
 
@@ -264,21 +264,21 @@ impl ::core::fmt::Debug for ApiView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct ApiArgs<'a> {
-    /// See [`Api::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Api::methods`].
+    /// See `methods` of the owned message.
     pub methods: crate::codegen::ListArg<'a, Method>,
-    /// See [`Api::options`].
+    /// See `options` of the owned message.
     pub options: crate::codegen::ListArg<'a, Option>,
-    /// See [`Api::version`].
+    /// See `version` of the owned message.
     pub version: &'a str,
-    /// See [`Api::source_context`].
+    /// See `source_context` of the owned message.
     pub source_context: ::core::option::Option<
         &'a dyn crate::codegen::Encode<SourceContext>,
     >,
-    /// See [`Api::mixins`].
+    /// See `mixins` of the owned message.
     pub mixins: crate::codegen::ListArg<'a, Mixin>,
-    /// See [`Api::syntax`].
+    /// See `syntax` of the owned message.
     pub syntax: Syntax,
 }
 
@@ -565,19 +565,19 @@ impl ::core::fmt::Debug for MethodView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct MethodArgs<'a> {
-    /// See [`Method::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Method::request_type_url`].
+    /// See `request_type_url` of the owned message.
     pub request_type_url: &'a str,
-    /// See [`Method::request_streaming`].
+    /// See `request_streaming` of the owned message.
     pub request_streaming: bool,
-    /// See [`Method::response_type_url`].
+    /// See `response_type_url` of the owned message.
     pub response_type_url: &'a str,
-    /// See [`Method::response_streaming`].
+    /// See `response_streaming` of the owned message.
     pub response_streaming: bool,
-    /// See [`Method::options`].
+    /// See `options` of the owned message.
     pub options: crate::codegen::ListArg<'a, Option>,
-    /// See [`Method::syntax`].
+    /// See `syntax` of the owned message.
     pub syntax: Syntax,
 }
 
@@ -800,9 +800,9 @@ impl ::core::fmt::Debug for MixinView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct MixinArgs<'a> {
-    /// See [`Mixin::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Mixin::root`].
+    /// See `root` of the owned message.
     pub root: &'a str,
 }
 
@@ -958,9 +958,9 @@ impl ::core::fmt::Debug for DurationView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct DurationArgs<'a> {
-    /// See [`Duration::seconds`].
+    /// See `seconds` of the owned message.
     pub seconds: i64,
-    /// See [`Duration::nanos`].
+    /// See `nanos` of the owned message.
     pub nanos: i32,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -1219,7 +1219,7 @@ impl ::core::fmt::Debug for FieldMaskView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct FieldMaskArgs<'a> {
-    /// See [`FieldMask::paths`].
+    /// See `paths` of the owned message.
     pub paths: crate::codegen::ListArg<'a, str>,
 }
 
@@ -1354,7 +1354,7 @@ impl ::core::fmt::Debug for SourceContextView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct SourceContextArgs<'a> {
-    /// See [`SourceContext::file_name`].
+    /// See `file_name` of the owned message.
     pub file_name: &'a str,
 }
 
@@ -1558,7 +1558,7 @@ impl ::core::fmt::Debug for StructView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct StructArgs<'a> {
-    /// See [`Struct::fields`].
+    /// See `fields` of the owned message.
     pub fields: crate::codegen::MapArg<'a, str, Value>,
 }
 
@@ -1708,7 +1708,7 @@ impl ::core::fmt::Debug for ValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct ValueArgs<'a> {
-    /// See [`Value::kind`].
+    /// See `kind` of the owned message.
     pub kind: ::core::option::Option<value::KindArgs<'a>>,
 }
 
@@ -1915,17 +1915,17 @@ pub mod value {
         reason = "the arms are the schema's"
     )]
     pub enum KindArgs<'a> {
-        /// See [`Kind::NullValue`].
+        /// See `NullValue` of the owned oneof.
         NullValue(super::NullValue),
-        /// See [`Kind::NumberValue`].
+        /// See `NumberValue` of the owned oneof.
         NumberValue(f64),
-        /// See [`Kind::StringValue`].
+        /// See `StringValue` of the owned oneof.
         StringValue(&'a str),
-        /// See [`Kind::BoolValue`].
+        /// See `BoolValue` of the owned oneof.
         BoolValue(bool),
-        /// See [`Kind::StructValue`].
+        /// See `StructValue` of the owned oneof.
         StructValue(&'a dyn crate::codegen::Encode<super::Struct>),
-        /// See [`Kind::ListValue`].
+        /// See `ListValue` of the owned oneof.
         ListValue(&'a dyn crate::codegen::Encode<super::ListValue>),
     }
 
@@ -2029,7 +2029,7 @@ impl ::core::fmt::Debug for ListValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct ListValueArgs<'a> {
-    /// See [`ListValue::values`].
+    /// See `values` of the owned message.
     pub values: crate::codegen::ListArg<'a, Value>,
 }
 
@@ -2180,9 +2180,9 @@ impl ::core::fmt::Debug for TimestampView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct TimestampArgs<'a> {
-    /// See [`Timestamp::seconds`].
+    /// See `seconds` of the owned message.
     pub seconds: i64,
-    /// See [`Timestamp::nanos`].
+    /// See `nanos` of the owned message.
     pub nanos: i32,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -2452,21 +2452,21 @@ impl ::core::fmt::Debug for TypeView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct TypeArgs<'a> {
-    /// See [`Type::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Type::fields`].
+    /// See `fields` of the owned message.
     pub fields: crate::codegen::ListArg<'a, Field>,
-    /// See [`Type::oneofs`].
+    /// See `oneofs` of the owned message.
     pub oneofs: crate::codegen::ListArg<'a, str>,
-    /// See [`Type::options`].
+    /// See `options` of the owned message.
     pub options: crate::codegen::ListArg<'a, Option>,
-    /// See [`Type::source_context`].
+    /// See `source_context` of the owned message.
     pub source_context: ::core::option::Option<
         &'a dyn crate::codegen::Encode<SourceContext>,
     >,
-    /// See [`Type::syntax`].
+    /// See `syntax` of the owned message.
     pub syntax: Syntax,
-    /// See [`Type::edition`].
+    /// See `edition` of the owned message.
     pub edition: &'a str,
 }
 
@@ -2773,25 +2773,25 @@ impl ::core::fmt::Debug for FieldView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct FieldArgs<'a> {
-    /// See [`Field::kind`].
+    /// See `kind` of the owned message.
     pub kind: field::Kind,
-    /// See [`Field::cardinality`].
+    /// See `cardinality` of the owned message.
     pub cardinality: field::Cardinality,
-    /// See [`Field::number`].
+    /// See `number` of the owned message.
     pub number: i32,
-    /// See [`Field::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Field::type_url`].
+    /// See `type_url` of the owned message.
     pub type_url: &'a str,
-    /// See [`Field::oneof_index`].
+    /// See `oneof_index` of the owned message.
     pub oneof_index: i32,
-    /// See [`Field::packed`].
+    /// See `packed` of the owned message.
     pub packed: bool,
-    /// See [`Field::options`].
+    /// See `options` of the owned message.
     pub options: crate::codegen::ListArg<'a, Option>,
-    /// See [`Field::json_name`].
+    /// See `json_name` of the owned message.
     pub json_name: &'a str,
-    /// See [`Field::default_value`].
+    /// See `default_value` of the owned message.
     pub default_value: &'a str,
 }
 
@@ -3287,19 +3287,19 @@ impl ::core::fmt::Debug for EnumView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct EnumArgs<'a> {
-    /// See [`Enum::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Enum::enumvalue`].
+    /// See `enumvalue` of the owned message.
     pub enumvalue: crate::codegen::ListArg<'a, EnumValue>,
-    /// See [`Enum::options`].
+    /// See `options` of the owned message.
     pub options: crate::codegen::ListArg<'a, Option>,
-    /// See [`Enum::source_context`].
+    /// See `source_context` of the owned message.
     pub source_context: ::core::option::Option<
         &'a dyn crate::codegen::Encode<SourceContext>,
     >,
-    /// See [`Enum::syntax`].
+    /// See `syntax` of the owned message.
     pub syntax: Syntax,
-    /// See [`Enum::edition`].
+    /// See `edition` of the owned message.
     pub edition: &'a str,
 }
 
@@ -3531,11 +3531,11 @@ impl ::core::fmt::Debug for EnumValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct EnumValueArgs<'a> {
-    /// See [`EnumValue::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`EnumValue::number`].
+    /// See `number` of the owned message.
     pub number: i32,
-    /// See [`EnumValue::options`].
+    /// See `options` of the owned message.
     pub options: crate::codegen::ListArg<'a, Option>,
 }
 
@@ -3710,9 +3710,9 @@ impl ::core::fmt::Debug for OptionView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct OptionArgs<'a> {
-    /// See [`Option::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Option::value`].
+    /// See `value` of the owned message.
     pub value: ::core::option::Option<&'a dyn crate::codegen::Encode<Any>>,
 }
 
@@ -3861,7 +3861,7 @@ impl ::core::fmt::Debug for DoubleValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct DoubleValueArgs<'a> {
-    /// See [`DoubleValue::value`].
+    /// See `value` of the owned message.
     pub value: f64,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -4001,7 +4001,7 @@ impl ::core::fmt::Debug for FloatValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct FloatValueArgs<'a> {
-    /// See [`FloatValue::value`].
+    /// See `value` of the owned message.
     pub value: f32,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -4138,7 +4138,7 @@ impl ::core::fmt::Debug for Int64ValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct Int64ValueArgs<'a> {
-    /// See [`Int64Value::value`].
+    /// See `value` of the owned message.
     pub value: i64,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -4275,7 +4275,7 @@ impl ::core::fmt::Debug for UInt64ValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct UInt64ValueArgs<'a> {
-    /// See [`UInt64Value::value`].
+    /// See `value` of the owned message.
     pub value: u64,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -4415,7 +4415,7 @@ impl ::core::fmt::Debug for Int32ValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct Int32ValueArgs<'a> {
-    /// See [`Int32Value::value`].
+    /// See `value` of the owned message.
     pub value: i32,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -4552,7 +4552,7 @@ impl ::core::fmt::Debug for UInt32ValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct UInt32ValueArgs<'a> {
-    /// See [`UInt32Value::value`].
+    /// See `value` of the owned message.
     pub value: u32,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -4692,7 +4692,7 @@ impl ::core::fmt::Debug for BoolValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct BoolValueArgs<'a> {
-    /// See [`BoolValue::value`].
+    /// See `value` of the owned message.
     pub value: bool,
     #[doc(hidden)]
     pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -4829,7 +4829,7 @@ impl ::core::fmt::Debug for StringValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct StringValueArgs<'a> {
-    /// See [`StringValue::value`].
+    /// See `value` of the owned message.
     pub value: &'a str,
 }
 
@@ -4967,7 +4967,7 @@ impl ::core::fmt::Debug for BytesValueView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct BytesValueArgs<'a> {
-    /// See [`BytesValue::value`].
+    /// See `value` of the owned message.
     pub value: &'a [u8],
 }
 

@@ -76,11 +76,11 @@ impl ::core::fmt::Debug for ErrorInfoView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct ErrorInfoArgs<'a> {
-    /// See [`ErrorInfo::reason`].
+    /// See `reason` of the owned message.
     pub reason: &'a str,
-    /// See [`ErrorInfo::domain`].
+    /// See `domain` of the owned message.
     pub domain: &'a str,
-    /// See [`ErrorInfo::metadata`].
+    /// See `metadata` of the owned message.
     pub metadata: crate::codegen::MapArg<'a, str, str>,
 }
 
@@ -243,7 +243,7 @@ impl ::core::fmt::Debug for RetryInfoView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct RetryInfoArgs<'a> {
-    /// See [`RetryInfo::retry_delay`].
+    /// See `retry_delay` of the owned message.
     pub retry_delay: Option<
         &'a dyn crate::codegen::Encode<crate::codegen::wkt::Duration>,
     >,
@@ -396,9 +396,9 @@ impl ::core::fmt::Debug for DebugInfoView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct DebugInfoArgs<'a> {
-    /// See [`DebugInfo::stack_entries`].
+    /// See `stack_entries` of the owned message.
     pub stack_entries: crate::codegen::ListArg<'a, str>,
-    /// See [`DebugInfo::detail`].
+    /// See `detail` of the owned message.
     pub detail: &'a str,
 }
 
@@ -545,7 +545,7 @@ impl ::core::fmt::Debug for QuotaFailureView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct QuotaFailureArgs<'a> {
-    /// See [`QuotaFailure::violations`].
+    /// See `violations` of the owned message.
     pub violations: crate::codegen::ListArg<'a, quota_failure::Violation>,
 }
 
@@ -759,21 +759,21 @@ pub mod quota_failure {
         reason = "fields may be added, so it is built with `..Default::default()`"
     )]
     pub struct ViolationArgs<'a> {
-        /// See [`Violation::subject`].
+        /// See `subject` of the owned message.
         pub subject: &'a str,
-        /// See [`Violation::description`].
+        /// See `description` of the owned message.
         pub description: &'a str,
-        /// See [`Violation::api_service`].
+        /// See `api_service` of the owned message.
         pub api_service: &'a str,
-        /// See [`Violation::quota_metric`].
+        /// See `quota_metric` of the owned message.
         pub quota_metric: &'a str,
-        /// See [`Violation::quota_id`].
+        /// See `quota_id` of the owned message.
         pub quota_id: &'a str,
-        /// See [`Violation::quota_dimensions`].
+        /// See `quota_dimensions` of the owned message.
         pub quota_dimensions: crate::codegen::MapArg<'a, str, str>,
-        /// See [`Violation::quota_value`].
+        /// See `quota_value` of the owned message.
         pub quota_value: i64,
-        /// See [`Violation::future_quota_value`].
+        /// See `future_quota_value` of the owned message.
         pub future_quota_value: Option<i64>,
     }
 
@@ -1004,7 +1004,7 @@ impl ::core::fmt::Debug for PreconditionFailureView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct PreconditionFailureArgs<'a> {
-    /// See [`PreconditionFailure::violations`].
+    /// See `violations` of the owned message.
     pub violations: crate::codegen::ListArg<'a, precondition_failure::Violation>,
 }
 
@@ -1173,11 +1173,11 @@ pub mod precondition_failure {
         reason = "fields may be added, so it is built with `..Default::default()`"
     )]
     pub struct ViolationArgs<'a> {
-        /// See [`Violation::type`].
+        /// See `type` of the owned message.
         pub r#type: &'a str,
-        /// See [`Violation::subject`].
+        /// See `subject` of the owned message.
         pub subject: &'a str,
-        /// See [`Violation::description`].
+        /// See `description` of the owned message.
         pub description: &'a str,
     }
 
@@ -1342,7 +1342,7 @@ impl ::core::fmt::Debug for BadRequestView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct BadRequestArgs<'a> {
-    /// See [`BadRequest::field_violations`].
+    /// See `field_violations` of the owned message.
     pub field_violations: crate::codegen::ListArg<'a, bad_request::FieldViolation>,
 }
 
@@ -1517,13 +1517,13 @@ pub mod bad_request {
         reason = "fields may be added, so it is built with `..Default::default()`"
     )]
     pub struct FieldViolationArgs<'a> {
-        /// See [`FieldViolation::field`].
+        /// See `field` of the owned message.
         pub field: &'a str,
-        /// See [`FieldViolation::description`].
+        /// See `description` of the owned message.
         pub description: &'a str,
-        /// See [`FieldViolation::reason`].
+        /// See `reason` of the owned message.
         pub reason: &'a str,
-        /// See [`FieldViolation::localized_message`].
+        /// See `localized_message` of the owned message.
         pub localized_message: Option<
             &'a dyn crate::codegen::Encode<super::LocalizedMessage>,
         >,
@@ -1716,9 +1716,9 @@ impl ::core::fmt::Debug for RequestInfoView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct RequestInfoArgs<'a> {
-    /// See [`RequestInfo::request_id`].
+    /// See `request_id` of the owned message.
     pub request_id: &'a str,
-    /// See [`RequestInfo::serving_data`].
+    /// See `serving_data` of the owned message.
     pub serving_data: &'a str,
 }
 
@@ -1895,13 +1895,13 @@ impl ::core::fmt::Debug for ResourceInfoView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct ResourceInfoArgs<'a> {
-    /// See [`ResourceInfo::resource_type`].
+    /// See `resource_type` of the owned message.
     pub resource_type: &'a str,
-    /// See [`ResourceInfo::resource_name`].
+    /// See `resource_name` of the owned message.
     pub resource_name: &'a str,
-    /// See [`ResourceInfo::owner`].
+    /// See `owner` of the owned message.
     pub owner: &'a str,
-    /// See [`ResourceInfo::description`].
+    /// See `description` of the owned message.
     pub description: &'a str,
 }
 
@@ -2072,7 +2072,7 @@ impl ::core::fmt::Debug for HelpView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct HelpArgs<'a> {
-    /// See [`Help::links`].
+    /// See `links` of the owned message.
     pub links: crate::codegen::ListArg<'a, help::Link>,
 }
 
@@ -2225,9 +2225,9 @@ pub mod help {
         reason = "fields may be added, so it is built with `..Default::default()`"
     )]
     pub struct LinkArgs<'a> {
-        /// See [`Link::description`].
+        /// See `description` of the owned message.
         pub description: &'a str,
-        /// See [`Link::url`].
+        /// See `url` of the owned message.
         pub url: &'a str,
     }
 
@@ -2384,9 +2384,9 @@ impl ::core::fmt::Debug for LocalizedMessageView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct LocalizedMessageArgs<'a> {
-    /// See [`LocalizedMessage::locale`].
+    /// See `locale` of the owned message.
     pub locale: &'a str,
-    /// See [`LocalizedMessage::message`].
+    /// See `message` of the owned message.
     pub message: &'a str,
 }
 
@@ -2554,11 +2554,11 @@ impl ::core::fmt::Debug for StatusView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct StatusArgs<'a> {
-    /// See [`Status::code`].
+    /// See `code` of the owned message.
     pub code: i32,
-    /// See [`Status::message`].
+    /// See `message` of the owned message.
     pub message: &'a str,
-    /// See [`Status::details`].
+    /// See `details` of the owned message.
     pub details: crate::codegen::ListArg<'a, crate::codegen::wkt::Any>,
 }
 

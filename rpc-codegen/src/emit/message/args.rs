@@ -6,32 +6,31 @@ use quote::quote;
 use super::Emitter;
 use crate::emit::attr;
 use crate::emit::context::{Role, ident};
-use crate::model::{Scalar, Shape, Type};
+use crate::model::Shape;
 
 impl Emitter<'_> {
     pub(super) fn args(&self) -> TokenStream {
         let name = self.name(Role::Args);
-        let docs_of = |field: &str| {
-            let field = field.trim_start_matches("r#");
-            let docs = format!(" See [`{0}::{field}`].", self.names.owned);
-            quote!(#[doc = #docs])
-        };
+        let docs_of = |field: &str| attr::docs("", &format!("See `{field}` of the owned message."));
         let mut fields = Vec::new();
         for (index, field) in self.message.fields.iter().enumerate() {
             if field.oneof.is_none() {
-                let docs = docs_of(&self.names.fields[index]);
+                let docs = docs_of(self.names.fields[index].trim_start_matches("r#"));
                 let deprecated = attr::deprecated(field.deprecated);
                 let (name, ty) = (ident(&self.names.fields[index]), self.types.args(field));
                 fields.push(quote!(#docs #deprecated pub #name: #ty));
             } else if let Some(index) = self.oneof_at(index) {
-                let docs = docs_of(&self.names.oneofs[index].field);
+                let docs = docs_of(self.names.oneofs[index].field.trim_start_matches("r#"));
                 let name = ident(&self.names.oneofs[index].field);
                 let args = self.oneof_path(index, Role::Args);
                 let ty = self.types.option(&quote!(#args<'a>));
                 fields.push(quote!(#docs pub #name: #ty));
             }
         }
-        let docs = format!(" Borrowed contents of [`{}`], to send.", self.names.owned);
+        let docs = format!(
+            " Borrowed contents of {}, to send.",
+            attr::link(&self.names.owned, "struct")
+        );
         let (open, allow) = (attr::open_struct(), self.allow_deprecated());
         let text = name.to_string();
         // Without a field that borrows, the lifetime would be unused.
@@ -65,14 +64,11 @@ impl Emitter<'_> {
         self.message.fields.iter().any(|field| {
             field.oneof.is_some()
                 || matches!(field.shape, Shape::List { .. } | Shape::Map { .. })
-                || match self
+                || self
                     .cx
                     .wrapper(&field.ty)
                     .map_or(&field.ty, |inner| &inner.ty)
-                {
-                    Type::Scalar(Scalar::String | Scalar::Bytes) | Type::Message(_) => true,
-                    Type::Scalar(_) | Type::Enum(_) => false,
-                }
+                    .borrows()
         })
     }
 }

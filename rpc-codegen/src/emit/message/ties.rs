@@ -259,6 +259,9 @@ impl Emitter<'_> {
         let name = ident(&self.names.oneofs[index].field);
         let path = self.oneof_path(index, role);
         let (some, none) = (self.types.some(), self.types.none());
+        let borrows = arms.iter().any(|(field, _, _)| field.ty.borrows());
+        let never = (role == Role::Args && !borrows)
+            .then(|| quote!(#some(#path::Borrowed_(never, _)) => match *never {},));
         let arms = arms.iter().map(|(field, index, position)| {
             let variant = ident(&self.names.variants[*index]);
             let at = Literal::usize_unsuffixed(*position);
@@ -269,6 +272,7 @@ impl Emitter<'_> {
             match &self.#name {
                 #none => {}
                 #(#arms,)*
+                #never
             }
         }
     }

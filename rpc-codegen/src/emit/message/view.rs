@@ -12,7 +12,10 @@ impl Emitter<'_> {
     pub(super) fn view(&self) -> TokenStream {
         let rt = &self.cx.rt;
         let (name, owned) = (self.name(Role::View), self.name(Role::Owned));
-        let docs = format!(" Reads [`{}`] in place.", self.names.owned);
+        let docs = format!(
+            " Reads {} in place.",
+            attr::link(&self.names.owned, "struct")
+        );
         let accessors = self.parts.iter().map(|part| match part {
             Part::Field(field, index, position) => self.accessor(field, *index, *position),
             Part::Oneof { index, slot, .. } => self.oneof_accessor(*index, *slot),

@@ -270,37 +270,37 @@ impl ::core::fmt::Debug for ItemView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct ItemArgs<'a> {
-    /// See [`Item::sku`].
+    /// See `sku` of the owned message.
     pub sku: &'a str,
-    /// See [`Item::title`].
+    /// See `title` of the owned message.
     pub title: &'a str,
-    /// See [`Item::price_cents`].
+    /// See `price_cents` of the owned message.
     pub price_cents: u64,
-    /// See [`Item::tags`].
+    /// See `tags` of the owned message.
     pub tags: ::dreammesh_core::codegen::ListArg<'a, str>,
-    /// See [`Item::sizes`].
+    /// See `sizes` of the owned message.
     pub sizes: ::dreammesh_core::codegen::MapArg<'a, str, item::Dims>,
-    /// See [`Item::kind`].
+    /// See `kind` of the owned message.
     pub kind: Kind,
-    /// See [`Item::stock`].
+    /// See `stock` of the owned message.
     pub stock: Option<u32>,
-    /// See [`Item::extra`].
+    /// See `extra` of the owned message.
     pub extra: Option<item::ExtraArgs<'a>>,
-    /// See [`Item::added`].
+    /// See `added` of the owned message.
     pub added: Option<
         &'a dyn ::dreammesh_core::codegen::Encode<
             ::dreammesh_core::codegen::wkt::Timestamp,
         >,
     >,
-    /// See [`Item::nick`].
+    /// See `nick` of the owned message.
     pub nick: Option<&'a str>,
-    /// See [`Item::rank`].
+    /// See `rank` of the owned message.
     pub rank: Option<i64>,
-    /// See [`Item::weights`].
+    /// See `weights` of the owned message.
     pub weights: ::dreammesh_core::codegen::ListArg<'a, f64>,
-    /// See [`Item::image`].
+    /// See `image` of the owned message.
     pub image: &'a [u8],
-    /// See [`Item::subtitle`].
+    /// See `subtitle` of the owned message.
     pub subtitle: Option<&'a str>,
 }
 
@@ -745,11 +745,11 @@ pub mod item {
         reason = "the arms are the schema's"
     )]
     pub enum ExtraArgs<'a> {
-        /// See [`Extra::Note`].
+        /// See `Note` of the owned oneof.
         Note(&'a str),
-        /// See [`Extra::Dims`].
+        /// See `Dims` of the owned oneof.
         Dims(&'a dyn ::dreammesh_core::codegen::Encode<Dims>),
-        /// See [`Extra::Code`].
+        /// See `Code` of the owned oneof.
         Code(i32),
     }
 
@@ -847,9 +847,9 @@ pub mod item {
         reason = "fields may be added, so it is built with `..Default::default()`"
     )]
     pub struct DimsArgs<'a> {
-        /// See [`Dims::width`].
+        /// See `width` of the owned message.
         pub width: f64,
-        /// See [`Dims::height`].
+        /// See `height` of the owned message.
         pub height: f64,
         #[doc(hidden)]
         pub borrowed: ::core::marker::PhantomData<&'a ()>,
@@ -1050,15 +1050,15 @@ impl ::core::fmt::Debug for NodeView<'_> {
     reason = "fields may be added, so it is built with `..Default::default()`"
 )]
 pub struct NodeArgs<'a> {
-    /// See [`Node::name`].
+    /// See `name` of the owned message.
     pub name: &'a str,
-    /// See [`Node::left`].
+    /// See `left` of the owned message.
     pub left: Option<&'a dyn ::dreammesh_core::codegen::Encode<Node>>,
-    /// See [`Node::right`].
+    /// See `right` of the owned message.
     pub right: Option<&'a dyn ::dreammesh_core::codegen::Encode<Node>>,
-    /// See [`Node::more`].
+    /// See `more` of the owned message.
     pub more: ::dreammesh_core::codegen::ListArg<'a, Node>,
-    /// See [`Node::up`].
+    /// See `up` of the owned message.
     pub up: Option<node::UpArgs<'a>>,
 }
 
@@ -1289,9 +1289,9 @@ pub mod node {
         reason = "the arms are the schema's"
     )]
     pub enum UpArgs<'a> {
-        /// See [`Up::Parent`].
+        /// See `Parent` of the owned oneof.
         Parent(&'a dyn ::dreammesh_core::codegen::Encode<super::Node>),
-        /// See [`Up::Root`].
+        /// See `Root` of the owned oneof.
         Root(bool),
     }
 
