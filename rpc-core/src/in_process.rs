@@ -17,6 +17,7 @@ mod slots;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use dreammesh_wire::{Limits, Segment};
 
 pub use pipe::STREAM_MESSAGES_MAX;
@@ -286,11 +287,16 @@ fn formed(
 ) -> Result<Received, Ended> {
     let segment = message::send(mode, segment, layout())
         .map_err(|error| Ended::by_library(message::unsendable(&error), Begun::No))?;
-    Ok(Received {
-        bytes: segment.into_bytes(),
-        mode,
-    })
+    let bytes = match segment.as_slice() {
+        // Copied, so that the pooled buffer goes back and the message owns what it needs.
+        Some(small) if small.len() <= COPIED_BYTES_MAX => Bytes::copy_from_slice(small),
+        _ => segment.into_bytes(),
+    };
+    Ok(Received { bytes, mode })
 }
+
+/// Up to here copying costs less than letting the next message grow a new buffer.
+const COPIED_BYTES_MAX: usize = 4096;
 
 fn check(deadline: Option<Deadline>, begun: Begun) -> Result<(), Ended> {
     match deadline {
