@@ -108,7 +108,7 @@ impl InProcess {
         let deadline = opening.deadline;
         check(deadline, Begun::No)?;
         let handler = self.handler(method)?;
-        let mode = mode_of(opening.wire);
+        let mode = mode_of(opening.wire, self.router.wire());
         let mut call = ServerCall::new(method, self.peer.clone());
         call.metadata = opening.metadata.clone();
         call.deadline = deadline;
@@ -271,11 +271,11 @@ impl ConnectionSource for Source {
     fn abandon(&self, _: OpenTicket) {}
 }
 
-/// Both ends are one build, so the archive is read unless protobuf was asked for.
-const fn mode_of(wire: WireOption) -> WireMode {
-    match wire {
-        WireOption::Auto | WireOption::Archive => WireMode::Archive,
-        WireOption::Protobuf => WireMode::Protobuf,
+/// Both ends are one build, so archives are read unless one of them asks for protobuf.
+const fn mode_of(caller: WireOption, server: WireOption) -> WireMode {
+    match (caller, server) {
+        (WireOption::Protobuf, _) | (_, WireOption::Protobuf) => WireMode::Protobuf,
+        _ => WireMode::Archive,
     }
 }
 

@@ -20,6 +20,47 @@
 //! - [`codec`]: any message as protobuf and as JSON.
 //! - [`codegen`]: what generated code names.
 //! - [`wkt`]: protobuf's well-known types; [`rpc`]: those of `google.rpc`.
+//!
+//! A service and its client are generated from a `.proto`; written by hand, a method comes to
+//! this:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use dreammesh_core::call::{MethodInfo, MethodKind, Request, Response};
+//! use dreammesh_core::channel::UnaryCall;
+//! use dreammesh_core::codegen::{Handler, Message, Service, in_process, unary};
+//! use dreammesh_core::wkt::{StringValue, StringValueArgs};
+//!
+//! static GREET: MethodInfo = MethodInfo::new(
+//!     "/demo.Greeter/Greet",
+//!     MethodKind::Unary,
+//!     StringValue::LAYOUT,
+//!     StringValue::LAYOUT,
+//! );
+//!
+//! struct Greeter(Arc<String>);
+//!
+//! impl Service for Greeter {
+//!     fn name(&self) -> &'static str {
+//!         "demo.Greeter"
+//!     }
+//!     fn handlers(&self) -> Vec<Arc<dyn Handler>> {
+//!         vec![unary(&self.0, &GREET, |word, request: Request<StringValue>| async move {
+//!             let value = format!("{word} {}", request.view().value());
+//!             Ok(Response::new(StringValue { value, ..Default::default() }))
+//!         })]
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), dreammesh_core::call::CallError> {
+//! let channel = in_process(&Greeter(Arc::new("hello".to_owned())));
+//! let ask = StringValueArgs { value: "world", ..Default::default() };
+//! let answer = UnaryCall::<StringValue>::new::<StringValue>(&channel, &GREET, ask).await?;
+//! assert_eq!(answer.view().value(), "hello world");
+//! # Ok(()) }
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod call;

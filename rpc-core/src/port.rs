@@ -482,4 +482,9 @@ pub trait Lookup: Send + Sync + fmt::Debug {
     /// # Errors
     /// The `UNIMPLEMENTED` to answer with when there is none, `UNAVAILABLE` while draining.
     fn lookup(&self, path: &str) -> Result<Arc<dyn Handler>, Status>;
+
+    /// The form that messages may take as far as the server is concerned.
+    fn wire(&self) -> WireOption {
+        WireOption::Auto
+    }
 }

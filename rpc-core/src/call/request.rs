@@ -109,6 +109,9 @@ impl<T> Request<T> {
 }
 
 /// One response: what a handler returns, and what a caller receives.
+///
+/// A handler may return a response that it received from a call of its own. Its message is sent
+/// on unchanged; its metadata and trailers are not, since they were meant for the handler.
 pub struct Response<T> {
     body: Body<T>,
     headers: Metadata,
@@ -181,16 +184,19 @@ impl<T: Message> Response<T> {
     }
 
     pub(crate) fn into_outcome(self) -> Outcome {
-        let encoded = match self.body {
-            Body::Made(made, _) => made,
-            Body::Received(message) => message.into_message(&message::send_limits()),
+        let (encoded, headers, trailers) = match self.body {
+            Body::Made(made, _) => (made, self.headers, self.trailers),
+            Body::Received(message) => {
+                let message = message.into_message(&message::send_limits());
+                (message, Metadata::new(), Metadata::new())
+            }
         };
         match encoded {
             Ok(encoded) => Outcome {
                 status: Status::ok(),
-                headers: self.headers,
+                headers,
                 message: Some(encoded.into_segment()),
-                trailers: self.trailers,
+                trailers,
             },
             Err(error) => Outcome::of(message::unsendable(&error)),
         }
@@ -203,7 +209,7 @@ impl<T> Response<T> {
         &self.headers
     }
 
-    /// The metadata before the message, to be filled by a handler.
+    /// The metadata before the message, to be filled by a handler that made the response.
     pub const fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.headers
     }
@@ -213,7 +219,7 @@ impl<T> Response<T> {
         &self.trailers
     }
 
-    /// The metadata after the message, to be filled by a handler.
+    /// The metadata after the message, to be filled by a handler that made the response.
     pub const fn trailers_mut(&mut self) -> &mut Metadata {
         &mut self.trailers
     }

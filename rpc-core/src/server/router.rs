@@ -9,7 +9,7 @@ use tower_layer::Layer;
 
 use super::Drain;
 use super::watched::Watched;
-use crate::call::Status;
+use crate::call::{Status, WireOption};
 use crate::layer::{HandlerService, LayeredHandler, Metrics};
 use crate::port::{Handler, Lookup, Outcome, ServerCall};
 
@@ -35,6 +35,7 @@ struct Routes {
     handlers: HashMap<&'static str, Arc<dyn Handler>>,
     services: Vec<(&'static str, &'static [u8])>,
     drain: Drain,
+    wire: WireOption,
 }
 
 impl Router {
@@ -82,6 +83,10 @@ impl Lookup for Router {
             None => format!("{shown:?} is not a path of service and method"),
         }))
     }
+
+    fn wire(&self) -> WireOption {
+        self.0.wire
+    }
 }
 
 /// Long enough for any real path, short enough for a status message.
@@ -107,6 +112,7 @@ pub struct RouterBuilder {
     /// Outermost first, in the order they were added.
     layers: Vec<Box<Wrap>>,
     metrics: Option<Metrics>,
+    wire: Option<WireOption>,
 }
 
 impl RouterBuilder {
@@ -152,6 +158,13 @@ impl RouterBuilder {
         self
     }
 
+    /// Says which form messages may take, in place of what `DREAMMESH_WIRE` says.
+    #[must_use]
+    pub const fn wire(mut self, wire: WireOption) -> Self {
+        self.wire = Some(wire);
+        self
+    }
+
     /// The router of the services added so far.
     pub fn build(self) -> Router {
         let Self {
@@ -159,6 +172,7 @@ impl RouterBuilder {
             services,
             layers,
             metrics,
+            wire,
         } = self;
         for handler in handlers.values_mut() {
             for layer in layers.iter().rev() {
@@ -170,6 +184,7 @@ impl RouterBuilder {
             handlers,
             services,
             drain: Drain::new(),
+            wire: wire.unwrap_or_else(WireOption::from_env),
         }))
     }
 }

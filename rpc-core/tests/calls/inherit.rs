@@ -116,3 +116,20 @@ fn a_downstream_refusal_is_not_passed_on_by_a_question_mark() {
     assert_eq!(error.code(), Code::Internal);
     assert!(error.message().contains("UNAUTHENTICATED"), "{error}");
 }
+
+#[test]
+fn a_response_passed_on_keeps_its_message_and_not_its_metadata() {
+    let inner = LeavesClient::in_process(Find(|_| -> Found {
+        let mut response = Response::new(leaf(5, "inner"));
+        response.metadata_mut().append("x-secret", "inner").unwrap();
+        response.trailers_mut().append("x-secret", "inner").unwrap();
+        Box::pin(async { Ok(response) })
+    }));
+    let outer = LeavesClient::in_process(Find(move |request: Request<Leaf>| -> Found {
+        let inner = inner.clone();
+        Box::pin(async move { Ok(inner.find(request.message()).await?) })
+    }));
+    let response = block_on(outer.find(leaf(1, "")).into_future()).unwrap();
+    assert_eq!(response.view().name(), "inner");
+    assert!(response.metadata().is_empty() && response.trailers().is_empty());
+}

@@ -3,9 +3,10 @@
 use std::future::IntoFuture;
 
 use bytes::Bytes;
-use dreammesh_core::call::{Begun, Code, Endpoint, Metadata, Peer, Request, Response};
+use dreammesh_core::call::{Begun, Code, Endpoint, Metadata, Peer, Request, Response, WireOption};
 use dreammesh_core::channel::Channel;
 use dreammesh_core::in_process::InProcess;
+use dreammesh_core::layer::Metrics;
 use dreammesh_core::port::{Lookup, Outcome, Received, ServerCall, WireMode};
 use dreammesh_core::server::Router;
 use dreammesh_core::wire::{IntoMessage, Limits};
@@ -152,4 +153,30 @@ fn a_draining_server_takes_no_calls() {
         (error.code(), error.begun()),
         (Code::Unavailable, Begun::No)
     );
+}
+
+#[test]
+fn either_side_turns_archives_off() {
+    let served = |call: WireOption, server: WireOption| {
+        let router = Router::builder()
+            .service(&LeavesServer::new(Tree))
+            .wire(server)
+            .build();
+        let metrics = Metrics::new();
+        let source = InProcess::new(router).into_source();
+        let channel = Channel::builder(source)
+            .wire(call)
+            .metrics(metrics.clone())
+            .build();
+        block_on(
+            LeavesClient::new(channel)
+                .find(leaf(1, "oak"))
+                .into_future(),
+        )
+        .unwrap();
+        metrics.snapshot()[0].count_in(WireMode::Archive)
+    };
+    assert_eq!(served(WireOption::Auto, WireOption::Auto), 1);
+    assert_eq!(served(WireOption::Protobuf, WireOption::Auto), 0);
+    assert_eq!(served(WireOption::Auto, WireOption::Protobuf), 0);
 }
