@@ -104,6 +104,11 @@ impl Writer<'_> {
             // JavaScript holds integers exactly only up to 53 bits.
             Value::I64(value) => self.display(format_args!("\"{value}\"")),
             Value::U64(value) => self.display(format_args!("\"{value}\"")),
+            // The shortest form of the largest float is a little larger than it, so that readers
+            // which read a double first find it out of range.
+            Value::F32(value) if value.abs() == f32::MAX => {
+                self.display(format_args!("{:?}", f64::from(value)));
+            }
             Value::F32(value) => self.float(f64::from(value), format_args!("{value:?}")),
             Value::F64(value) => self.float(value, format_args!("{value:?}")),
             Value::Str(text) => self.string(text),

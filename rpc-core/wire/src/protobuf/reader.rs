@@ -63,10 +63,7 @@ impl<'a> Reader<'a> {
         for (index, &byte) in rest.iter().take(VARINT_BYTES_MAX).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * index);
             if byte < 0x80 {
-                // The tenth byte has room for one bit: a larger one does not fit 64 bits.
-                if index == VARINT_BYTES_MAX - 1 && byte > 1 {
-                    return Err(self.malformed("a varint is larger than 64 bits"));
-                }
+                // What the tenth byte has beyond 64 bits falls away, as in Google's parsers.
                 self.position += index + 1;
                 return Ok(value);
             }
@@ -78,11 +75,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a varint of at most five bytes, which is all that tags and lengths may take.
+    #[inline]
+    fn short_varint(&mut self) -> Result<u64, WireError> {
+        let start = self.position;
+        let value = self.varint()?;
+        if self.position - start > SHORT_VARINT_BYTES_MAX {
+            return Err(Self::malformed_at(start, "a tag or length is longer than five bytes"));
+        }
+        Ok(value)
+    }
+
     /// Reads a tag: the field's number and wire type.
     #[inline]
     pub(crate) fn tag(&mut self) -> Result<(u32, WireType), WireError> {
         let start = self.position;
-        let tag = self.varint()?;
+        let tag = self.short_varint()?;
         let wire_type = match tag & 7 {
             0 => WireType::Varint,
             1 => WireType::Fixed64,
@@ -131,7 +139,7 @@ impl<'a> Reader<'a> {
     /// Reads a length prefix and the bytes that it announces.
     #[inline]
     pub(crate) fn delimited(&mut self) -> Result<&'a [u8], WireError> {
-        let length = self.varint()?;
+        let length = self.short_varint()?;
         let rest = &self.input[self.position..];
         match usize::try_from(length)
             .ok()
@@ -207,6 +215,8 @@ impl<'a> Reader<'a> {
 
 /// 64 bits in groups of seven.
 const VARINT_BYTES_MAX: usize = 10;
+/// 32 bits in groups of seven.
+const SHORT_VARINT_BYTES_MAX: usize = 5;
 
 /// Undoes zigzag, which maps small negative numbers to small varints.
 #[inline]
@@ -235,8 +245,8 @@ mod tests {
         let mut max = [0xff; 10];
         max[9] = 1;
         assert_eq!(varint(&max).unwrap(), u64::MAX);
-        max[9] = 2;
-        assert!(varint(&max).is_err());
+        max[9] = 0x7f;
+        assert_eq!(varint(&max).unwrap(), u64::MAX, "bits beyond the 64th fall away");
         assert!(varint(&[0x80; 10]).is_err());
         assert!(varint(&[0x80; 11]).is_err());
         assert!(varint(&[0x80; 3]).is_err());
@@ -255,6 +265,8 @@ mod tests {
             tag(&[0x82, 0x80, 0x80, 0x80, 0x10]).is_err(),
             "one past the largest number"
         );
+        assert_eq!(tag(&[0x88, 0x80, 0x80, 0x80, 0]).unwrap(), (1, WireType::Varint));
+        assert!(tag(&[0x88, 0x80, 0x80, 0x80, 0x80, 0]).is_err(), "six bytes");
         assert!(tag(&[0x00]).is_err(), "number zero");
         assert!(tag(&[0x0e]).is_err(), "wire type six");
         assert!(tag(&[0x0f]).is_err(), "wire type seven");
@@ -287,6 +299,8 @@ mod tests {
     fn lengths_stay_inside_the_input() {
         assert_eq!(Reader::new(&[2, 7, 8], 0).delimited().unwrap(), [7, 8]);
         assert!(Reader::new(&[3, 7, 8], 0).delimited().is_err());
+        assert!(Reader::new(&[0x81, 0x80, 0x80, 0x80, 0, 7], 0).delimited().is_ok());
+        assert!(Reader::new(&[0x81, 0x80, 0x80, 0x80, 0x80, 0, 7], 0).delimited().is_err());
         let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert!(Reader::new(&huge, 0).delimited().is_err());
     }

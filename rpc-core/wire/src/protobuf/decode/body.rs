@@ -79,7 +79,10 @@ impl Decoder<'_> {
         }
         if frame.lowered {
             let size = significant_size(frame.layout, &self.bodies[frame.body..]);
-            self.bodies.truncate(frame.body + size);
+            // What leads to an empty message at the very start of the archive is all zero, yet set.
+            let linked = self.links[frame.links..].iter().max();
+            let linked = linked.map_or(frame.body, |link| *link as usize + REFERENCE_BYTES);
+            self.bodies.truncate(linked.max(frame.body + size));
         }
         Ok(Body {
             start: frame.body,
@@ -176,5 +179,7 @@ fn significant_size(layout: &Layout, body: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
+/// A pointer and a length.
+const REFERENCE_BYTES: usize = 8;
 /// The reference to raw unknown fields that stands in front of a body that has some.
 pub(super) const UNKNOWN_BYTES: usize = 8;

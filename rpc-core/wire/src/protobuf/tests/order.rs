@@ -41,6 +41,14 @@ fn a_reset_field_keeps_those_before_it() {
 }
 
 #[test]
+fn a_reset_field_keeps_an_empty_message_at_the_very_start() {
+    check(
+        &Pb::new().int(1, 5).message(3, &Pb::new()).int(1, 0),
+        &Pb::new().message(3, &Pb::new()),
+    );
+}
+
+#[test]
 fn descending_fields_are_sorted() {
     let inner = Pb::new().bytes(2, b"n").int(1, 4);
     let ordered = Pb::new().int(1, 4).bytes(2, b"n");
