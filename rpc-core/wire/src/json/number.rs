@@ -54,11 +54,12 @@ const U64_DIGITS_MAX: usize = 20;
 
 /// An exponent too long to count means a value too large or too small to be an integer anyway.
 fn saturating_exponent(text: &str) -> i64 {
-    text.parse::<i64>().unwrap_or(if text.starts_with('-') {
-        i64::MIN / 2
+    let limit = if text.starts_with('-') {
+        i64::MIN
     } else {
-        i64::MAX / 2
-    })
+        i64::MAX
+    };
+    text.parse::<i64>().unwrap_or(limit / 2)
 }
 
 /// Reads a double; `None` when the text is no JSON number or its value is out of range.

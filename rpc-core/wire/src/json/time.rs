@@ -104,7 +104,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Parts> {
     let whole = text.bytes().take_while(u8::is_ascii_digit).count();
     // An empty or overlong number of seconds fails to parse here.
     let seconds = text[..whole].parse::<i64>().ok()?;
-    let mut rest = text[whole..].as_bytes();
+    let mut rest = &text.as_bytes()[whole..];
     let nanos = fraction(&mut rest)?;
     (rest.is_empty() && seconds <= DURATION_SECONDS_MAX)
         .then_some((sign * seconds, sign as i32 * nanos))

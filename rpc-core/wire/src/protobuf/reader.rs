@@ -81,7 +81,10 @@ impl<'a> Reader<'a> {
         let start = self.position;
         let value = self.varint()?;
         if self.position - start > SHORT_VARINT_BYTES_MAX {
-            return Err(Self::malformed_at(start, "a tag or length is longer than five bytes"));
+            return Err(Self::malformed_at(
+                start,
+                "a tag or length is longer than five bytes",
+            ));
         }
         Ok(value)
     }
@@ -246,7 +249,11 @@ mod tests {
         max[9] = 1;
         assert_eq!(varint(&max).unwrap(), u64::MAX);
         max[9] = 0x7f;
-        assert_eq!(varint(&max).unwrap(), u64::MAX, "bits beyond the 64th fall away");
+        assert_eq!(
+            varint(&max).unwrap(),
+            u64::MAX,
+            "bits beyond the 64th fall away"
+        );
         assert!(varint(&[0x80; 10]).is_err());
         assert!(varint(&[0x80; 11]).is_err());
         assert!(varint(&[0x80; 3]).is_err());
@@ -265,8 +272,14 @@ mod tests {
             tag(&[0x82, 0x80, 0x80, 0x80, 0x10]).is_err(),
             "one past the largest number"
         );
-        assert_eq!(tag(&[0x88, 0x80, 0x80, 0x80, 0]).unwrap(), (1, WireType::Varint));
-        assert!(tag(&[0x88, 0x80, 0x80, 0x80, 0x80, 0]).is_err(), "six bytes");
+        assert_eq!(
+            tag(&[0x88, 0x80, 0x80, 0x80, 0]).unwrap(),
+            (1, WireType::Varint)
+        );
+        assert!(
+            tag(&[0x88, 0x80, 0x80, 0x80, 0x80, 0]).is_err(),
+            "six bytes"
+        );
         assert!(tag(&[0x00]).is_err(), "number zero");
         assert!(tag(&[0x0e]).is_err(), "wire type six");
         assert!(tag(&[0x0f]).is_err(), "wire type seven");
@@ -299,8 +312,16 @@ mod tests {
     fn lengths_stay_inside_the_input() {
         assert_eq!(Reader::new(&[2, 7, 8], 0).delimited().unwrap(), [7, 8]);
         assert!(Reader::new(&[3, 7, 8], 0).delimited().is_err());
-        assert!(Reader::new(&[0x81, 0x80, 0x80, 0x80, 0, 7], 0).delimited().is_ok());
-        assert!(Reader::new(&[0x81, 0x80, 0x80, 0x80, 0x80, 0, 7], 0).delimited().is_err());
+        assert!(
+            Reader::new(&[0x81, 0x80, 0x80, 0x80, 0, 7], 0)
+                .delimited()
+                .is_ok()
+        );
+        assert!(
+            Reader::new(&[0x81, 0x80, 0x80, 0x80, 0x80, 0, 7], 0)
+                .delimited()
+                .is_err()
+        );
         let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert!(Reader::new(&huge, 0).delimited().is_err());
     }

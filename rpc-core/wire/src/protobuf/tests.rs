@@ -223,7 +223,10 @@ fn malformed_input_is_refused_with_its_place() {
         (Pb::new().raw(&[0x08]), "no value"),
         (Pb::new().raw(&[0x08, 0x80]), "cut varint"),
         (Pb::new().raw(&[0x08]).raw(&[0xff; 10]), "endless varint"),
-        (Pb::new().raw(&[0x88, 0x80, 0x80, 0x80, 0x80, 0, 0]), "tag of six bytes"),
+        (
+            Pb::new().raw(&[0x88, 0x80, 0x80, 0x80, 0x80, 0, 0]),
+            "tag of six bytes",
+        ),
         (Pb::new().raw(&[0x00, 0x00]), "number zero"),
         (Pb::new().raw(&[0x0e]), "wire type six"),
         (Pb::new().raw(&[0x0c]), "end of no group"),
