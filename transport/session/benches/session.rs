@@ -53,7 +53,7 @@ impl Pair {
             deadline,
         };
         pair.method = pair.client.method(&UNARY).expect("room for a method");
-        pair.to_server();
+        pair.carry_out();
         let hash = LayoutHash([0; 16]);
         let hashes = Hashes {
             request: hash,
@@ -71,19 +71,19 @@ impl Pair {
                 pair.server.answer_method(index, &answer);
             }
         }
-        pair.to_client();
+        pair.carry_back();
         while pair.client.poll_event().is_some() {}
         assert_eq!(pair.client.request_mode(pair.method), WireMode::Archive);
         pair
     }
 
-    fn to_server(&mut self) {
+    fn carry_out(&mut self) {
         self.client.poll_output(&mut self.output, 1 << 20);
         fill(&mut self.wire, &mut self.output);
         self.server.handle_input(self.now, &mut self.wire);
     }
 
-    fn to_client(&mut self) {
+    fn carry_back(&mut self) {
         self.server.poll_output(&mut self.output, 1 << 20);
         fill(&mut self.wire, &mut self.output);
         self.client.handle_input(self.now, &mut self.wire);
@@ -115,7 +115,7 @@ impl Pair {
                 .open(self.now, method, WireMode::Archive, &mut opening);
             self.keys.push(key.expect("there is room"));
         }
-        self.to_server();
+        self.carry_out();
         while let Some(event) = self.server.poll_event() {
             if let Event::Opened(key) = event {
                 let accepted = self.server.accept(key).expect("it is complete");
@@ -124,7 +124,7 @@ impl Pair {
                 self.server.answer(key, answer, WireMode::Archive);
             }
         }
-        self.to_client();
+        self.carry_back();
         let mut taken = 0;
         while let Some(event) = self.client.poll_event() {
             if let Event::Readable(key) = event {
@@ -201,7 +201,7 @@ impl Pair {
             .open(self.now, self.method, WireMode::Archive, &mut opening);
         let key = key.expect("there is room");
         loop {
-            self.to_server();
+            self.carry_out();
             while let Some(event) = self.server.poll_event() {
                 if let Event::Opened(key) = event {
                     let accepted = self.server.accept(key).expect("it is complete");
@@ -210,7 +210,7 @@ impl Pair {
                     self.server.answer(key, answer, WireMode::Archive);
                 }
             }
-            self.to_client();
+            self.carry_back();
             while self.client.poll_event().is_some() {}
             if let Some(answer) = self.client.take_unary(key) {
                 black_box(answer.expect("it succeeded"));

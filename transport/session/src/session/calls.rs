@@ -91,7 +91,6 @@ impl<U: Default> Session<U> {
         self.live -= 1;
         if self.role == Role::Server {
             self.wire[slot.wire.0 as usize].entry = NO_ENTRY;
-            self.budget.earn();
         } else if self.room_wanted {
             self.events.push_back(Event::Room);
         }

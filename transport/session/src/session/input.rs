@@ -137,12 +137,12 @@ impl<U: Default> Session<U> {
             self.stats.frames_ignored += 1;
             return self.budget.spend(self.now);
         }
+        if !self.connected && !matches!(header.kind, kind::HELLO | kind::CLOSE) {
+            return Err(Violation::protocol("the first frame is not HELLO"));
+        }
         if header.flags & flag::CRITICAL != 0 {
             let what = "a critical flag that is unknown or not negotiated";
             return Err(Violation::new(CloseCode::UNKNOWN_CRITICAL, what));
-        }
-        if !self.connected && !matches!(header.kind, kind::HELLO | kind::CLOSE) {
-            return Err(Violation::protocol("the first frame is not HELLO"));
         }
         let sender = if self.role == Role::Client {
             Role::Server

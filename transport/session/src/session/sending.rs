@@ -178,6 +178,7 @@ impl<U: Default> Session<U> {
     #[inline]
     pub(crate) fn sent_all(&mut self, index: u32) {
         if self.role == Role::Server {
+            self.budget.earn();
             self.leave_wire(index);
             if !self.slots.at(index).state.has(State::HELD) {
                 self.drop_stream(index);

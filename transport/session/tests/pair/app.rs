@@ -17,26 +17,26 @@ use crate::world::World;
 
 /// What one call is to do.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    pub method: usize,
+pub(crate) struct Plan {
+    pub(crate) method: usize,
     /// Lengths of the requests and of the responses.
-    pub requests: Vec<usize>,
-    pub responses: Vec<usize>,
+    pub(crate) requests: Vec<usize>,
+    pub(crate) responses: Vec<usize>,
     /// The status the handler ends with.
-    pub status: Code,
+    pub(crate) status: Code,
     /// Whether the handler ends before it has seen all requests.
-    pub early: bool,
-    pub deadline_us: Option<u64>,
+    pub(crate) early: bool,
+    pub(crate) deadline_us: Option<u64>,
     /// The caller gives up at this step of its own.
-    pub cancel_at: Option<u64>,
-    pub priority: Priority,
-    pub metadata: bool,
+    pub(crate) cancel_at: Option<u64>,
+    pub(crate) priority: Priority,
+    pub(crate) metadata: bool,
     /// How likely a consumer takes a message when it could, in percent.
-    pub appetite: u64,
+    pub(crate) appetite: u64,
 }
 
 impl Plan {
-    pub fn random(rng: &mut Rng) -> Self {
+    pub(crate) fn random(rng: &mut Rng) -> Self {
         let method = rng.below(4) as usize;
         let kind = METHODS[method].kind();
         let count = |rng: &mut Rng, streams: bool| if streams { rng.below(6) } else { 1 };
@@ -93,14 +93,14 @@ fn check(call: usize, index: usize, length: usize, received: &Received) {
 
 /// A caller.
 #[derive(Debug)]
-pub struct Caller {
-    pub plan: Plan,
+pub(crate) struct Caller {
+    pub(crate) plan: Plan,
     key: Option<StreamKey>,
     steps: u64,
     sent: usize,
     closed_send: bool,
     got: usize,
-    pub outcome: Option<Result<(), Ended>>,
+    pub(crate) outcome: Option<Result<(), Ended>>,
 }
 
 /// A running handler.
@@ -116,16 +116,16 @@ struct Handler {
 
 /// All callers and handlers.
 #[derive(Debug, Default)]
-pub struct App {
-    pub callers: Vec<Caller>,
+pub(crate) struct App {
+    pub(crate) callers: Vec<Caller>,
     handlers: BTreeMap<u64, Handler>,
     /// How often each call reached the server.
     begun: BTreeMap<usize, u32>,
-    pub room_events: u64,
+    pub(crate) room_events: u64,
 }
 
 impl App {
-    pub fn add(&mut self, plan: Plan) {
+    pub(crate) fn add(&mut self, plan: Plan) {
         self.callers.push(Caller {
             plan,
             key: None,
@@ -137,16 +137,16 @@ impl App {
         });
     }
 
-    pub fn done(&self) -> bool {
+    pub(crate) fn done(&self) -> bool {
         self.callers.iter().all(|caller| caller.outcome.is_some())
     }
 
-    pub fn handlers_running(&self) -> usize {
+    pub(crate) fn handlers_running(&self) -> usize {
         self.handlers.len()
     }
 
     /// Takes the events of both sides.
-    pub fn events(&mut self, world: &mut World) {
+    pub(crate) fn events(&mut self, world: &mut World) {
         while let Some(event) = world.client.poll_event() {
             world.note(&format!("client {event:?}"));
             match event {
@@ -196,7 +196,7 @@ impl App {
     }
 
     /// One caller does one thing.
-    pub fn step_caller(&mut self, world: &mut World, index: usize) -> bool {
+    pub(crate) fn step_caller(&mut self, world: &mut World, index: usize) -> bool {
         let caller = &mut self.callers[index];
         if caller.outcome.is_some() {
             return false;
@@ -217,7 +217,7 @@ impl App {
     }
 
     /// One handler does one thing.
-    pub fn step_handler(&mut self, world: &mut World, which: usize) -> bool {
+    pub(crate) fn step_handler(&mut self, world: &mut World, which: usize) -> bool {
         let Some(handler) = self.handlers.values_mut().nth(which) else {
             return false;
         };

@@ -1,10 +1,18 @@
-//! Two sessions against each other over a scripted link, on a virtual clock.
+//! Two sessions against each other over a scripted link, on a virtual clock; and one session
+//! against bytes written by hand.
 #![allow(
     clippy::disallowed_methods,
     reason = "one instant from which virtual time is counted"
 )]
 
 mod app;
+mod bad_input;
+mod bounds;
+mod by_hand;
+mod drain;
+mod example;
+mod flow;
+mod layouts;
 mod methods;
 mod rng;
 mod seeds;

@@ -12,18 +12,18 @@ const fn method(path: &'static str, kind: MethodKind, hash: u8) -> MethodInfo {
 }
 
 /// One method of each kind.
-pub static METHODS: [MethodInfo; 4] = [
+pub(crate) static METHODS: [MethodInfo; 4] = [
     method("/test.Shop/Unary", MethodKind::Unary, 1),
     method("/test.Shop/Download", MethodKind::ServerStreaming, 2),
     method("/test.Shop/Upload", MethodKind::ClientStreaming, 3),
     method("/test.Shop/Chat", MethodKind::Bidi, 4),
 ];
 
-pub fn by_path(path: &str) -> Option<&'static MethodInfo> {
+pub(crate) fn by_path(path: &str) -> Option<&'static MethodInfo> {
     METHODS.iter().find(|info| info.path() == path)
 }
 
-pub fn hashes(info: &MethodInfo) -> Hashes {
+pub(crate) fn hashes(info: &MethodInfo) -> Hashes {
     Hashes {
         request: info.request_closure(),
         response: info.response_closure(),

@@ -21,16 +21,16 @@ struct Pipe {
 
 /// The two sides, the link, the clock and the trace.
 #[derive(Debug)]
-pub struct World {
-    pub client: Session<()>,
-    pub server: Session<()>,
-    pub rng: Rng,
+pub(crate) struct World {
+    pub(crate) client: Session<()>,
+    pub(crate) server: Session<()>,
+    pub(crate) rng: Rng,
     to_server: Pipe,
     to_client: Pipe,
     epoch: Instant,
     /// Virtual time in microseconds.
-    pub time: u64,
-    pub cut: bool,
+    pub(crate) time: u64,
+    pub(crate) cut: bool,
     delay_us: u64,
     trace: DefaultHasher,
     sniffer: Sniffer,
@@ -45,7 +45,7 @@ struct Sniffer {
 }
 
 impl World {
-    pub fn new(seed: u64, config: Config) -> Self {
+    pub(crate) fn new(seed: u64, config: Config) -> Self {
         let epoch = Instant::now();
         let mut rng = Rng::new(seed);
         let delay_us = rng.below(5000);
@@ -64,21 +64,21 @@ impl World {
         }
     }
 
-    pub fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.epoch + Duration::from_micros(self.time)
     }
 
-    pub fn note(&mut self, what: &str) {
+    pub(crate) fn note(&mut self, what: &str) {
         self.trace.write(what.as_bytes());
         self.trace.write_u64(self.time);
     }
 
-    pub fn trace(&self) -> u64 {
+    pub(crate) fn trace(&self) -> u64 {
         self.trace.finish()
     }
 
     /// Moves output of one side onto the link, in pieces.
-    pub fn pump(&mut self, from_client: bool) -> bool {
+    pub(crate) fn pump(&mut self, from_client: bool) -> bool {
         let budget = 1 + self.rng.below(300_000) as usize;
         let side = if from_client {
             &mut self.client
@@ -120,7 +120,7 @@ impl World {
     }
 
     /// Hands pieces that have arrived to one side.
-    pub fn deliver(&mut self, to_client: bool) -> bool {
+    pub(crate) fn deliver(&mut self, to_client: bool) -> bool {
         let now = self.now();
         let (pipe, side) = if to_client {
             (&mut self.to_client, &mut self.client)
@@ -147,17 +147,17 @@ impl World {
     }
 
     /// Cuts the link: what is under way is lost.
-    pub fn cut_link(&mut self) {
+    pub(crate) fn cut_link(&mut self) {
         self.cut = true;
         self.client.handle_link_lost("cut");
         self.server.handle_link_lost("cut");
     }
 
-    pub fn idle(&self) -> bool {
+    pub(crate) fn idle(&self) -> bool {
         self.to_server.pieces.is_empty() && self.to_client.pieces.is_empty()
     }
 
-    pub fn advance(&mut self, micros: u64) {
+    pub(crate) fn advance(&mut self, micros: u64) {
         self.time += micros;
         let now = self.now();
         for side in [&mut self.client, &mut self.server] {
