@@ -29,7 +29,7 @@ where
     space
 }
 
-fn check<'a>(bytes: &'a [u8], depth: usize) -> Result<&'a ArchivedMessage<Sample>, Error> {
+fn check(bytes: &[u8], depth: usize) -> Result<&ArchivedMessage<Sample>, Error> {
     let mut context = ArchiveValidator::with_max_depth(bytes, NonZeroUsize::new(depth));
     access_with_context::<ArchivedMessage<Sample>, _, Error>(bytes, &mut context)
 }

@@ -73,7 +73,7 @@ fn closures_survive_the_wire_and_refuse_what_is_malformed() {
             Err(WireError::Decode { .. })
         ));
     }
-    let mut longer = bytes.clone();
+    let mut longer = bytes;
     longer.push(0);
     assert!(Closure::from_bytes(&longer).is_err());
     assert!(Closure::from_bytes(&u32::MAX.to_le_bytes()).is_err());

@@ -1,5 +1,6 @@
 //! Tests of the archived form against hand-written schemas.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bounds;
 #[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
@@ -20,6 +21,10 @@ mod roundtrip;
     unnameable_types,
     unreachable_pub,
     clippy::exhaustive_enums,
+    clippy::map_identity,
+    clippy::module_inception,
+    clippy::too_many_lines,
+    clippy::use_self,
     clippy::exhaustive_structs,
     reason = "it is written as the compiler writes for other crates"
 )]
