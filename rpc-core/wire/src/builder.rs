@@ -19,7 +19,7 @@ pub use self::put::Written;
 pub use self::put::{BytesSource, Put, Source};
 pub use self::table::TableWriter;
 use crate::error::WireError;
-use crate::layout::{Layout, UNKNOWN_FLAG};
+use crate::layout::UNKNOWN_FLAG;
 use crate::limits::Limits;
 use crate::message::{Encode, Message};
 use crate::segment::Segment;
@@ -113,7 +113,7 @@ impl Builder {
     }
 
     pub(crate) fn message<M: Message, T: Encode<M> + ?Sized>(&mut self, value: &T) -> Target {
-        let Some(body) = self.open_table(M::LAYOUT) else {
+        let Some(body) = self.open_table(const { M::LAYOUT.size as usize }) else {
             return Target::default();
         };
         let mut writer = TableWriter::new(self, body);
@@ -148,7 +148,7 @@ impl Builder {
     }
 
     #[cold]
-    fn too_large(&mut self) {
+    pub(crate) fn too_large(&mut self) {
         let max_bytes = self.limits.max_bytes;
         self.fail(WireError::TooLarge { max_bytes });
     }
@@ -169,6 +169,7 @@ impl Builder {
     pub(crate) fn fail(&mut self, error: WireError) {
         self.error.get_or_insert(error);
         self.limits.max_bytes = 0;
+        self.limits.max_depth = 0;
     }
 
     /// Appends bytes and says where they are; never null.
@@ -226,23 +227,17 @@ impl Builder {
         self.scratch[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Opens a table body at the end of scratch, all zero.
+    /// Opens a table body of `size` bytes at the end of scratch, all zero.
     #[inline]
-    pub(crate) fn open_table(&mut self, layout: &Layout) -> Option<Body> {
-        self.open_table_at(self.scratch.len(), layout)
-    }
-
-    /// Opens a table body at `base`, at or behind the end of scratch.
-    #[inline(always)]
-    pub(crate) fn open_table_at(&mut self, base: usize, layout: &Layout) -> Option<Body> {
+    pub(crate) fn open_table(&mut self, size: usize) -> Option<Body> {
+        // After any error the limit is nought.
         if self.depth >= self.limits.max_depth {
             self.too_deep();
-        }
-        if self.error.is_some() {
             return None;
         }
         self.depth += 1;
-        self.scratch.resize(base + layout.size as usize, 0);
+        let base = self.scratch.len();
+        self.scratch.resize(base + size, 0);
         Some(Body {
             base,
             fixups: self.fixups.len(),

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use super::put::Source;
 use super::{Body, Builder, Target, make_relative};
 use crate::element::{Access, Element};
-use crate::layout::{Class, Layout, REF_SIZE, UNKNOWN_FLAG};
+use crate::layout::{Class, REF_SIZE, UNKNOWN_FLAG};
 use crate::message::Message;
 use crate::table::Key;
 
@@ -85,7 +85,7 @@ impl<'b, K: Key + ?Sized, V: Element + ?Sized> MapWriter<'b, K, V> {
 #[derive(Debug)]
 pub struct Elements {
     class: Class,
-    count: u32,
+    count: usize,
     /// Where the elements start: in `out` for scalars, in scratch for the others.
     base: usize,
     /// How many fixups belong to outer bodies.
@@ -140,7 +140,7 @@ impl Elements {
     /// Appends a reference to text or bytes; a null target stands for an empty value.
     #[inline(always)]
     pub(crate) fn push_reference(&mut self, builder: &mut Builder, target: Target) {
-        if builder.reserve((self.count as usize + 1) * REF_SIZE as usize) {
+        if builder.reserve((self.count + 1) * REF_SIZE as usize) {
             if target.word != 0 {
                 builder.fixups.push(builder.scratch.len() as u32);
             }
@@ -151,13 +151,18 @@ impl Elements {
 
     /// Opens the next table behind the ones before.
     #[inline]
-    pub(crate) fn open_table(&self, builder: &mut Builder, layout: &Layout) -> Option<Body> {
-        let room = (self.count as usize + 1) * (self.prefix + self.end.max(1) as usize);
-        if !builder.reserve(room) {
+    pub(crate) fn open_table(&self, builder: &mut Builder, size: usize) -> Option<Body> {
+        // A stride is at most twice what the list needs; `finish` checks exactly.
+        if (builder.scratch.len() - self.base) / 2 > builder.limits.max_bytes {
+            builder.too_large();
             return None;
         }
-        let start = self.base + self.count as usize * self.stride;
-        builder.open_table_at(start + self.prefix, layout)
+        if self.prefix != 0 {
+            builder
+                .scratch
+                .resize(builder.scratch.len() + self.prefix, 0);
+        }
+        builder.open_table(size)
     }
 
     /// Takes the finished table in, cut to the stride.
@@ -171,8 +176,12 @@ impl Elements {
         } else if prefix != self.prefix || self.prefix + body.end as usize > self.stride {
             self.widen(builder, body, prefix);
         }
-        let start = self.base + self.count as usize * self.stride;
-        builder.scratch.resize(start + self.stride, 0);
+        let start = self.base + self.count * self.stride;
+        if builder.scratch.len() >= start + self.stride {
+            builder.scratch.truncate(start + self.stride);
+        } else {
+            builder.scratch.resize(start + self.stride, 0);
+        }
         if body.unknown.1 != 0 {
             builder.put_word(start, body.unknown.0);
             builder.put_word(start + 4, body.unknown.1);
@@ -190,7 +199,7 @@ impl Elements {
     /// however large the message could be, and the moves cost a constant per byte.
     #[cold]
     fn widen(&mut self, builder: &mut Builder, body: &Body, prefix: usize) {
-        let (old, count) = (self.stride, self.count as usize);
+        let (old, count) = (self.stride, self.count);
         let shift = prefix - self.prefix;
         let end = body.end as usize;
         let room = old - self.prefix;
@@ -245,7 +254,7 @@ impl Elements {
             at,
             Target {
                 word,
-                len: self.count,
+                len: self.count as u32,
             },
         );
         builder.put_word(at + 8, stride);
@@ -255,7 +264,7 @@ impl Elements {
 
     /// Copies the elements to `out`: the target word, stride and element end of the slot.
     fn copy_out(&self, builder: &mut Builder) -> (u32, u32, u32) {
-        let count = self.count as usize;
+        let count = self.count;
         let stride = self.prefix + self.end.max(1) as usize;
         if !builder.reserve(count * stride) {
             builder.scratch.truncate(self.base);
@@ -347,7 +356,7 @@ impl<M: Message> ListWriter<'_, M> {
     where
         S: crate::message::Encode<M> + ?Sized,
     {
-        let Some(body) = elements.open_table(builder, M::LAYOUT) else {
+        let Some(body) = elements.open_table(builder, const { M::LAYOUT.size as usize }) else {
             return;
         };
         let mut writer = super::TableWriter::new(builder, body);

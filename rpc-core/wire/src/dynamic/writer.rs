@@ -268,7 +268,7 @@ impl DynListWriter<'_> {
         let Kind::Message(layout) = self.kind else {
             return Err(WireError::Mismatch("the elements are no messages").into());
         };
-        let Some(body) = self.elements.open_table(self.builder, layout) else {
+        let Some(body) = self.elements.open_table(self.builder, layout.size as usize) else {
             return Ok(self.builder.check()?);
         };
         let mut writer = DynWriter {
@@ -416,7 +416,7 @@ fn message<E: From<WireError>>(
     layout: &'static Layout,
     fill: impl FnOnce(&mut DynWriter<'_>) -> Result<(), E>,
 ) -> Result<Target, E> {
-    let Some(body) = builder.open_table(layout) else {
+    let Some(body) = builder.open_table(layout.size as usize) else {
         builder.check()?;
         return Ok(Target::default());
     };
