@@ -13,13 +13,30 @@ use crate::tidy;
 
 /// Every step there is.
 pub(crate) fn all(options: &TestOptions) -> Vec<Step> {
-    let fuzz_seconds = options.fuzz_seconds;
+    let mut steps = code();
+    steps.extend(builds());
+    steps.extend(outside(options.fuzz_seconds));
+    steps
+}
+
+/// What `--quick` runs: the code by itself.
+fn code() -> Vec<Step> {
+    let quick = |name, shows, check| Step {
+        name,
+        shows,
+        quick: true,
+        check,
+    };
     vec![
-        quick("fmt", "the code is formatted", Box::new(cargo::fmt)),
+        quick(
+            "fmt",
+            "the code is formatted",
+            Box::new(cargo::fmt) as Check,
+        ),
         quick(
             "tidy",
             "the walls of the house stand",
-            Box::new(|root| tidy::run(root).map(|()| Vec::new())),
+            Box::new(|root| tidy::run(root).map(none)),
         ),
         quick(
             "clippy",
@@ -36,6 +53,12 @@ pub(crate) fn all(options: &TestOptions) -> Vec<Step> {
             "every example in the docs compiles and runs",
             Box::new(cargo::doc_tests),
         ),
+    ]
+}
+
+/// The other ways in which the code is built.
+fn builds() -> Vec<Step> {
+    vec![
         slow(
             "rustdoc",
             "the docs build without a warning",
@@ -48,7 +71,7 @@ pub(crate) fn all(options: &TestOptions) -> Vec<Step> {
         ),
         slow(
             "features",
-            "the front door builds with any set of features",
+            "the rooms build with any set of features",
             Box::new(features::run),
         ),
         slow(
@@ -56,15 +79,36 @@ pub(crate) fn all(options: &TestOptions) -> Vec<Step> {
             "the crates check on macOS and Windows",
             Box::new(cross::run),
         ),
+    ]
+}
+
+/// Programs run as a person would run them, and what is not ours to compare with.
+fn outside(fuzz_seconds: u64) -> Vec<Step> {
+    vec![
         slow(
-            "foreign",
-            "Google's Python implementation and the .proto corpora are at hand",
-            Box::new(|root| foreign::corpora(root).map(|(_, notes)| notes)),
+            "hello",
+            "the smallest example builds and runs outside of the workspace",
+            Box::new(programs::hello),
+        ),
+        slow(
+            "quickstart",
+            "the shop that the README names first",
+            Box::new(programs::quickstart),
+        ),
+        slow(
+            "corpus",
+            "every proto3 file of two published collections compiles",
+            Box::new(foreign::corpus),
+        ),
+        slow(
+            "differential",
+            "protobuf and JSON agree with Google's implementation",
+            Box::new(foreign::differential),
         ),
         slow(
             "fuzz",
             "a short run of every fuzz target under AddressSanitizer",
-            Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(|()| Vec::new())),
+            Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(none)),
         ),
         slow(
             "load",
@@ -74,15 +118,6 @@ pub(crate) fn all(options: &TestOptions) -> Vec<Step> {
     ]
 }
 
-fn quick(name: &'static str, shows: &'static str, check: Check) -> Step {
-    Step {
-        name,
-        shows,
-        quick: true,
-        check,
-    }
-}
-
 fn slow(name: &'static str, shows: &'static str, check: Check) -> Step {
     Step {
         name,
@@ -90,4 +125,9 @@ fn slow(name: &'static str, shows: &'static str, check: Check) -> Step {
         quick: false,
         check,
     }
+}
+
+/// Nothing was left unchecked.
+fn none((): ()) -> crate::plan::Notes {
+    crate::plan::Notes::new()
 }

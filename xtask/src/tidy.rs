@@ -13,6 +13,7 @@ mod links;
 mod manifests;
 mod platform;
 mod pure;
+mod quotes;
 mod repository;
 mod words;
 
@@ -43,7 +44,7 @@ impl Finding {
 
 type Rule = fn(&Repository) -> Vec<Finding>;
 
-const RULES: [(&str, Rule); 12] = [
+const RULES: [(&str, Rule); 13] = [
     ("dependencies between the rooms", dependencies::check),
     ("manifests", manifests::check),
     ("licences, sources and duplicates", licences::check),
@@ -55,6 +56,7 @@ const RULES: [(&str, Rule); 12] = [
     ("system-specific code", platform::check),
     ("words", words::check),
     ("links", links::check),
+    ("quotes", quotes::check),
     ("environment variables", environment::check),
 ];
 

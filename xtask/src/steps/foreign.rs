@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::console::say;
+use crate::plan::Notes;
 use crate::shell::Tool;
 
 const REQUIREMENTS: &str = "xtask/requirements.txt";
@@ -13,11 +14,37 @@ const REQUIREMENTS: &str = "xtask/requirements.txt";
 /// The Debian package that holds the `.proto` files of gRPC's own services.
 const GRPC_PROTO: &str = "grpc-proto";
 
+/// Compiles every proto3 file of the corpora, and says how long it took beside another generator.
+pub(crate) fn corpus(root: &Path) -> Result<Notes, String> {
+    let (corpora, notes) = corpora(root)?;
+    let list = std::env::join_paths(&corpora).map_err(|error| error.to_string())?;
+    ignored_test(root, "dreammesh-codegen", "corpus")
+        .env("DREAMMESH_TEST_CORPUS", list)
+        .run()?;
+    Ok(notes)
+}
+
+/// Random messages, through our codecs and Google's, both ways.
+pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
+    let python = python(root)?;
+    ignored_test(root, "dreammesh-differential", "differential")
+        .env("DREAMMESH_TEST_PYTHON", python)
+        .run()?;
+    Ok(Notes::new())
+}
+
+/// A test that the ordinary run leaves out, because it needs what is brought in here.
+fn ignored_test(root: &Path, package: &str, test: &str) -> Tool {
+    Tool::cargo(root)
+        .args(["test", "--locked", "--package", package, "--test", test])
+        .args(["--", "--ignored", "--nocapture"])
+}
+
 /// The Python whose packages are the pinned ones, made when it is not there yet.
 ///
 /// # Errors
 /// When there is no Python 3, or PyPI cannot be reached.
-pub(crate) fn python(root: &Path) -> Result<PathBuf, String> {
+fn python(root: &Path) -> Result<PathBuf, String> {
     let home = root.join("target/python");
     let python = home.join(if cfg!(windows) {
         "Scripts/python.exe"
@@ -59,7 +86,7 @@ pub(crate) fn python(root: &Path) -> Result<PathBuf, String> {
 ///
 /// # Errors
 /// When PyPI cannot be reached.
-pub(crate) fn corpora(root: &Path) -> Result<(Vec<PathBuf>, Vec<String>), String> {
+fn corpora(root: &Path) -> Result<(Vec<PathBuf>, Notes), String> {
     let python = python(root)?;
     let packages = Tool::new(&python, root)
         .args([
@@ -68,7 +95,7 @@ pub(crate) fn corpora(root: &Path) -> Result<(Vec<PathBuf>, Vec<String>), String
         ])
         .read()?;
     let mut corpora = vec![PathBuf::from(packages.trim())];
-    let mut notes = Vec::new();
+    let mut notes = Notes::new();
     match grpc_proto(root) {
         Ok(directory) => corpora.push(directory),
         Err(problem) if Tool::new("apt-get", root).args(["--version"]).works() => {
