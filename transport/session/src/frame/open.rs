@@ -3,7 +3,9 @@
 use dreammesh_core::call::{Metadata, Priority, TraceContext};
 
 use super::section::{self, Sections};
-use super::{Frame, Violation, fixed, flag, header, kind, metadata, mode_flags, u32_at};
+use super::{
+    Frame, HEADER_LEN, Header, Violation, fixed, flag, header, kind, metadata, mode_flags, u32_at,
+};
 use dreammesh_core::port::WireMode;
 
 /// The longest idempotency key.
@@ -128,11 +130,56 @@ impl OpenHead<'_> {
     ) {
         let flags = if end { flag::END } else { 0 }
             | message.map_or(0, |(_, mode)| flag::MESSAGE | mode_flags(mode));
+        let length = message.map_or(0, |(length, _)| length);
+        if self.is_plain() {
+            self.write_plain(out, flags, stream, length);
+            return;
+        }
         let start = header::begin(out, kind::OPEN, flags, stream.0, stream.1);
         out.extend_from_slice(&u64::from(self.method).to_le_bytes());
-        if !self.metadata.is_empty() {
-            metadata::put(out, self.metadata);
+        self.put_sections(out);
+        header::end_head(out, start, length);
+    }
+
+    /// Whether nothing but a time remaining of the usual size has to be said.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.metadata.is_empty()
+            && self.trace.is_none()
+            && self.priority == Priority::NORMAL
+            && self.attempt == 0
+            && self.idempotency_key.is_none()
+            && self.remaining_us.is_none_or(|us| us <= u64::from(u32::MAX))
+    }
+
+    /// The head of most calls, put together in registers.
+    #[inline]
+    fn write_plain(&self, out: &mut Vec<u8>, flags: u8, stream: (u32, u32), length: usize) {
+        let mut bytes = [0; HEADER_LEN + 16];
+        let head_len = if self.remaining_us.is_some() { 16 } else { 8 };
+        let header = Header {
+            length: (head_len + length) as u32,
+            kind: kind::OPEN,
+            flags,
+            head_len: head_len as u16,
+            slot: stream.0,
+            generation: stream.1,
+        };
+        bytes[..16].copy_from_slice(&header.bytes());
+        bytes[16..24].copy_from_slice(&u64::from(self.method).to_le_bytes());
+        match self.remaining_us {
+            Some(us) => {
+                let section = section::short_integer(section::TIME_REMAINING, us as u32);
+                bytes[24..].copy_from_slice(&section);
+                out.extend_from_slice(&bytes);
+            }
+            None => out.extend_from_slice(&bytes[..24]),
         }
+    }
+
+    #[cold]
+    fn put_sections(&self, out: &mut Vec<u8>) {
+        metadata::put(out, self.metadata);
         if let Some(remaining_us) = self.remaining_us {
             section::put_integer(out, section::TIME_REMAINING, remaining_us);
         }
@@ -148,7 +195,6 @@ impl OpenHead<'_> {
         if let Some(key) = self.idempotency_key {
             section::put(out, section::IDEMPOTENCY_KEY, key.as_bytes());
         }
-        header::end_head(out, start, message.map_or(0, |(length, _)| length));
     }
 }
 

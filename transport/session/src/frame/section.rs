@@ -150,14 +150,17 @@ pub(crate) fn put_padding(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&[0; 3][..length.next_multiple_of(4) - length]);
 }
 
+/// A section that holds a number of four bytes.
+#[inline]
+pub(crate) fn short_integer(number: u8, value: u32) -> [u8; 8] {
+    (u64::from(number) | 4 << 16 | u64::from(value) << 32).to_le_bytes()
+}
+
 /// Appends a section that holds a number, in four bytes where it fits.
 #[inline]
 pub(crate) fn put_integer(out: &mut Vec<u8>, number: u8, value: u64) {
     match u32::try_from(value) {
-        Ok(short) => {
-            let word = u64::from(number) | 4 << 16 | u64::from(short) << 32;
-            out.extend_from_slice(&word.to_le_bytes());
-        }
+        Ok(short) => out.extend_from_slice(&short_integer(number, short)),
         Err(_) => put(out, number, &value.to_le_bytes()),
     }
 }

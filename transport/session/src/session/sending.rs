@@ -67,7 +67,9 @@ impl<U: Default> Session<U> {
     #[inline]
     pub(crate) fn send_now(&mut self, index: u32, message: Segment, mode: WireMode, last: bool) {
         let slot = self.slots.at(index);
-        slot.state.set(State::HEADED);
+        if self.role == Role::Server {
+            slot.state.set(State::HEADED);
+        }
         if last {
             slot.state.set(State::SENT_ALL);
         }

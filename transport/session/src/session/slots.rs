@@ -102,7 +102,7 @@ impl State {
     pub(crate) const SENT_ALL: u16 = 1 << 2;
     /// The peer's half has ended.
     pub(crate) const RECEIVED_ALL: u16 = 1 << 3;
-    /// Response metadata or a message was sent, or received.
+    /// Response metadata or a response was sent (server) or received (client).
     pub(crate) const HEADED: u16 = 1 << 4;
     /// Server: the driver accepted the call.
     pub(crate) const ACCEPTED: u16 = 1 << 5;

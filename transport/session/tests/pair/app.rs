@@ -7,9 +7,10 @@ use dreammesh_core::call::WireOption;
 use dreammesh_core::call::{Begun, Code, Deadline, Metadata, Priority, Status};
 use dreammesh_core::port::{Ended, OpenTicket, Opening, Received, StreamKey, WireMode};
 use dreammesh_core::wire::Segment;
+use dreammesh_session::frame::CloseCode;
 use dreammesh_session::frame::end::EndReason;
 use dreammesh_session::frame::method_ack::Chains;
-use dreammesh_session::{Event, MethodAnswer, OpenError};
+use dreammesh_session::{Closed, Event, MethodAnswer, OpenError};
 
 use crate::methods::{self, METHODS};
 use crate::rng::Rng;
@@ -152,6 +153,7 @@ impl App {
             match event {
                 Event::Room => self.room_events += 1,
                 Event::JudgeLayouts(_) => panic!("equal hashes need no judgement"),
+                Event::Closed(closed) => check_close(&closed),
                 _ => {}
             }
         }
@@ -165,6 +167,7 @@ impl App {
                     self.handlers.remove(&key.bits());
                     world.server.release(key);
                 }
+                Event::Closed(closed) => check_close(&closed),
                 _ => {}
             }
         }
@@ -229,6 +232,14 @@ impl App {
         }
         moved
     }
+}
+
+/// Lawful peers close for no other reason than these.
+fn check_close(closed: &Closed) {
+    assert!(
+        matches!(closed.code, CloseCode::DONE | CloseCode::LINK),
+        "{closed:?}"
+    );
 }
 
 fn answer_method(world: &mut World, index: u32) {
