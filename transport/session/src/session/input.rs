@@ -60,6 +60,9 @@ impl<U: Default> Session<U> {
     }
 
     /// Whether the driver should read: not while the peer leaves too much of our output unread.
+    ///
+    /// Frames may then remain in the input; once output was handed out, they are taken by calling
+    /// [`Session::handle_input`] again, even if nothing was read.
     #[inline]
     pub fn wants_input(&self) -> bool {
         self.output.len() <= self.config.output_bytes_max && !self.closed

@@ -321,34 +321,20 @@ impl<U: Default> Session<U> {
 
     /// Ends a call in success with its one response, and releases it.
     ///
-    /// A response beyond the client's limit ends it as RESOURCE_EXHAUSTED. If the call is over
-    /// meanwhile, the response is dropped.
+    /// Nothing was sent on the stream before, so that there is credit for it. A response beyond
+    /// the client's limit ends the call as RESOURCE_EXHAUSTED. If the call is over meanwhile, the
+    /// response is dropped.
     #[inline]
     pub fn answer(&mut self, key: StreamKey, message: Segment, mode: WireMode) {
-        let Some((index, slot)) = self.slots.find(key) else {
-            return;
-        };
-        if !slot.state.has(State::LIVE | State::HELD) || slot.state.has(State::SENT_ALL) {
-            self.release(key);
-            return;
+        if let Some(index) = self.answerable(key, message.len()) {
+            self.slots.at(index).state.clear(State::HELD);
+            self.send_now(index, message, mode, true);
         }
-        if message.len() > self.peer.message_bytes_max as usize && self.connected {
-            let text = "the response exceeds the client's limit";
-            let status = Status::resource_exhausted(text);
-            self.end(
-                key,
-                &status,
-                EndReason::MESSAGE_SIZE,
-                Begun::Maybe,
-                &Metadata::new(),
-            );
-            return;
-        }
-        slot.state.clear(State::HELD);
-        self.send_now(index, message, mode, true);
     }
 
     /// Ends a call in success, with metadata before its response and after it, and releases it.
+    ///
+    /// What holds for [`Session::answer`] holds for the message, if there is one.
     pub fn respond(
         &mut self,
         key: StreamKey,
@@ -359,32 +345,35 @@ impl<U: Default> Session<U> {
         if !headers.is_empty() {
             self.send_headers(key, headers);
         }
-        match message {
-            Some((message, mode)) if trailers.is_empty() => self.answer(key, message, mode),
-            Some((message, mode)) => {
-                let Some((index, slot)) = self.slots.find(key) else {
-                    return;
-                };
-                let fits = message.len() <= self.peer.message_bytes_max as usize;
-                if slot.state.has(State::LIVE) && !slot.state.has(State::SENT_ALL) && fits {
-                    self.send_now(index, message, mode, false);
-                }
-                self.end(
-                    key,
-                    &Status::ok(),
-                    EndReason::APPLICATION,
-                    Begun::Maybe,
-                    trailers,
-                );
+        if let Some((message, mode)) = message {
+            if trailers.is_empty() {
+                self.answer(key, message, mode);
+                return;
             }
-            None => self.end(
-                key,
-                &Status::ok(),
-                EndReason::APPLICATION,
-                Begun::Maybe,
-                trailers,
-            ),
+            let Some(index) = self.answerable(key, message.len()) else {
+                return;
+            };
+            self.send_now(index, message, mode, false);
         }
+        let (ok, reason) = (Status::ok(), EndReason::APPLICATION);
+        self.end(key, &ok, reason, Begun::Maybe, trailers);
+    }
+
+    /// The stream that takes a response of this length; otherwise it is released here.
+    #[inline]
+    fn answerable(&mut self, key: StreamKey, length: usize) -> Option<u32> {
+        let (index, slot) = self.slots.find(key)?;
+        if !slot.state.has(State::LIVE) || slot.state.has(State::SENT_ALL) {
+            self.release(key);
+            return None;
+        }
+        if length > self.peer.message_bytes_max as usize {
+            let status = Status::resource_exhausted("the response exceeds the client's limit");
+            let reason = EndReason::MESSAGE_SIZE;
+            self.end(key, &status, reason, Begun::Maybe, &Metadata::new());
+            return None;
+        }
+        Some(index)
     }
 
     /// Ends a call with a status, behind what was sent before, and releases it.

@@ -337,3 +337,24 @@ fn flags_of_a_whole_call_are_as_the_protocol_says() {
     assert_eq!(frames[0].payload, [1; 5]);
     assert_eq!(side.session.stats().streams_held, 0);
 }
+
+#[test]
+fn a_response_beyond_the_clients_limit_ends_its_call_alone() {
+    use dreammesh_core::port::WireMode;
+    use dreammesh_core::wire::Segment;
+    let mut trailers = Metadata::new();
+    for (length, good) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let mut side = server();
+        side.hear(&open(STREAM, 0, END, Some(3)));
+        let key = side.opened()[0];
+        side.session.accept(key).expect("a whole call");
+        let message = Some((Segment::from_vec(vec![1; length]), WireMode::Archive));
+        side.session
+            .respond(key, &Metadata::new(), message, &trailers);
+        let last = side.frames().pop().expect("an answer");
+        assert_eq!(last.header.kind == kind::CHUNK || last.head[0] == 0, good);
+        assert!(good || is_end(&last, Code::ResourceExhausted, 6, 1));
+        assert_eq!(side.session.stats().streams_held, 0);
+        trailers.append("t", "1").expect("a lawful entry");
+    }
+}
