@@ -45,7 +45,7 @@ impl Probe {
             .await;
     }
 
-    async fn until(&self, reached: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, reached: impl Fn() -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);

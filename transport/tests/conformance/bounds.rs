@@ -1,0 +1,187 @@
+//! Bounds: concurrency, credit, sizes, and handlers that take their time.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dreammesh_core::call::{Begun, Code};
+use dreammesh_core::wkt::Any;
+use dreammesh_transport::ServerBuilder;
+
+use crate::echo::{Echo, ask, call, chat, list};
+use crate::media::{ALL, Medium, Site};
+
+/// The least that a server may announce, which a client assumes before it knows.
+const CALLS: usize = 64;
+
+fn few_calls(server: ServerBuilder) -> ServerBuilder {
+    server.max_concurrent_calls(CALLS as u32)
+}
+
+#[tokio::test]
+async fn calls_beyond_the_servers_maximum_wait_at_the_client() {
+    for medium in ALL {
+        let site = Site::with(medium, Echo::default(), few_calls, |it| it).await;
+        assert!(call(&site.channel, &ask("echo")).await.is_ok());
+        let begun = site.probe.begun.load(Ordering::SeqCst);
+        let calling = (0..=CALLS).map(|_| {
+            let channel = site.channel.clone();
+            tokio::spawn(async move { call(&channel, &ask("gate")).await })
+        });
+        let calling: Vec<_> = calling.collect();
+        site.probe.alive_is(CALLS).await;
+        assert_eq!(
+            site.probe.begun.load(Ordering::SeqCst) - begun,
+            CALLS,
+            "{medium:?}"
+        );
+        site.probe.gate.notify_one();
+        site.probe
+            .until(|| site.probe.begun.load(Ordering::SeqCst) - begun == CALLS + 1)
+            .await;
+        for _ in 0..CALLS {
+            site.probe.gate.notify_one();
+            tokio::task::yield_now().await;
+        }
+        while site.probe.alive.load(Ordering::SeqCst) > 0 {
+            site.probe.gate.notify_one();
+            tokio::task::yield_now().await;
+        }
+        for done in calling {
+            assert!(done.await.unwrap().is_ok(), "{medium:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_room_ends_at_its_deadline() {
+    let site = Site::with(Medium::Memory, Echo::default(), few_calls, |it| it).await;
+    assert!(call(&site.channel, &ask("echo")).await.is_ok());
+    let holding = (0..CALLS).map(|_| {
+        let channel = site.channel.clone();
+        tokio::spawn(async move { call(&channel, &ask("never")).await })
+    });
+    let holding: Vec<_> = holding.collect();
+    site.probe.alive_is(CALLS).await;
+    let late = call(&site.channel, &ask("echo")).timeout(Duration::from_secs(1));
+    let error = late.await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.begun()),
+        (Code::DeadlineExceeded, Begun::No)
+    );
+    holding.iter().for_each(tokio::task::JoinHandle::abort);
+    assert!(call(&site.channel, &ask("echo")).await.is_ok());
+}
+
+#[tokio::test]
+async fn small_calls_pass_a_message_of_the_largest_size() {
+    const LARGEST: usize = 4 * 1024 * 1024;
+    for medium in ALL {
+        let site = Site::new(medium).await;
+        let big = Any {
+            value: vec![3; LARGEST - 64].into(),
+            ..ask("echo")
+        };
+        let channel = site.channel.clone();
+        let large = tokio::spawn(async move { call(&channel, &big).await });
+        let mut during = 0;
+        while !large.is_finished() {
+            assert!(call(&site.channel, &ask("echo")).await.is_ok());
+            during += 1;
+        }
+        assert_eq!(
+            large.await.unwrap().unwrap().view().value().len(),
+            LARGEST - 64
+        );
+        assert!(during > 1, "{medium:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_fails_its_call_alone_in_either_direction() {
+    for medium in ALL {
+        let site = Site::new(medium).await;
+        let over = Any {
+            value: vec![3; 4 * 1024 * 1024 + 1].into(),
+            ..ask("echo")
+        };
+        let error = call(&site.channel, &over).await.unwrap_err();
+        assert_eq!(error.code(), Code::ResourceExhausted, "{medium:?}");
+        let bytes = (4 * 1024 * 1024_u32 + 1).to_le_bytes().to_vec().into();
+        let error = call(
+            &site.channel,
+            &Any {
+                value: bytes,
+                ..ask("big")
+            },
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(error.code(), Code::ResourceExhausted, "{medium:?}");
+        assert!(call(&site.channel, &ask("echo")).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_stalls_stalls_only_itself() {
+    for medium in ALL {
+        let site = Site::new(medium).await;
+        let mut stalled = list(&site.channel, 2_000, 1_000).await.unwrap();
+        assert!(stalled.next().await.unwrap().is_some());
+        for _ in 0..100 {
+            assert!(call(&site.channel, &ask("echo")).await.is_ok());
+        }
+        let mut other = list(&site.channel, 2_000, 1_000).await.unwrap();
+        while other.next().await.unwrap().is_some() {}
+        // Its two megabytes did not fit the stream's credit, so its handler still waits.
+        assert_eq!(site.probe.alive.load(Ordering::SeqCst), 1, "{medium:?}");
+        let mut rest = 1;
+        while stalled.next().await.unwrap().is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, 2_000, "{medium:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sender_waits_for_a_handler_that_does_not_read() {
+    for medium in ALL {
+        let site = Site::new(medium).await;
+        let (notes, mut answers) = chat(&site.channel).await.unwrap();
+        notes.send(ask("stop reading")).await.unwrap();
+        site.probe.alive_is(1).await;
+        let sender = tokio::spawn(async move {
+            for _ in 0..500 {
+                notes
+                    .send(Any {
+                        value: vec![4; 1_000].into(),
+                        ..ask("")
+                    })
+                    .await
+                    .unwrap();
+            }
+        });
+        assert!(call(&site.channel, &ask("echo")).await.is_ok());
+        assert!(!sender.is_finished(), "{medium:?}");
+        site.probe.gate.notify_one();
+        let mut count = 0;
+        while answers.next().await.unwrap().is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 501, "{medium:?}");
+        sender.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_blocks_is_moved_off_its_connections_task() {
+    for medium in ALL {
+        let site = Site::new(medium).await;
+        for _ in 0..2 {
+            assert!(
+                call(&site.channel, &ask("block")).await.is_ok(),
+                "{medium:?}"
+            );
+        }
+        assert!(call(&site.channel, &ask("echo")).await.is_ok());
+    }
+}
