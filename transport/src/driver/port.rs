@@ -123,7 +123,10 @@ impl Connection for Shared {
         } = opening;
         let mut form = match Transcoded::new(opening.message, method.request()) {
             Ok(form) => form,
-            Err(status) => return Poll::Ready(Err(Ended::by_library(status, Begun::No))),
+            Err(status) => {
+                self.abandon_open(std::mem::take(opening.ticket));
+                return Poll::Ready(Err(Ended::by_library(status, Begun::No)));
+            }
         };
         let mut opening = Opening {
             method,
@@ -176,7 +179,18 @@ enum Opened {
 }
 
 impl State {
+    /// Opens a call or queues it; whatever comes of it, a call that is done leaves the queue.
+    #[inline]
     fn open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Opened {
+        let opened = self.try_open(waker, opening, mode);
+        if matches!(opened, Opened::Done(Poll::Ready(_))) && *opening.ticket != OpenTicket::NONE {
+            let next = self.waiting.leave(opening.ticket);
+            self.wake_after.extend(next);
+        }
+        opened
+    }
+
+    fn try_open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Opened {
         let failed = |ended| Opened::Done(Poll::Ready(Err(ended)));
         // Without a deadline the time of the last batch serves; nothing is reckoned from it.
         let now = if opening.deadline.is_some() {
@@ -188,8 +202,6 @@ impl State {
             .deadline
             .is_some_and(|deadline| deadline.is_past(now))
         {
-            let next = self.waiting.leave(opening.ticket);
-            self.wake_after.extend(next);
             return failed(Ended::deadline_exceeded(Begun::No));
         }
         if self.waiting.goes_before(*opening.ticket) {
@@ -218,14 +230,10 @@ impl State {
     }
 
     #[inline]
-    fn opened(&mut self, key: StreamKey, index: u32, opening: &mut Opening<'_>) {
+    fn opened(&mut self, key: StreamKey, index: u32, opening: &Opening<'_>) {
         if let Some(slot) = self.session.user(key) {
             slot.method = Some((opening.method, index));
             slot.always_protobuf = opening.wire == WireOption::Protobuf;
-        }
-        if *opening.ticket != OpenTicket::NONE {
-            let next = self.waiting.leave(opening.ticket);
-            self.wake_after.extend(next);
         }
     }
 
