@@ -76,8 +76,11 @@ pub struct Scheme {
     /// What follows it, for messages.
     pub form: &'static str,
     /// Reads what follows; absent when the scheme is reserved for a later version.
-    parse: Option<fn(&str, &str) -> Result<Address, TargetError>>,
+    parse: Option<Parse>,
 }
+
+/// Reads the whole string and what follows its scheme.
+type Parse = fn(&str, &str) -> Result<Address, TargetError>;
 
 /// Every scheme this version knows, the reserved ones among them.
 pub const SCHEMES: &[Scheme] = &[
