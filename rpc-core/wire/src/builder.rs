@@ -4,6 +4,7 @@
 //! where those words are. Finishing a body copies it to `out` and makes the pointers relative.
 
 mod list;
+mod local;
 pub(crate) mod pool;
 mod put;
 mod table;
@@ -12,14 +13,16 @@ use bytes::Bytes;
 
 #[doc(hidden)]
 pub use self::list::Elements;
-pub(crate) use self::list::Entries;
+pub(crate) use self::list::{Entries, ListSlot};
 pub use self::list::{ListWriter, MapWriter};
-#[doc(hidden)]
-pub use self::put::Written;
+use self::local::Local;
 pub use self::put::{BytesSource, Put, Source};
+#[doc(hidden)]
+pub use self::put::{Slot, Written};
 pub use self::table::TableWriter;
+use crate::element::{Access, Element};
 use crate::error::WireError;
-use crate::layout::UNKNOWN_FLAG;
+use crate::layout::{Layout, UNKNOWN_FLAG};
 use crate::limits::Limits;
 use crate::message::{Encode, Message};
 use crate::segment::Segment;
@@ -69,6 +72,11 @@ pub(crate) const EXTERNAL_MIN: usize = 16 << 10;
 
 impl Target {
     pub(crate) const NULL: Self = Self { word: 0, len: 0 };
+
+    #[inline(always)]
+    pub(crate) const fn is_null(self) -> bool {
+        self.word == 0
+    }
 }
 
 impl Target {
@@ -113,12 +121,18 @@ impl Builder {
     }
 
     pub(crate) fn message<M: Message, T: Encode<M> + ?Sized>(&mut self, value: &T) -> Target {
-        let Some(body) = self.open_table(const { M::LAYOUT.size as usize }) else {
-            return Target::default();
+        let mut local = Local::new();
+        if const { Local::fits(M::LAYOUT) } {
+            let Some(mut body) = self.open_local() else {
+                return Target::NULL;
+            };
+            value.encode(&mut TableWriter::new(self, &mut local, &mut body));
+            return self.close_local(&body, &mut local, M::LAYOUT);
+        }
+        let Some(mut body) = self.open_table(const { M::LAYOUT.size as usize }) else {
+            return Target::NULL;
         };
-        let mut writer = TableWriter::new(self, body);
-        value.encode(&mut writer);
-        let body = writer.into_body();
+        value.encode(&mut TableWriter::new(self, &mut local, &mut body));
         self.close_table(&body)
     }
 
@@ -217,6 +231,23 @@ impl Builder {
         }
     }
 
+    /// Writes a slot into scratch at `at`.
+    #[inline(always)]
+    pub(crate) fn put_slot<T: Element + ?Sized>(&mut self, at: usize, slot: &Slot) {
+        let class = const { <T::Via as Access<T>>::CLASS };
+        self.put_bytes(at, &slot.bytes[..class.size() as usize]);
+        if !class.is_scalar() && !slot.is_default {
+            self.fixups.push(at as u32);
+        }
+    }
+
+    /// Writes the slot of a list or map into scratch at `at`.
+    pub(crate) fn put_list(&mut self, at: usize, list: &ListSlot) {
+        self.put_reference(at, list.target);
+        self.put_word(at + 8, list.stride);
+        self.put_word(at + 12, list.end);
+    }
+
     #[inline(always)]
     pub(crate) fn put_word(&mut self, at: usize, word: u32) {
         self.put_bytes(at, &word.to_le_bytes());
@@ -246,6 +277,60 @@ impl Builder {
         })
     }
 
+    /// Opens a table body beside scratch.
+    #[inline(always)]
+    pub(crate) fn open_local(&mut self) -> Option<Body> {
+        if self.depth >= self.limits.max_depth {
+            self.too_deep();
+            return None;
+        }
+        self.depth += 1;
+        Some(Body {
+            base: self.scratch.len(),
+            fixups: self.fixups.len(),
+            end: 0,
+            unknown: (0, 0),
+        })
+    }
+
+    /// Copies a body that was written beside scratch behind its children.
+    #[inline]
+    fn close_local(&mut self, body: &Body, local: &mut Local, layout: &Layout) -> Target {
+        self.depth -= 1;
+        let Some(len) = self.put_prefix(body) else {
+            return Target::NULL;
+        };
+        let position = self.position();
+        let bytes = &mut local.bytes;
+        let mut pointers = local.pointers;
+        while pointers != 0 {
+            let at = local::pointer_offset(layout, pointers.trailing_zeros() as usize);
+            make_relative(bytes, at, position + at);
+            pointers &= pointers - 1;
+        }
+        self.out.extend_from_slice(&bytes[..body.end as usize]);
+        Target {
+            word: position as u32 + 1,
+            len,
+        }
+    }
+
+    /// Makes sure that the body fits and writes the reference to its unknown fields: its size word.
+    #[inline(always)]
+    fn put_prefix(&mut self, body: &Body) -> Option<u32> {
+        let prefix = if body.unknown.1 == 0 { 0 } else { 8 };
+        if !self.reserve(prefix + body.end as usize) {
+            return None;
+        }
+        if prefix == 0 {
+            return Some(body.end);
+        }
+        let word = relative(body.unknown.0, self.position());
+        self.out.extend_from_slice(&word.to_le_bytes());
+        self.out.extend_from_slice(&body.unknown.1.to_le_bytes());
+        Some(body.end | UNKNOWN_FLAG)
+    }
+
     #[cold]
     fn too_deep(&mut self) {
         let max_depth = self.limits.max_depth;
@@ -256,19 +341,11 @@ impl Builder {
     #[inline]
     pub(crate) fn close_table(&mut self, body: &Body) -> Target {
         self.depth -= 1;
-        let prefix = if body.unknown.1 == 0 { 0 } else { 8 };
-        if !self.reserve(prefix + body.end as usize) {
+        let Some(len) = self.put_prefix(body) else {
             self.scratch.truncate(body.base);
             self.fixups.truncate(body.fixups);
-            return Target::default();
-        }
-        let mut len = body.end;
-        if prefix != 0 {
-            let word = relative(body.unknown.0, self.position());
-            self.out.extend_from_slice(&word.to_le_bytes());
-            self.out.extend_from_slice(&body.unknown.1.to_le_bytes());
-            len |= UNKNOWN_FLAG;
-        }
+            return Target::NULL;
+        };
         let position = self.position();
         for at in &self.fixups[body.fixups..] {
             let at = *at as usize;

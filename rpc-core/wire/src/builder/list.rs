@@ -2,10 +2,11 @@
 
 use core::marker::PhantomData;
 
+use super::local::Local;
 use super::put::Source;
 use super::{Body, Builder, Target, make_relative};
 use crate::element::{Access, Element};
-use crate::layout::{Class, REF_SIZE, UNKNOWN_FLAG};
+use crate::layout::{Class, Layout, REF_SIZE, UNKNOWN_FLAG};
 use crate::message::Message;
 use crate::table::Key;
 
@@ -35,8 +36,8 @@ impl<'b, T: Element + ?Sized> ListWriter<'b, T> {
     }
 
     #[inline(always)]
-    pub(crate) fn finish_into(self, at: usize) -> bool {
-        self.elements.finish(self.builder, at)
+    pub(crate) fn finish(self) -> Option<ListSlot> {
+        self.elements.finish(self.builder)
     }
 }
 
@@ -67,17 +68,24 @@ impl<'b, K: Key + ?Sized, V: Element + ?Sized> MapWriter<'b, K, V> {
         let Some(at) = self.entries.push(self.builder) else {
             return;
         };
-        key.slot(self.builder, at);
-        value.slot(
-            self.builder,
-            at + const { <K::Via as Access<K>>::CLASS.size() as usize },
-        );
+        let (key, value) = (key.slot(self.builder), value.slot(self.builder));
+        let key_size = const { <K::Via as Access<K>>::CLASS.size() as usize };
+        self.builder.put_slot::<K>(at, &key);
+        self.builder.put_slot::<V>(at + key_size, &value);
     }
 
     #[inline]
-    pub(crate) fn finish_into(self, at: usize) -> bool {
-        self.entries.finish(self.builder, at)
+    pub(crate) fn finish(self) -> Option<ListSlot> {
+        self.entries.finish(self.builder)
     }
+}
+
+/// What belongs into the slot of a list or map that is not empty.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListSlot {
+    pub(crate) target: Target,
+    pub(crate) stride: u32,
+    pub(crate) end: u32,
 }
 
 /// The elements of a list in progress.
@@ -165,6 +173,38 @@ impl Elements {
         builder.open_table(size)
     }
 
+    /// Copies a table that was written beside scratch to its end, and takes it in.
+    #[inline(always)]
+    fn append(&mut self, builder: &mut Builder, body: &Body, local: &Local, layout: &Layout) {
+        let end = body.end as usize;
+        let base = builder.scratch.len();
+        // Most lists hold tables of one size without unknown fields: nothing has to move.
+        let is_first = self.count == 0;
+        let plain = self.prefix == 0 && body.unknown.1 == 0 && (is_first || end == self.stride);
+        if plain && base - self.base <= builder.limits.max_bytes {
+            self.stride = end;
+            self.end = body.end;
+            self.count += 1;
+            builder.depth -= 1;
+            builder.scratch.extend_from_slice(local.recorded(body.end));
+            local.each_pointer(layout, |at| builder.fixups.push((base + at) as u32));
+            return;
+        }
+        self.append_other(builder, body, local, layout);
+    }
+
+    #[inline(never)]
+    fn append_other(&mut self, builder: &mut Builder, body: &Body, local: &Local, layout: &Layout) {
+        if (builder.scratch.len() - self.base) / 2 > builder.limits.max_bytes {
+            builder.too_large();
+        }
+        let base = builder.scratch.len() + self.prefix;
+        builder.scratch.resize(base, 0);
+        builder.scratch.extend_from_slice(local.recorded(body.end));
+        local.each_pointer(layout, |at| builder.fixups.push((base + at) as u32));
+        self.close_table(builder, body);
+    }
+
     /// Takes the finished table in, cut to the stride.
     #[inline]
     pub(crate) fn close_table(&mut self, builder: &mut Builder, body: &Body) {
@@ -236,30 +276,28 @@ impl Elements {
         self.prefix = prefix;
     }
 
-    /// Writes the elements behind their children and the slot at `at`; whether there are any.
+    /// Writes the elements behind their children: what belongs into the slot, if there are any.
     #[inline]
-    pub(crate) fn finish(self, builder: &mut Builder, at: usize) -> bool {
+    pub(crate) fn finish(self, builder: &mut Builder) -> Option<ListSlot> {
         if self.count == 0 {
             if !self.class.is_scalar() {
                 builder.scratch.truncate(self.base);
             }
-            return false;
+            return None;
         }
         let (word, stride, end) = if self.class.is_scalar() {
             (self.base as u32 + 1, self.end, self.end)
         } else {
             self.copy_out(builder)
         };
-        builder.put_reference(
-            at,
-            Target {
+        Some(ListSlot {
+            target: Target {
                 word,
                 len: self.count as u32,
             },
-        );
-        builder.put_word(at + 8, stride);
-        builder.put_word(at + 12, end);
-        true
+            stride,
+            end,
+        })
     }
 
     /// Copies the elements to `out`: the target word, stride and element end of the slot.
@@ -344,8 +382,8 @@ impl Entries {
     }
 
     #[inline]
-    pub(crate) fn finish(self, builder: &mut Builder, at: usize) -> bool {
-        self.elements.finish(builder, at)
+    pub(crate) fn finish(self, builder: &mut Builder) -> Option<ListSlot> {
+        self.elements.finish(builder)
     }
 }
 
@@ -356,12 +394,25 @@ impl<M: Message> ListWriter<'_, M> {
     where
         S: crate::message::Encode<M> + ?Sized,
     {
-        let Some(body) = elements.open_table(builder, const { M::LAYOUT.size as usize }) else {
+        if const { Local::fits(M::LAYOUT) } {
+            let mut local = Local::new();
+            let Some(mut body) = builder.open_local() else {
+                return;
+            };
+            value.encode(&mut super::TableWriter::new(builder, &mut local, &mut body));
+            elements.append(builder, &body, &local, M::LAYOUT);
+            return;
+        }
+        let size = const { M::LAYOUT.size as usize };
+        let Some(mut body) = elements.open_table(builder, size) else {
             return;
         };
-        let mut writer = super::TableWriter::new(builder, body);
-        value.encode(&mut writer);
-        let body = writer.into_body();
+        let mut unused = Local::new();
+        value.encode(&mut super::TableWriter::new(
+            builder,
+            &mut unused,
+            &mut body,
+        ));
         elements.close_table(builder, &body);
     }
 }

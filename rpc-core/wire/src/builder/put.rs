@@ -7,7 +7,6 @@ use bytes::Bytes;
 use super::list::{Elements, ListWriter};
 use super::{Builder, Target};
 use crate::element::{Element, Scalar, via};
-use crate::layout::Class;
 use crate::message::{Encode, Message, OpenEnum};
 
 /// Writing one kind of element from values of type `S`; implemented by the markers in [`via`].
@@ -18,9 +17,9 @@ pub trait Put<T: ?Sized, S: ?Sized> {
     #[doc(hidden)]
     fn target(builder: &mut Builder, value: &S) -> Written;
 
-    /// Writes the value into the slot at `at` of scratch; whether it differs from the default.
+    /// Writes out of line what does not fit the slot and says what belongs into it.
     #[doc(hidden)]
-    fn slot(builder: &mut Builder, at: usize, value: &S) -> bool;
+    fn slot(builder: &mut Builder, value: &S) -> Slot;
 
     /// Appends the value to a list.
     #[doc(hidden)]
@@ -32,13 +31,34 @@ pub trait Put<T: ?Sized, S: ?Sized> {
 #[derive(Clone, Copy, Debug)]
 pub struct Written(pub(crate) Target);
 
+/// What [`Put::slot`] found: the bytes of the slot, at their low end.
+///
+/// In a reference the pointer word still holds an absolute target.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub(crate) bytes: [u8; 8],
+    /// Whether the value is the default one, so that the slot may stay as it is.
+    pub(crate) is_default: bool,
+}
+
+impl Slot {
+    #[inline(always)]
+    fn reference(target: Target) -> Self {
+        Self {
+            bytes: target.to_le_bytes(),
+            is_default: target.word == 0,
+        }
+    }
+}
+
 /// A value that may be written as a `T`: the scalar or a reference to it, anything that is text or
 /// bytes, anything that is [`Encode`] for the message.
 pub trait Source<T: Element + ?Sized> {
     #[doc(hidden)]
     fn target(&self, builder: &mut Builder) -> Written;
     #[doc(hidden)]
-    fn slot(&self, builder: &mut Builder, at: usize) -> bool;
+    fn slot(&self, builder: &mut Builder) -> Slot;
     #[doc(hidden)]
     fn element(&self, builder: &mut Builder, list: &mut Elements);
 }
@@ -53,8 +73,8 @@ where
     }
 
     #[inline(always)]
-    fn slot(&self, builder: &mut Builder, at: usize) -> bool {
-        <T::Via as Put<T, S>>::slot(builder, at, self)
+    fn slot(&self, builder: &mut Builder) -> Slot {
+        <T::Via as Put<T, S>>::slot(builder, self)
     }
 
     #[inline(always)]
@@ -120,13 +140,12 @@ impl<T: Scalar, S: Borrow<T> + ?Sized> Put<T, S> for via::Scalar {
     }
 
     #[inline(always)]
-    fn slot(builder: &mut Builder, at: usize, value: &S) -> bool {
+    fn slot(_: &mut Builder, value: &S) -> Slot {
         let value: T = *value.borrow();
-        builder.put_bytes(
-            at,
-            &value.to_le()[..const { <T as Scalar>::CLASS.size() as usize }],
-        );
-        !value.is_default()
+        Slot {
+            bytes: value.to_le(),
+            is_default: value.is_default(),
+        }
     }
 
     #[inline(always)]
@@ -147,10 +166,12 @@ impl<T: OpenEnum, S: Borrow<T> + ?Sized> Put<T, S> for via::Enum {
     }
 
     #[inline(always)]
-    fn slot(builder: &mut Builder, at: usize, value: &S) -> bool {
+    fn slot(_: &mut Builder, value: &S) -> Slot {
         let number: i32 = (*value.borrow()).into();
-        builder.put_bytes(at, &number.to_le_bytes()[..Class::Enum.size() as usize]);
-        number != 0
+        Slot {
+            bytes: Scalar::to_le(number),
+            is_default: number == 0,
+        }
     }
 
     #[inline(always)]
@@ -167,14 +188,12 @@ impl<S: AsRef<str> + ?Sized> Put<str, S> for via::Str {
     }
 
     #[inline(always)]
-    fn slot(builder: &mut Builder, at: usize, value: &S) -> bool {
+    fn slot(builder: &mut Builder, value: &S) -> Slot {
         let text = value.as_ref();
         if text.is_empty() {
-            return false;
+            return Slot::reference(Target::NULL);
         }
-        let target = builder.bytes(text.as_bytes());
-        builder.put_reference(at, target);
-        true
+        Slot::reference(builder.bytes(text.as_bytes()))
     }
 
     #[inline(always)]
@@ -199,13 +218,11 @@ impl<S: BytesSource + ?Sized> Put<[u8], S> for via::Bytes {
     }
 
     #[inline(always)]
-    fn slot(builder: &mut Builder, at: usize, value: &S) -> bool {
+    fn slot(builder: &mut Builder, value: &S) -> Slot {
         if value.as_bytes().is_empty() {
-            return false;
+            return Slot::reference(Target::NULL);
         }
-        let Written(target) = <Self as Put<[u8], S>>::target(builder, value);
-        builder.put_reference(at, target);
-        true
+        Slot::reference(<Self as Put<[u8], S>>::target(builder, value).0)
     }
 
     #[inline(always)]
@@ -226,10 +243,8 @@ impl<M: Message, S: Encode<M> + ?Sized> Put<M, S> for via::Message {
     }
 
     #[inline]
-    fn slot(builder: &mut Builder, at: usize, value: &S) -> bool {
-        let target = builder.message(value);
-        builder.put_reference(at, target);
-        true
+    fn slot(builder: &mut Builder, value: &S) -> Slot {
+        Slot::reference(builder.message(value))
     }
 
     #[inline(always)]

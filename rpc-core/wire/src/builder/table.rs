@@ -3,8 +3,9 @@
 use core::marker::PhantomData;
 
 use super::list::{ListWriter, MapWriter};
-use super::put::Source;
-use super::{Body, Builder};
+use super::local::{Local, pointer_offset};
+use super::put::{Slot, Source};
+use super::{Body, Builder, ListSlot};
 use crate::dynamic::copy_into;
 use crate::element::{Access, Checked, Element};
 use crate::layout::{LIST_SIZE, ONEOF_SIZE, REF_SIZE, Shape};
@@ -20,27 +21,94 @@ use crate::unknown::UnknownFields;
 #[derive(Debug)]
 pub struct TableWriter<'b, M> {
     builder: &'b mut Builder,
-    body: Body,
+    /// The body, if the layout is a small one; else it is in the builder's scratch.
+    local: &'b mut Local,
+    body: &'b mut Body,
     message: PhantomData<fn() -> M>,
 }
 
 impl<'b, M: Message> TableWriter<'b, M> {
-    pub(crate) fn new(builder: &'b mut Builder, body: Body) -> Self {
+    const IS_LOCAL: bool = Local::fits(M::LAYOUT);
+
+    #[inline(always)]
+    pub(crate) fn new(builder: &'b mut Builder, local: &'b mut Local, body: &'b mut Body) -> Self {
         Self {
             builder,
+            local,
             body,
             message: PhantomData,
         }
     }
 
-    pub(crate) fn into_body(self) -> Body {
-        self.body
+    #[inline(always)]
+    fn put(&mut self, offset: u32, bytes: &[u8]) {
+        if Self::IS_LOCAL {
+            let at = offset as usize;
+            self.local.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        } else {
+            self.builder.put_bytes(self.body.at(offset), bytes);
+        }
+    }
+
+    /// Writes the reference of field `INDEX` at `offset`.
+    #[inline(always)]
+    fn refer<const INDEX: usize>(&mut self, offset: u32, bytes: [u8; 8], is_null: bool) {
+        self.put(offset, &bytes);
+        if is_null {
+            return;
+        }
+        if Self::IS_LOCAL {
+            self.local.pointers |= 1 << INDEX;
+        } else {
+            self.builder.fixups.push(self.body.at(offset) as u32);
+        }
+    }
+
+    /// Writes the slot of a single value.
+    #[inline(always)]
+    fn put_slot<const INDEX: usize, T: Element + ?Sized>(&mut self, offset: u32, slot: &Slot) {
+        let class = const { <T::Via as Access<T>>::CLASS };
+        if class.is_scalar() {
+            self.put(offset, &slot.bytes[..class.size() as usize]);
+        } else {
+            self.refer::<INDEX>(offset, slot.bytes, slot.is_default);
+        }
+        self.body.wrote(offset + class.size());
+    }
+
+    #[inline(always)]
+    fn put_list<const INDEX: usize>(&mut self, offset: u32, list: Option<ListSlot>) {
+        if let Some(list) = list {
+            let is_null = list.target.is_null();
+            self.refer::<INDEX>(offset, list.target.to_le_bytes(), is_null);
+            self.put(offset + 8, &list.stride.to_le_bytes());
+            self.put(offset + 12, &list.end.to_le_bytes());
+            self.body.wrote(offset + LIST_SIZE);
+        }
     }
 
     /// Copies every field of a received table; nothing else may be written.
     pub fn copy(&mut self, table: Table<'_, M>) {
-        let body = core::mem::take(&mut self.body);
-        self.body = copy_into(self.builder, body, table.dynamic());
+        let layout = M::LAYOUT;
+        if !Self::IS_LOCAL {
+            *self.body = copy_into(self.builder, core::mem::take(self.body), table.dynamic());
+            return;
+        }
+        // The dynamic writer works in scratch, so what it leaves there is taken over.
+        let base = self.builder.scratch.len();
+        self.builder.scratch.resize(base + layout.size as usize, 0);
+        let body = copy_into(self.builder, core::mem::take(self.body), table.dynamic());
+        let size = layout.size as usize;
+        self.local.bytes[..size].copy_from_slice(&self.builder.scratch[base..base + size]);
+        for index in 0..layout.fields.len() {
+            let at = (base + pointer_offset(layout, index)) as u32;
+            if layout.is_followed(index) && self.builder.fixups[body.fixups..].contains(&at) {
+                self.local.pointers |= 1 << index;
+            }
+        }
+        self.builder.scratch.truncate(base);
+        self.builder.fixups.truncate(body.fixups);
+        *self.body = body;
     }
 
     /// A scalar, enum, `string` or `bytes` with implicit presence.
@@ -57,9 +125,9 @@ impl<'b, M: Message> TableWriter<'b, M> {
             Checked::of::<T>(field::<M>(INDEX))
         };
         let offset = checked.offset::<T>();
-        if value.slot(self.builder, self.body.at(offset)) {
-            self.body
-                .wrote(offset + const { <T::Via as Access<T>>::CLASS.size() });
+        let slot = value.slot(self.builder);
+        if !slot.is_default {
+            self.put_slot::<INDEX, T>(offset, &slot);
         }
     }
 
@@ -77,10 +145,9 @@ impl<'b, M: Message> TableWriter<'b, M> {
         };
         if let Some(value) = value {
             let offset = checked.offset::<T>();
-            self.builder.set_bit(&self.body, bit);
-            value.slot(self.builder, self.body.at(offset));
-            self.body
-                .wrote(offset + const { <T::Via as Access<T>>::CLASS.size() });
+            self.set_bit(bit);
+            let slot = value.slot(self.builder);
+            self.put_slot::<INDEX, T>(offset, &slot);
         }
     }
 
@@ -99,8 +166,8 @@ impl<'b, M: Message> TableWriter<'b, M> {
         };
         if let Some(value) = value {
             let offset = checked.offset::<T>();
-            let written = value.target(self.builder);
-            self.builder.put_reference(self.body.at(offset), written.0);
+            let target = value.target(self.builder).0;
+            self.refer::<INDEX>(offset, target.to_le_bytes(), target.is_null());
             self.body.wrote(offset + REF_SIZE);
         }
     }
@@ -120,10 +187,9 @@ impl<'b, M: Message> TableWriter<'b, M> {
             (Checked::of::<T>(field), field.number)
         };
         let offset = checked.offset::<T>();
-        let at = self.body.at(offset);
-        let written = value.target(self.builder);
-        self.builder.put_word(at, number);
-        self.builder.put_reference(at + 4, written.0);
+        let target = value.target(self.builder).0;
+        self.put(offset, &number.to_le_bytes());
+        self.refer::<INDEX>(offset + 4, target.to_le_bytes(), target.is_null());
         self.body.wrote(offset + ONEOF_SIZE);
     }
 
@@ -156,9 +222,8 @@ impl<'b, M: Message> TableWriter<'b, M> {
         let offset = checked.offset::<T>();
         let mut list = ListWriter::new(self.builder);
         fill(&mut list);
-        if list.finish_into(self.body.at(offset)) {
-            self.body.wrote(offset + LIST_SIZE);
-        }
+        let list = list.finish();
+        self.put_list::<INDEX>(offset, list);
     }
 
     /// A map field from entries whose keys strictly ascend.
@@ -187,9 +252,8 @@ impl<'b, M: Message> TableWriter<'b, M> {
         let offset = checked.offset::<V>();
         let mut map = MapWriter::new(self.builder);
         fill(&mut map);
-        if map.finish_into(self.body.at(offset)) {
-            self.body.wrote(offset + LIST_SIZE);
-        }
+        let map = map.finish();
+        self.put_list::<INDEX>(offset, map);
     }
     /// Keeps raw protobuf fields that this schema does not know.
     #[inline]
@@ -204,6 +268,15 @@ impl<'b, M: Message> TableWriter<'b, M> {
         if !raw.is_empty() {
             let target = self.builder.bytes(raw);
             self.body.set_unknown(target);
+        }
+    }
+
+    #[inline(always)]
+    fn set_bit(&mut self, bit: u32) {
+        if Self::IS_LOCAL {
+            self.local.bytes[(bit / 8) as usize] |= 1 << (bit % 8);
+        } else {
+            self.builder.set_bit(self.body, bit);
         }
     }
 }

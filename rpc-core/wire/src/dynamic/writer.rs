@@ -138,7 +138,8 @@ impl DynWriter<'_> {
         };
         fill(&mut list)?;
         let elements = list.elements;
-        if elements.finish(self.builder, self.body.at(field.offset)) {
+        if let Some(list) = elements.finish(self.builder) {
+            self.builder.put_list(self.body.at(field.offset), &list);
             self.body.wrote(field.offset + LIST_SIZE);
         }
         Ok(self.builder.check()?)
@@ -169,7 +170,8 @@ impl DynWriter<'_> {
         };
         fill(&mut map)?;
         let entries = map.entries;
-        if entries.finish(self.builder, self.body.at(field.offset)) {
+        if let Some(map) = entries.finish(self.builder) {
+            self.builder.put_list(self.body.at(field.offset), &map);
             self.body.wrote(field.offset + LIST_SIZE);
         }
         Ok(self.builder.check()?)
