@@ -372,7 +372,7 @@ impl Entries {
     #[inline]
     pub(crate) fn push(&mut self, builder: &mut Builder) -> Option<usize> {
         let stride = self.elements.stride;
-        if !builder.reserve((self.elements.count as usize + 1) * stride) {
+        if !builder.reserve((self.elements.count + 1) * stride) {
             return None;
         }
         let at = builder.scratch.len();
