@@ -9,6 +9,7 @@ use crate::parse::{Parsed, place_under};
 
 /// Reports what cannot be generated.
 pub(crate) fn check(parsed: &Parsed, found: &mut Diagnostics) {
+    check_names(parsed, found);
     let roots: BTreeSet<&str> = parsed.roots.iter().map(String::as_str).collect();
     for file in parsed
         .pool
@@ -34,6 +35,49 @@ pub(crate) fn check(parsed: &Parsed, found: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// Reports names that are no identifiers, which only a descriptor set can hold.
+fn check_names(parsed: &Parsed, found: &mut Diagnostics) {
+    let pool = &parsed.pool;
+    let mut names: Vec<String> = Vec::new();
+    names.extend(pool.files().map(|file| file.package_name().to_owned()));
+    for message in pool.all_messages() {
+        names.push(message.full_name().to_owned());
+        names.extend(message.fields().map(|field| field.full_name().to_owned()));
+        names.extend(message.oneofs().map(|oneof| oneof.full_name().to_owned()));
+    }
+    for item in pool.all_enums() {
+        names.push(item.full_name().to_owned());
+        names.extend(item.values().map(|value| value.full_name().to_owned()));
+    }
+    for service in pool.services() {
+        names.push(service.full_name().to_owned());
+        names.extend(
+            service
+                .methods()
+                .map(|method| method.full_name().to_owned()),
+        );
+    }
+    for name in names
+        .iter()
+        .filter(|name| !name.is_empty() && !is_full_name(name))
+    {
+        found.push(
+            Diagnostic::error(format!("{name:?} is no name"))
+                .note("names are letters, digits and underscores, and do not begin with a digit"),
+        );
+    }
+}
+
+fn is_full_name(name: &str) -> bool {
+    name.split('.').all(|part| {
+        let mut bytes = part.bytes();
+        bytes
+            .next()
+            .is_some_and(|b| b == b'_' || b.is_ascii_alphabetic())
+            && bytes.all(|b| b == b'_' || b.is_ascii_alphanumeric())
+    })
 }
 
 fn report_proto2(parsed: &Parsed, file: &FileDescriptor, found: &mut Diagnostics) {

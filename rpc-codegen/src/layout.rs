@@ -79,6 +79,24 @@ impl Layout {
             .expect("a chain begins with the link of the name")
     }
 
+    /// Finds a oneof whose slot lies before that of a lower-numbered live field, which a reader that
+    /// goes by the live fields alone would look for in the wrong place.
+    pub(crate) fn displaced_oneof(&self) -> Option<usize> {
+        let mut opened = Vec::new();
+        let mut last = 0;
+        for (slot, _) in self.live() {
+            if slot.oneof.is_some_and(|oneof| opened.contains(&oneof)) {
+                continue;
+            }
+            opened.extend(slot.oneof);
+            if slot.offset < last {
+                return slot.oneof;
+            }
+            last = slot.offset;
+        }
+        None
+    }
+
     /// Finds the index that the generated field table gives the field: retired slots do not count.
     pub(crate) fn live(&self) -> impl Iterator<Item = (&Slot, usize)> {
         self.slots

@@ -32,9 +32,22 @@ pub(crate) struct Parsed {
 
 /// Parses the files at `paths` and all they import.
 pub(crate) fn parse_files(paths: &[PathBuf], includes: &[PathBuf]) -> Result<Parsed, Error> {
+    guarded(|| parse_here(paths, includes))
+}
+
+/// Takes the files of an encoded `FileDescriptorSet`; the ones named, or all.
+pub(crate) fn parse_descriptor_set(bytes: &[u8], names: &[String]) -> Result<Parsed, Error> {
+    guarded(|| decode_set(bytes, names)).map_err(|error| match error {
+        // No source of ours is involved, so a library that gives up says that the set is broken.
+        Error::Internal { reason } => Error::DescriptorSet { reason },
+        other => other,
+    })
+}
+
+/// Runs code of the parser libraries on a thread of its own.
+fn guarded(work: impl FnOnce() -> Result<Parsed, Error> + Send) -> Result<Parsed, Error> {
     // The parser recurses a little on nested declarations; a stack of known size, together with the
     // bound on nesting, makes that independent of the caller's thread.
-    let work = || parse_here(paths, includes);
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new()
             .name("parse".into())
@@ -56,8 +69,7 @@ pub(crate) fn parse_files(paths: &[PathBuf], includes: &[PathBuf]) -> Result<Par
     })
 }
 
-/// Takes the files of an encoded `FileDescriptorSet`; the ones named, or all.
-pub(crate) fn parse_descriptor_set(bytes: &[u8], names: &[String]) -> Result<Parsed, Error> {
+fn decode_set(bytes: &[u8], names: &[String]) -> Result<Parsed, Error> {
     let bytes = editions::lower(bytes)?;
     let pool = DescriptorPool::decode(bytes.as_slice()).map_err(|error| Error::DescriptorSet {
         reason: format!("{error:?}"),

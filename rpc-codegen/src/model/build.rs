@@ -12,9 +12,9 @@ use super::{
     Enum, EnumValue, Field, File, Message, Method, Oneof, Scalar, Schema, Service, Shape, Type,
     boxes, options,
 };
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::layout;
-use crate::parse::Parsed;
+use crate::parse::{Parsed, place_under};
 use crate::raw;
 
 /// Builds the schema, and reports what the options of the files say wrongly.
@@ -102,6 +102,9 @@ impl Builder<'_> {
         let oneofs = attach(oneofs, &fields);
         let retired = options::retired(self.parsed, message, &oneofs, self.found);
         let layout = layout::lay_out(message.full_name(), &fields, &retired);
+        if let Some(oneof) = layout.displaced_oneof() {
+            self.report_displaced(message, &oneofs[oneof].name);
+        }
         let item = Message {
             full_name: message.full_name().to_owned(),
             name: message.name().to_owned(),
@@ -114,6 +117,23 @@ impl Builder<'_> {
             layout,
         };
         self.schema.messages.insert(item.full_name.clone(), item);
+    }
+
+    fn report_displaced(&mut self, message: &MessageDescriptor, oneof: &str) {
+        let place = place_under(
+            &self.parsed.sources,
+            &message.parent_file(),
+            message.path(),
+            message.path(),
+        );
+        self.found.push(
+            Diagnostic::error(format!(
+                "the first field of oneof `{oneof}` cannot be retired"
+            ))
+            .at(place)
+            .note("the oneof lies where its lowest-numbered field would")
+            .help("keep that field, marked `deprecated`, or give the oneof up whole"),
+        );
     }
 
     fn add_enum(&mut self, item: &EnumDescriptor, comments: &Comments) {

@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn columns_count_characters() {
-        let place = source("x\nmähre = é;\n").place(12..14);
-        assert_eq!((place.line, place.column, place.width), (2, 9 + 1, 1));
+        let place = source("x\nmähre = é;\n").place(11..13);
+        assert_eq!((place.line, place.column, place.width), (2, 9, 1));
         assert_eq!(place.text, "mähre = é;");
     }
 

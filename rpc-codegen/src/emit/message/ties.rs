@@ -25,11 +25,7 @@ impl Emitter<'_> {
         } else {
             quote!(table)
         };
-        let json = self
-            .cx
-            .options
-            .json
-            .then(|| quote!(#allow impl #rt::Json for #owned {}));
+        let conversions = self.conversions();
         let from_view = self.parts.iter().map(|part| self.copy_out(part));
         let encode_owned = self.parts.iter().map(|part| self.encode_owned(part));
         let encode_args = outside.parts.iter().map(|part| outside.encode_args(part));
@@ -84,6 +80,21 @@ impl Emitter<'_> {
                 }
             }
 
+            #conversions
+        }
+    }
+
+    /// What is implemented without a look at the fields.
+    fn conversions(&self) -> TokenStream {
+        let rt = &self.cx.rt;
+        let allow = self.allow_deprecated();
+        let (owned, view) = (self.name(Role::Owned), self.name(Role::View));
+        let json = self
+            .cx
+            .options
+            .json
+            .then(|| quote!(#allow impl #rt::Json for #owned {}));
+        quote! {
             #json
 
             #allow

@@ -1,0 +1,97 @@
+//! The command says with its exit status what its output says in words.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dreammesh-codegen"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn fixture(name: &str) -> (String, String) {
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/proto");
+    (
+        root.display().to_string(),
+        root.join(name).display().to_string(),
+    )
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_sound_schema_is_zero() {
+    let (root, file) = fixture("shop.proto");
+    let output = run(&["check", "-I", &root, &file]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert!(output.stdout.is_empty());
+    // Without `-I` the root is found from the package.
+    assert_eq!(code(&run(&["check", &file])), 0);
+}
+
+#[test]
+fn a_broken_schema_is_one() {
+    let name = format!("dreammesh-codegen-{}-command.proto", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, "syntax = \"proto3\";\nmessage {\n").unwrap();
+    let output = run(&["check", &path.display().to_string()]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(
+        text(&output.stderr).contains(".proto:2:9"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn a_wrong_command_line_is_two() {
+    for arguments in [
+        &[][..],
+        &["what"],
+        &["check"],
+        &["check", "-x", "a"],
+        &["check", "-I"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        assert!(text(&output.stderr).contains("usage:"));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_three() {
+    let path = std::env::temp_dir().join(format!("dreammesh-{}.proto", std::process::id()));
+    std::fs::write(&path, [0xff]).unwrap();
+    let output = run(&["check", &path.display().to_string()]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(code(&output), 3);
+}
+
+#[test]
+fn the_layout_is_printed_for_people_and_for_scripts() {
+    let (root, file) = fixture("shop.proto");
+    let output = run(&["layout", "-I", &root, &file]);
+    let shown = text(&output.stdout);
+    assert!(shown.contains("message shop.v1.Item  size "), "{shown}");
+    assert!(shown.contains("string (retired) = 4"), "{shown}");
+    let output = run(&["layout", "--json", "-I", &root, &file]);
+    let json = text(&output.stdout);
+    assert!(
+        json.starts_with("[{\"message\":\"shop.v1.Empty\",\"size\":0,"),
+        "{json}"
+    );
+    assert!(
+        json.contains("{\"number\":4,\"retired\":true,\"type\":\"string\""),
+        "{json}"
+    );
+}
