@@ -132,8 +132,13 @@ fn emit_inner(
     let types = emit_types(cx, &message.messages, &message.enums, &inner)?;
     let docs = format!(" What is declared inside `{}`.", message.full_name);
     let name = ident(&names.inner);
+    let same_name = module.last() == Some(&names.inner);
+    let allow = same_name.then(|| {
+        quote!(#[allow(clippy::module_inception, reason = "the message is named like its package")])
+    });
     Ok(quote! {
         #[doc = #docs]
+        #allow
         pub mod #name {
             #oneofs
             #types

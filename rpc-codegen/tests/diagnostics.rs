@@ -321,7 +321,7 @@ fn broken_options_of_the_builder_are_named() {
         base.clone().extern_path("no.dot", "::x"),
         base.clone().extern_path(".x", "1"),
         base.clone().type_attribute(".", "#[unclosed"),
-        base.clone().field_attribute("a", "#[x]"),
+        base.field_attribute("a", "#[x]"),
     ] {
         let result = broken.generate(&path);
         // A field attribute is looked at only where there is a field.

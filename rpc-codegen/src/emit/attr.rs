@@ -48,6 +48,13 @@ pub(super) fn open_struct() -> TokenStream {
     }
 }
 
+/// Quiets what clippy says of a function whose length follows from the number of fields.
+pub(super) fn long_function(fields: usize) -> Option<TokenStream> {
+    (fields > FIELDS_SHORT_MAX).then(
+        || quote!(#[allow(clippy::too_many_lines, reason = "it does one thing for each field")]),
+    )
+}
+
 /// Quiets what clippy says of names and sizes that the schema has chosen.
 pub(super) fn oneof_enum() -> TokenStream {
     quote! {
@@ -128,3 +135,6 @@ const DERIVES: [&str; 9] = [
     "PartialEq",
     "PartialOrd",
 ];
+
+/// With at most this many fields, seven lines each, a function stays below the limits in use.
+const FIELDS_SHORT_MAX: usize = 8;

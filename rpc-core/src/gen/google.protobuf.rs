@@ -2818,6 +2818,7 @@ impl crate::codegen::Message for Field {
         view.0
     }
 
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn from_view(view: FieldView<'_>, origin: &crate::codegen::Origin<'_>) -> Self {
         Self {
             kind: view.kind(),
@@ -2843,6 +2844,7 @@ impl crate::codegen::Message for Field {
 }
 
 impl crate::codegen::Encode<Self> for Field {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, field::Kind>(&self.kind);
@@ -2859,6 +2861,7 @@ impl crate::codegen::Encode<Self> for Field {
 }
 
 impl crate::codegen::Encode<Field> for FieldArgs<'_> {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut crate::codegen::TableWriter<'_, Field>) {
         table.plain::<0, field::Kind>(&self.kind);
         table.plain::<1, field::Cardinality>(&self.cardinality);

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 use super::{Emitter, Part};
+use crate::emit::attr;
 use crate::emit::context::{Role, ident};
 use crate::model::{Field, Scalar, Shape, Type};
 
@@ -26,6 +27,7 @@ impl Emitter<'_> {
             quote!(table)
         };
         let conversions = self.conversions();
+        let long = attr::long_function(self.message.fields.len());
         let from_view = self.parts.iter().map(|part| self.copy_out(part));
         let encode_owned = self.parts.iter().map(|part| self.encode_owned(part));
         let encode_args = outside.parts.iter().map(|part| outside.encode_args(part));
@@ -50,6 +52,7 @@ impl Emitter<'_> {
                     view.0
                 }
 
+                #long
                 fn from_view(view: #view<'_>, origin: &#rt::Origin<'_>) -> Self {
                     Self {
                         #(#from_view,)*
@@ -60,6 +63,7 @@ impl Emitter<'_> {
 
             #allow
             impl #rt::Encode<Self> for #owned {
+                #long
                 fn encode(&self, table: &mut #rt::TableWriter<'_, Self>) {
                     table.unknown_fields(&self.unknown_fields);
                     #(#encode_owned)*
@@ -68,6 +72,7 @@ impl Emitter<'_> {
 
             #allow
             impl #rt::Encode<#owned> for #args<'_> {
+                #long
                 fn encode(&self, #table: &mut #rt::TableWriter<'_, #owned>) {
                     #(#encode_args)*
                 }
@@ -129,7 +134,11 @@ impl Emitter<'_> {
                 None => quote!(#read.iter().collect()),
             },
             Shape::Map { key } => {
-                let key = self.copy(&Type::Scalar(key), &quote!(key));
+                let key_type = Type::Scalar(key);
+                if self.copier(&key_type).is_none() && self.copier(&field.ty).is_none() {
+                    return quote!(#read.iter().collect());
+                }
+                let key = self.copy(&key_type, &quote!(key));
                 let value = self.copy(&field.ty, &quote!(value));
                 quote!(#read.iter().map(|(key, value)| (#key, #value)).collect())
             }

@@ -99,6 +99,7 @@ impl Emitter<'_> {
         let ty = self.types.option(&quote!(#view<'a>));
         let (some, none) = (self.types.some(), self.types.none());
         let at = Literal::usize_unsuffixed(slot);
+        let long = attr::long_function(oneof.fields.len());
         let Some(Part::Oneof { arms, .. }) = self
             .parts
             .iter()
@@ -116,6 +117,7 @@ impl Emitter<'_> {
         quote! {
             #docs
             #[must_use]
+            #long
             pub fn #name(self) -> #ty {
                 match self.0.oneof::<#at>() {
                     0 => #none,

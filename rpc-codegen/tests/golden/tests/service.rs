@@ -79,8 +79,8 @@ fn the_four_kinds_of_methods_answer() {
         assert_eq!(skus, ["x-0", "x-1", "x-2"]);
 
         let items = client.record().await.unwrap();
-        items.send(&Item::default()).await.unwrap();
-        items.send(&Item::default()).await.unwrap();
+        items.send(Item::default()).await.unwrap();
+        items.send(Item::default()).await.unwrap();
         items.finish().await.unwrap();
 
         // A method named `New` gets out of the constructor's way.

@@ -3715,6 +3715,7 @@ impl ::dreammesh_core::codegen::Message for Keywords {
         view.0
     }
 
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn from_view(
         view: KeywordsView<'_>,
         origin: &::dreammesh_core::codegen::Origin<'_>,
@@ -3774,6 +3775,7 @@ impl ::dreammesh_core::codegen::Message for Keywords {
 }
 
 impl ::dreammesh_core::codegen::Encode<Self> for Keywords {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.r#as);
@@ -3828,6 +3830,7 @@ impl ::dreammesh_core::codegen::Encode<Self> for Keywords {
 }
 
 impl ::dreammesh_core::codegen::Encode<Keywords> for KeywordsArgs<'_> {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Keywords>) {
         table.plain::<0, str>(&self.r#as);
         table.plain::<1, str>(&self.r#break);
@@ -4667,6 +4670,7 @@ impl ::dreammesh_core::codegen::Message for Methods {
         view.0
     }
 
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn from_view(
         view: MethodsView<'_>,
         origin: &::dreammesh_core::codegen::Origin<'_>,
@@ -4692,6 +4696,7 @@ impl ::dreammesh_core::codegen::Message for Methods {
 }
 
 impl ::dreammesh_core::codegen::Encode<Self> for Methods {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, i32>(&self.into_owned_);
@@ -4712,6 +4717,7 @@ impl ::dreammesh_core::codegen::Encode<Self> for Methods {
 }
 
 impl ::dreammesh_core::codegen::Encode<Methods> for MethodsArgs<'_> {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Methods>) {
         table.plain::<0, i32>(&self.into_owned_);
         table.plain::<1, i32>(&self.unknown_fields_);

@@ -734,6 +734,7 @@ impl<'a> EverythingView<'a> {
 
     /// Oneof `choice`.
     #[must_use]
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     pub fn choice(self) -> Option<everything::ChoiceView<'a>> {
         match self.0.oneof::<0>() {
             0 => None,
@@ -1147,6 +1148,7 @@ impl ::dreammesh_core::codegen::Message for Everything {
         view.0
     }
 
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn from_view(
         view: EverythingView<'_>,
         origin: &::dreammesh_core::codegen::Origin<'_>,
@@ -1231,13 +1233,9 @@ impl ::dreammesh_core::codegen::Message for Everything {
                 .iter()
                 .map(|(key, value)| (key, origin.bytes(value)))
                 .collect(),
-            m_uint64: view.m_uint64().iter().map(|(key, value)| (key, value)).collect(),
-            m_sint64: view.m_sint64().iter().map(|(key, value)| (key, value)).collect(),
-            m_fixed32: view
-                .m_fixed32()
-                .iter()
-                .map(|(key, value)| (key, value))
-                .collect(),
+            m_uint64: view.m_uint64().iter().collect(),
+            m_sint64: view.m_sint64().iter().collect(),
+            m_fixed32: view.m_fixed32().iter().collect(),
             choice: view
                 .choice()
                 .and_then(|arm| everything::Choice::from_view(arm, origin)),
@@ -1330,6 +1328,7 @@ impl ::dreammesh_core::codegen::Message for Everything {
 }
 
 impl ::dreammesh_core::codegen::Encode<Self> for Everything {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, f64>(&self.a_double);
@@ -1554,6 +1553,7 @@ impl ::dreammesh_core::codegen::Encode<Self> for Everything {
 }
 
 impl ::dreammesh_core::codegen::Encode<Everything> for EverythingArgs<'_> {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(
         &self,
         table: &mut ::dreammesh_core::codegen::TableWriter<'_, Everything>,
@@ -2747,6 +2747,7 @@ pub(crate) static EVERYTHING_LAYOUT: ::dreammesh_core::codegen::Layout = ::dream
 );
 
 /// What is declared inside `everything.Everything`.
+#[allow(clippy::module_inception, reason = "the message is named like its package")]
 pub mod everything {
     /// Oneof `everything.Everything.choice`.
     #[derive(Clone, Debug, PartialEq)]

@@ -327,6 +327,7 @@ impl ::dreammesh_core::codegen::Message for Item {
         view.0
     }
 
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn from_view(
         view: ItemView<'_>,
         origin: &::dreammesh_core::codegen::Origin<'_>,
@@ -367,6 +368,7 @@ impl ::dreammesh_core::codegen::Message for Item {
 }
 
 impl ::dreammesh_core::codegen::Encode<Self> for Item {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, str>(&self.sku);
@@ -422,6 +424,7 @@ impl ::dreammesh_core::codegen::Encode<Self> for Item {
 }
 
 impl ::dreammesh_core::codegen::Encode<Item> for ItemArgs<'_> {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Item>) {
         table.plain::<0, str>(&self.sku);
         table.plain::<1, str>(&self.title);

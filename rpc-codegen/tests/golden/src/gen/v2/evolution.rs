@@ -178,6 +178,7 @@ impl ::dreammesh_core::codegen::Message for Order {
         view.0
     }
 
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn from_view(
         view: OrderView<'_>,
         origin: &::dreammesh_core::codegen::Origin<'_>,
@@ -222,6 +223,7 @@ impl ::dreammesh_core::codegen::Message for Order {
 }
 
 impl ::dreammesh_core::codegen::Encode<Self> for Order {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Self>) {
         table.unknown_fields(&self.unknown_fields);
         table.plain::<0, u64>(&self.id);
@@ -243,6 +245,7 @@ impl ::dreammesh_core::codegen::Encode<Self> for Order {
 }
 
 impl ::dreammesh_core::codegen::Encode<Order> for OrderArgs<'_> {
+    #[allow(clippy::too_many_lines, reason = "it does one thing for each field")]
     fn encode(&self, table: &mut ::dreammesh_core::codegen::TableWriter<'_, Order>) {
         table.plain::<0, u64>(&self.id);
         table.plain::<1, str>(&self.note);
