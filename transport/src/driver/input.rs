@@ -26,7 +26,9 @@ impl Input {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let spare = self.buffer.capacity() - self.buffer.len();
-        if spare < READ_BYTES_MIN {
+        // Half of it will do, so that an incomplete frame left at the end of a batch does not make
+        // the buffer grow.
+        if spare < READ_BYTES_MIN / 2 {
             self.buffer.reserve(self.room_bytes.max(READ_BYTES_MIN));
         }
         let spare = self.buffer.capacity() - self.buffer.len();

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::time::Sleep;
 
 /// The present on the runtime's clock, which tests can pause.
+#[expect(clippy::disallowed_methods, reason = "the clock's home in this crate")]
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

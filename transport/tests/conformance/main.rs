@@ -1,8 +1,13 @@
 //! What every link must carry: the suite runs over each medium in turn.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests measure time on the paused clock"
+)]
 
 mod bounds;
 mod calls;
 mod echo;
 mod endings;
+mod hostile;
 mod media;
