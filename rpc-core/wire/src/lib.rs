@@ -6,6 +6,39 @@
 //!
 //! What it deliberately does not do: it knows no call, no frame and no socket, it never trusts a
 //! layout hash, and it compresses nothing.
+//!
+//! Generated code gives each message its types; what they do can be done by field table as well:
+//!
+//! ```
+//! use dreammesh_wire::dynamic::build;
+//! use dreammesh_wire::{
+//!     DynTable, Field, Kind, Layout, LayoutHash, Limits, Shape, Value, WireError,
+//! };
+//!
+//! static GREETING: Layout = Layout::new(
+//!     "hello.v1.Greeting",
+//!     &[Field {
+//!         number: 1,
+//!         name: "text",
+//!         json_name: "text",
+//!         kind: Kind::String,
+//!         shape: Shape::Plain,
+//!         offset: 0,
+//!     }],
+//!     &[],
+//!     8,
+//!     &[LayoutHash([0; 16]), LayoutHash([1; 16])],
+//! );
+//!
+//! # fn main() -> Result<(), WireError> {
+//! let limits = Limits::default();
+//! let segment = build(&GREETING, &limits, |table| table.set(0, Value::Str("hello")))?;
+//! let archive = segment.into_bytes();
+//! let table = DynTable::from_archive(&GREETING, &archive, &limits)?;
+//! assert_eq!(table.present(0), Some(Value::Str("hello")));
+//! # Ok(())
+//! # }
+//! ```
 
 #![allow(unsafe_code, reason = "reading in place is what this room is for")]
 
