@@ -97,7 +97,7 @@ impl Driver {
         shared: Arc<shared::Shared>,
         link: BoxLink,
         routes: Arc<route::Routes>,
-        limits: dreammesh_wire::Limits,
+        limits: dreammesh_core::wire::Limits,
         hello_due: Instant,
     ) -> Self {
         Self::new(shared, link, Some(Server::new(routes, limits)), hello_due)

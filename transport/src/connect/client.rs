@@ -7,7 +7,7 @@ use dreammesh_core::call::{Metadata, Peer};
 use dreammesh_core::port::{
     Answer, Connection, Ended, OpenTicket, Opening, Received, StreamKey, StreamPort,
 };
-use dreammesh_wire::Segment;
+use dreammesh_core::wire::Segment;
 
 use crate::driver::shared::Shared;
 

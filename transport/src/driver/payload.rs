@@ -3,7 +3,7 @@
 use dreammesh_core::call::{MethodInfo, Status};
 use dreammesh_core::message;
 use dreammesh_core::port::{Outcome, WireMode};
-use dreammesh_wire::{Layout, Segment};
+use dreammesh_core::wire::{Layout, Segment};
 
 /// A message as protobuf, beside the archive it was made from.
 ///

@@ -6,8 +6,8 @@ use dreammesh_core::call::{Begun, Metadata, MethodInfo, Peer, Status, WireOption
 use dreammesh_core::port::{
     Answer, Connection, Ended, OpenTicket, Opening, Received, StreamKey, StreamPort, WireMode,
 };
+use dreammesh_core::wire::Segment;
 use dreammesh_session::OpenError;
-use dreammesh_wire::Segment;
 
 use super::payload::{Transcoded, sent_layout};
 use super::shared::{Shared, State};

@@ -9,9 +9,9 @@ use dreammesh_core::call::{Begun, MethodInfo, Status, WireOption};
 use dreammesh_core::port::{
     HandlerFuture, Outcome, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
 };
+use dreammesh_core::wire::Limits;
 use dreammesh_session::Accepted;
 use dreammesh_session::frame::end::EndReason;
-use dreammesh_wire::Limits;
 use tokio::task::AbortHandle;
 
 use super::route::{LONG_POLL, Pace, Route, Routes};

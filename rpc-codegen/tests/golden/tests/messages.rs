@@ -11,7 +11,11 @@ use dreammesh_golden::everything::{Color, Everything, EverythingArgs, Leaf, Leaf
 use dreammesh_golden::evolution::{v1, v2, v3};
 
 fn leaf(number: i32) -> Leaf {
-    Leaf { name: format!("leaf {number}"), number, ..Leaf::default() }
+    Leaf {
+        name: format!("leaf {number}"),
+        number,
+        ..Leaf::default()
+    }
 }
 
 /// A message in which every field but the oneof's other arms is set.
@@ -56,17 +60,33 @@ fn full(choice: everything::Choice) -> Everything {
         m_sint64: BTreeMap::from([(-7, 0.25)]),
         m_fixed32: BTreeMap::from([(7, true)]),
         choice: Some(choice),
-        next: Some(Box::new(Everything { a_int32: 5, ..Everything::default() })),
-        duration: Some(wkt::Duration { seconds: 1, nanos: 500_000_000, ..Default::default() }),
+        next: Some(Box::new(Everything {
+            a_int32: 5,
+            ..Everything::default()
+        })),
+        duration: Some(wkt::Duration {
+            seconds: 1,
+            nanos: 500_000_000,
+            ..Default::default()
+        }),
         empty: Some(wkt::Empty::default()),
-        mask: Some(wkt::FieldMask { paths: vec!["a.b_c".into()], ..Default::default() }),
-        timestamp: Some(wkt::Timestamp { seconds: 1, ..Default::default() }),
+        mask: Some(wkt::FieldMask {
+            paths: vec!["a.b_c".into()],
+            ..Default::default()
+        }),
+        timestamp: Some(wkt::Timestamp {
+            seconds: 1,
+            ..Default::default()
+        }),
         w_double: Some(0.0),
         w_int64: Some(-1),
         w_bool: Some(false),
         w_string: Some(String::new()),
         w_bytes: Some(vec![1, 2].into()),
-        r_wrapped: vec![wkt::StringValue { value: "w".into(), ..Default::default() }],
+        r_wrapped: vec![wkt::StringValue {
+            value: "w".into(),
+            ..Default::default()
+        }],
         ..Everything::default()
     }
 }
@@ -87,7 +107,10 @@ fn choices() -> Vec<everything::Choice> {
 }
 
 fn archive<M: Message>(message: impl IntoMessage<M>) -> Msg<M> {
-    let segment = message.into_message(&Limits::default()).unwrap().into_segment();
+    let segment = message
+        .into_message(&Limits::default())
+        .unwrap()
+        .into_segment();
     Msg::from_archive(segment.into_bytes(), &Limits::default()).unwrap()
 }
 
@@ -130,7 +153,10 @@ fn arguments_say_the_same_as_the_owned_message() {
         a_string: "text",
         a_bytes: b"bytes",
         a_color: Color::RED,
-        a_leaf: Some(&LeafArgs { name: "leaf 4", number: 4 }),
+        a_leaf: Some(&LeafArgs {
+            name: "leaf 4",
+            number: 4,
+        }),
         o_leaf: Some(&leaf),
         o_string: Some(""),
         r_string: (&["a", "b"]).into(),
@@ -165,13 +191,18 @@ fn enums_know_their_names_and_keep_other_numbers() {
     assert_eq!(Color::RED.as_str_name(), Some("COLOR_RED"));
     assert_eq!(Color::from_str_name("COLOR_BLUE"), Some(Color::BLUE));
     assert_eq!(Color::from_number(9).as_str_name(), None);
-    assert_eq!(format!("{:?} {:?}", Color::RED, Color::from_number(9)), "COLOR_RED 9");
+    assert_eq!(
+        format!("{:?} {:?}", Color::RED, Color::from_number(9)),
+        "COLOR_RED 9"
+    );
 }
 
 /// Reads what was archived as an `A` as a `B`, as two builds of one schema do.
 fn reread<A: Message, B: Message>(message: A) -> B {
     let bytes = archive::<A>(message).archive().clone();
-    Msg::<B>::from_archive(bytes, &Limits::default()).unwrap().into_owned()
+    Msg::<B>::from_archive(bytes, &Limits::default())
+        .unwrap()
+        .into_owned()
 }
 
 fn second() -> v2::Order {
@@ -179,7 +210,10 @@ fn second() -> v2::Order {
         sku: "A-17".into(),
         quantity: 2,
         weight: Some(0.5),
-        origin: Some(v2::Origin { country: "NL".into(), ..Default::default() }),
+        origin: Some(v2::Origin {
+            country: "NL".into(),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     v2::Order {
@@ -199,9 +233,15 @@ fn second() -> v2::Order {
 #[test]
 fn an_older_reader_ignores_what_was_appended() {
     let read: v1::Order = reread(second());
-    assert_eq!((read.id, read.note.as_str(), read.paid), (7, "fragile", Some(true)));
+    assert_eq!(
+        (read.id, read.note.as_str(), read.paid),
+        (7, "fragile", Some(true))
+    );
     assert_eq!(read.lines.len(), 3);
-    assert_eq!((read.lines[2].sku.as_str(), read.lines[2].quantity), ("A-17", 2));
+    assert_eq!(
+        (read.lines[2].sku.as_str(), read.lines[2].quantity),
+        ("A-17", 2)
+    );
     assert_eq!(read.by_sku["A-17"].quantity, 2);
     assert_eq!(read.payment, Some(v1::order::Payment::Card("4711".into())));
 }
@@ -224,7 +264,10 @@ fn an_arm_that_a_reader_does_not_know_is_reported_and_not_followed() {
     };
     let bytes = archive::<v2::Order>(order).archive().clone();
     let read = Msg::<v1::Order>::from_archive(bytes, &Limits::default()).unwrap();
-    assert_eq!(read.view().payment(), Some(v1::order::PaymentView::Unknown(11)));
+    assert_eq!(
+        read.view().payment(),
+        Some(v1::order::PaymentView::Unknown(11))
+    );
     assert_eq!(read.view().paid(), Some(false));
     assert_eq!(read.into_owned().payment, None);
 }
@@ -234,8 +277,17 @@ fn retired_fields_keep_their_slots_in_both_directions() {
     let read: v3::Order = reread(second());
     assert_eq!((read.id, read.discount), (7, Some(-3)));
     assert_eq!(read.payment, Some(v3::order::Payment::Card("4711".into())));
-    let back: v2::Order = reread(v3::Order { signature: vec![1].into(), ..read });
-    assert_eq!(back, v2::Order { note: String::new(), ..second() });
+    let back: v2::Order = reread(v3::Order {
+        signature: vec![1].into(),
+        ..read
+    });
+    assert_eq!(
+        back,
+        v2::Order {
+            note: String::new(),
+            ..second()
+        }
+    );
     let first: v1::Order = reread(back);
     assert_eq!(first.lines.len(), 3);
 }

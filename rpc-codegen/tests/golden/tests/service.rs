@@ -21,13 +21,22 @@ impl Catalog for Shelf {
         if ask.sku().is_empty() {
             return Err(Status::not_found("no such sku"));
         }
-        Ok(Response::new(ItemArgs { sku: ask.sku(), title: "found", ..Default::default() }))
+        Ok(Response::new(ItemArgs {
+            sku: ask.sku(),
+            title: "found",
+            ..Default::default()
+        }))
     }
 
     async fn list(&self, request: Request<Node>, items: Sender<Item>) -> Result<(), Status> {
         for number in 0..3 {
             let sku = format!("{}-{number}", request.view().name());
-            items.send(ItemArgs { sku: &sku, ..Default::default() }).await?;
+            items
+                .send(ItemArgs {
+                    sku: &sku,
+                    ..Default::default()
+                })
+                .await?;
         }
         Ok(())
     }
@@ -37,7 +46,11 @@ impl Catalog for Shelf {
         while items.next().await?.is_some() {
             count += 1;
         }
-        if count == 2 { Ok(Response::new(Empty::default())) } else { Err(Status::internal("count")) }
+        if count == 2 {
+            Ok(Response::new(Empty::default()))
+        } else {
+            Err(Status::internal("count"))
+        }
     }
 
     async fn chat(&self, mut asks: Receiver<Node>, answers: Sender<Node>) -> Result<(), Status> {
@@ -56,7 +69,10 @@ impl Catalog for Shelf {
 fn run<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..1_000 {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if let Poll::Ready(value) = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             return value;
         }
     }
@@ -67,11 +83,23 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 fn the_four_kinds_of_methods_answer() {
     let client = CatalogClient::in_process(Shelf);
     run(async {
-        let found = client.get_item(ItemArgs { sku: "A", ..Default::default() }).await.unwrap();
+        let found = client
+            .get_item(ItemArgs {
+                sku: "A",
+                ..Default::default()
+            })
+            .await
+            .unwrap();
         assert_eq!((found.view().sku(), found.view().title()), ("A", "found"));
         assert!(client.get_item(Item::default()).await.is_err());
 
-        let mut items = client.list(Node { name: "x".into(), ..Node::default() }).await.unwrap();
+        let mut items = client
+            .list(Node {
+                name: "x".into(),
+                ..Node::default()
+            })
+            .await
+            .unwrap();
         let mut skus = Vec::new();
         while let Some(item) = items.next().await.unwrap() {
             skus.push(item.view().sku().to_owned());
