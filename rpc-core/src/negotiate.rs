@@ -9,10 +9,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dreammesh_wire::closure::Closure;
-use dreammesh_wire::{LayoutHash, WireError};
+use dreammesh_wire::{Layout, LayoutHash};
 
 use crate::call::{Endpoint, MethodInfo};
 
@@ -67,37 +67,50 @@ impl Verdict {
     }
 }
 
-/// The chains of everything that the two sides of a method reach, as [`judge`] reads them: the
-/// length of the request's part in four little-endian bytes, that part, and the response's.
-pub fn chains(method: &MethodInfo) -> Vec<u8> {
-    let request = Closure::of(method.request()).to_bytes();
-    let mut bytes = (request.len() as u32).to_le_bytes().to_vec();
-    bytes.extend_from_slice(&request);
-    bytes.extend_from_slice(&Closure::of(method.response()).to_bytes());
-    bytes
+/// The chains of everything that the two sides of a method reach, as the peer judges them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "a call has two directions")]
+pub struct MethodChains {
+    /// Of the request.
+    pub request: Vec<u8>,
+    /// Of the response.
+    pub response: Vec<u8>,
 }
 
-/// Judges which directions of a method can carry archives, by the peer's [`chains`].
+impl MethodChains {
+    /// This side's chains of a method.
+    pub fn of(method: &MethodInfo) -> Self {
+        Self {
+            request: Closure::of(method.request()).to_bytes(),
+            response: Closure::of(method.response()).to_bytes(),
+        }
+    }
+}
+
+/// Judges which directions of a method carry archives, by the peer's hashes and chains.
 ///
-/// # Errors
-/// When the bytes are no chains; protobuf remains for both directions then.
-pub fn judge(method: &MethodInfo, theirs: &[u8]) -> Result<Verdict, WireError> {
-    const SHORT: WireError = WireError::Decode {
-        reason: "the chains of a request were expected",
-        position: 0,
+/// A direction does when its hashes are equal or its chains agree. Chains that cannot be read
+/// promise nothing, so that direction stays protobuf.
+pub fn judge(
+    method: &MethodInfo,
+    theirs: ClosureHashes,
+    request_chains: &[u8],
+    response_chains: &[u8],
+) -> Verdict {
+    let agree = |chains: &[u8], root: &'static Layout| {
+        Closure::from_bytes(chains).is_ok_and(|closure| closure.agrees_with(root))
     };
-    let (len, rest) = theirs.split_first_chunk::<4>().ok_or(SHORT)?;
-    let request = u32::from_le_bytes(*len) as usize;
-    let (request, response) = rest.split_at_checked(request).ok_or(SHORT)?;
-    Ok(Verdict {
-        request: Closure::from_bytes(request)?.agrees_with(method.request()),
-        response: Closure::from_bytes(response)?.agrees_with(method.response()),
-    })
+    let equal = Verdict::of_hashes(ClosureHashes::of(method), theirs);
+    Verdict {
+        request: equal.request || agree(request_chains, method.request()),
+        response: equal.response || agree(response_chains, method.response()),
+    }
 }
 
 /// Verdicts and peers' hashes from earlier connections; a clone shares them.
 ///
-/// It is a value handed to those who connect, one a process. Both tables are bounded at
+/// It is a value handed to those who connect; [`VerdictCache::process`] is the one that they
+/// share unless told otherwise. Both tables are bounded at
 /// [`VerdictCache::ENTRIES_MAX`], the oldest entry giving way.
 #[derive(Clone, Debug, Default)]
 pub struct VerdictCache(Arc<Mutex<Tables>>);
@@ -118,6 +131,15 @@ impl VerdictCache {
     /// Nothing remembered yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The one of this process.
+    ///
+    /// It is a memory of pure comparisons and of what peers said of themselves, which each peer
+    /// checks again; whoever shares it can only be slower or faster, never wrong.
+    pub fn process() -> Self {
+        static PROCESS: OnceLock<VerdictCache> = OnceLock::new();
+        PROCESS.get_or_init(Self::new).clone()
     }
 
     /// The verdict found before for two pairs of hashes; equal hashes need no memory.
@@ -219,27 +241,39 @@ mod tests {
     static SERVER: MethodInfo = MethodInfo::new("/t.T/M", MethodKind::Unary, &NEW, &OTHER)
         .with_closures(LayoutHash([2; 16]), LayoutHash([9; 16]));
 
-    #[test]
-    fn each_direction_is_judged_by_itself() {
-        let verdict = judge(&CLIENT, &chains(&SERVER)).unwrap();
-        assert_eq!(
-            verdict,
-            Verdict {
-                request: true,
-                response: false
-            }
-        );
-        assert_eq!(judge(&SERVER, &chains(&CLIENT)).unwrap(), verdict);
-        assert_eq!(judge(&CLIENT, &chains(&CLIENT)).unwrap(), Verdict::BOTH);
+    fn judged(ours: &MethodInfo, theirs: &MethodInfo) -> Verdict {
+        let chains = MethodChains::of(theirs);
+        judge(
+            ours,
+            ClosureHashes::of(theirs),
+            &chains.request,
+            &chains.response,
+        )
     }
 
     #[test]
-    fn chains_that_are_none_are_an_error() {
-        let good = chains(&SERVER);
+    fn each_direction_is_judged_by_itself() {
+        let verdict = Verdict {
+            request: true,
+            response: false,
+        };
+        assert_eq!(judged(&CLIENT, &SERVER), verdict);
+        assert_eq!(judged(&SERVER, &CLIENT), verdict);
+        assert_eq!(judged(&CLIENT, &CLIENT), Verdict::BOTH);
+    }
+
+    #[test]
+    fn chains_that_are_none_leave_protobuf() {
+        let good = MethodChains::of(&SERVER).request;
+        let theirs = ClosureHashes::of(&SERVER);
         for len in 0..good.len() {
-            assert!(judge(&CLIENT, &good[..len]).is_err(), "{len}");
+            assert_eq!(
+                judge(&CLIENT, theirs, &good[..len], &[0xff; 64]),
+                Verdict::NEITHER
+            );
         }
-        assert!(judge(&CLIENT, &[0xff; 64]).is_err());
+        let equal = ClosureHashes::of(&CLIENT);
+        assert_eq!(judge(&CLIENT, equal, &[], &[]), Verdict::BOTH);
     }
 
     #[test]

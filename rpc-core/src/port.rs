@@ -325,6 +325,16 @@ pub trait Connection: StreamPort {
     /// Leaves the queue of those that wait to open.
     fn abandon_open(&self, ticket: OpenTicket);
 
+    /// Gives a unary call's message back, once, after [`StreamPort::poll_unary`] failed without
+    /// the call having begun because the server did not read its layout; the caller opens it
+    /// again as protobuf.
+    ///
+    /// A connection keeps a copy of what it sends as an archive before the server has agreed.
+    fn take_refused(&self, key: StreamKey) -> Option<Segment> {
+        let _ = key;
+        None
+    }
+
     /// Whether it takes new calls: neither closed nor draining.
     fn is_open(&self) -> bool;
 

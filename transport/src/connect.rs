@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dreammesh_core::call::{Endpoint, Status};
 use dreammesh_core::channel::{Channel, ChannelBuilder};
+use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::wire::Limits;
 use dreammesh_session::{Config, Keepalive};
 
@@ -78,6 +79,8 @@ pub struct Connector {
 struct Settings {
     connect_timeout: Duration,
     session: Config,
+    /// What connections of this process learnt of the layouts of their servers.
+    layouts: VerdictCache,
 }
 
 impl Default for Settings {
@@ -86,6 +89,7 @@ impl Default for Settings {
         Self {
             connect_timeout: Duration::from_secs(5),
             session: Config::default(),
+            layouts: VerdictCache::process(),
         }
     }
 }
@@ -136,6 +140,14 @@ impl Connector {
     #[must_use]
     pub fn socket_buffer_bytes(mut self, bytes: usize) -> Self {
         self.tcp.buffer_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets where it is remembered which servers read which archives, in place of what all
+    /// connectors of the process share.
+    #[must_use]
+    pub fn layouts(mut self, layouts: &VerdictCache) -> Self {
+        self.settings.layouts = layouts.clone();
         self
     }
 

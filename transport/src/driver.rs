@@ -38,6 +38,7 @@ pub(crate) mod route;
 mod server;
 pub(crate) mod shared;
 pub(crate) mod timer;
+mod unsure;
 
 /// One side of one connection.
 pub(crate) struct Driver {
@@ -274,7 +275,14 @@ impl Driver {
                 state.session.release(key);
             }
             (Event::Method(index), Some(server)) => server.learn_method(state, index),
-            (Event::JudgeLayouts(index), None) => self.todo.judge.push(index),
+            (Event::MethodSettled(index), None) => {
+                state.unsure.settle(index);
+                layouts::learn(state, index);
+            }
+            (Event::JudgeLayouts(index), None) => {
+                state.unsure.settle(index);
+                self.todo.judge.push(index);
+            }
             (Event::Room, _) => match state.waiting.wake_next() {
                 Some(waker) => self.todo.wakers.push(waker),
                 None => state.session.stop_waiting(),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dreammesh_core::call::{Endpoint, Peer};
+use dreammesh_core::call::{Endpoint, Peer, WireOption};
 use dreammesh_core::layer::{HandlerService, Metrics};
 use dreammesh_core::port::{Lookup, Outcome, ServerCall};
 use dreammesh_core::server::{Router, RouterBuilder, Service};
@@ -186,6 +186,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Says which form messages may take, in place of what `DREAMMESH_WIRE` says.
+    #[must_use]
+    pub fn wire(mut self, wire: WireOption) -> Self {
+        self.router = self.router.wire(wire);
+        self
+    }
+
     /// Sets how many connections are served at once; 10,000 by default.
     ///
     /// Those beyond it wait in the kernel's backlog until one ends.
@@ -324,7 +331,7 @@ fn connection(
     let now = timer::now();
     let peer = Peer::new(Endpoint::new(link.peer()));
     let session = Session::server(serving.settings.session.clone(), now);
-    let shared = Arc::new(Shared::new(session, peer, false));
+    let shared = Arc::new(Shared::new(session, peer, None));
     let due = now + serving.settings.hello_timeout;
     let routes = Arc::clone(&serving.routes);
     let driver = Driver::server(Arc::clone(&shared), link, routes, serving.limits, due);

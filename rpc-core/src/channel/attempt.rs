@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use super::Core;
 use super::call::{ClientCall, ClientReply, ClientStream, Reply};
-use crate::call::{Begun, CallError, MethodKind, Status};
+use crate::call::{Begun, CallError, MethodKind, Status, WireOption};
 use crate::port::{Answer, Connection, ConnectionAsk, Ended, OpenTicket, Opening, StreamKey};
 
 /// One attempt of a call, polled in place; dropping it cancels the attempt.
@@ -29,7 +29,8 @@ enum State {
     Done,
 }
 
-/// A connection may close between the pick and the opening, which provably begins nothing; a
+/// A connection may close between the pick and the opening, or refuse a layout, which provably
+/// begins nothing; a
 /// source that keeps handing out closed ones is broken and must not hold the call for ever.
 const REPICKS_MAX: u8 = 3;
 
@@ -128,14 +129,30 @@ impl Attempt {
         }
     }
 
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<ClientReply, CallError>> {
+    /// The answer, or none when the call is to be opened again.
+    fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<ClientReply>, CallError>> {
         let State::Answering(connection, key) = &self.state else {
             let status = Status::internal("an attempt was polled after its end");
             return Poll::Ready(Err(CallError::not_sent(status)));
         };
         match ready!(connection.poll_unary(*key, cx)) {
-            Ok(answer) => Poll::Ready(Ok(self.answered(answer))),
-            Err(ended) => Poll::Ready(Err(self.fail(ended))),
+            Ok(answer) => Poll::Ready(Ok(Some(self.answered(answer)))),
+            Err(ended) => {
+                if ended.begun == Begun::No
+                    && let Some(message) = connection.take_refused(*key)
+                    && self.repicks < REPICKS_MAX
+                {
+                    self.repicks += 1;
+                    self.call.message = Some(message);
+                    self.call.wire = WireOption::Protobuf;
+                    self.state = State::Connecting(OpenTicket::NONE);
+                    return Poll::Ready(Ok(None));
+                }
+                Poll::Ready(Err(self.fail(ended)))
+            }
         }
     }
 
@@ -166,7 +183,9 @@ impl Future for Attempt {
                     continue;
                 }
             }
-            return this.poll_answer(cx);
+            if let Some(reply) = ready!(this.poll_answer(cx))? {
+                return Poll::Ready(Ok(reply));
+            }
         }
     }
 }

@@ -90,6 +90,10 @@ impl Connection for Client {
     }
 
     #[inline]
+    fn take_refused(&self, key: StreamKey) -> Option<Segment> {
+        self.0.take_refused(key)
+    }
+
     fn is_open(&self) -> bool {
         self.0.is_open()
     }

@@ -216,7 +216,11 @@ impl Inner {
     fn begin(self: &Arc<Self>, link: BoxLink) {
         let now = timer::now();
         let session = Session::client(self.settings.session.clone(), now);
-        let shared = Arc::new(Shared::new(session, Peer::new(self.endpoint.clone()), true));
+        let shared = Arc::new(Shared::new(
+            session,
+            Peer::new(self.endpoint.clone()),
+            Some(self.settings.layouts.clone()),
+        ));
         let driver = Driver::client(
             Arc::clone(&shared),
             link,

@@ -1,64 +1,100 @@
 //! What the two sides of a connection tell each other about their layouts.
 
-use dreammesh_core::call::MethodInfo;
-use dreammesh_core::wire::closure::Closure;
-use dreammesh_core::wire::{Layout, LayoutHash};
-use dreammesh_session::frame::method::{Hashes, Verdict};
+use dreammesh_core::call::{Endpoint, MethodInfo, WireOption};
+use dreammesh_core::negotiate::{self, ClosureHashes, VerdictCache};
+use dreammesh_core::wire::LayoutHash;
+use dreammesh_session::MethodAnswer;
+use dreammesh_session::frame::method::{Assumed, Hashes, Verdict};
 use dreammesh_session::frame::method_ack::Chains;
-use dreammesh_session::{JudgeLayouts, MethodAnswer};
 
 use super::route::Route;
-use super::shared::Shared;
+use super::shared::{Shared, State};
 
-/// The chains of a method's two sides, as a client reads them.
-#[derive(Debug)]
-pub(super) struct MethodChains {
-    request: Vec<u8>,
-    response: Vec<u8>,
+/// What a client remembers of the layouts at the other end, across its connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    pub(crate) cache: VerdictCache,
+    pub(crate) endpoint: Endpoint,
 }
 
-impl MethodChains {
-    pub(super) fn of(method: &MethodInfo) -> Self {
-        Self {
-            request: Closure::of(method.request()).to_bytes(),
-            response: Closure::of(method.response()).to_bytes(),
-        }
+impl Remembered {
+    /// What to assume of a method before the server has answered, so that its first call already
+    /// carries archives.
+    pub(super) fn assume(&self, method: &'static MethodInfo) -> Option<Assumed> {
+        let (theirs, verdict) = self.cache.assume(&self.endpoint, method)?;
+        Some(Assumed {
+            verdict: Verdict {
+                request: verdict.request,
+                response: verdict.response,
+            },
+            peer: Hashes {
+                request: theirs.request,
+                response: theirs.response,
+            },
+        })
+    }
+}
+
+/// Client: remembers what is settled about a method.
+pub(super) fn learn(state: &State, index: u32) {
+    let method = state.named.get(index as usize).copied();
+    let hashes = state.session.method_hashes(index);
+    let (Some(remembered), Some(method), Some((_, theirs))) = (&state.remembered, method, hashes)
+    else {
+        return;
+    };
+    let verdict = state.session.verdict(index);
+    let verdict = negotiate::Verdict {
+        request: verdict.request,
+        response: verdict.response,
+    };
+    remembered.cache.learn(
+        &remembered.endpoint,
+        method,
+        closure_hashes(theirs),
+        verdict,
+    );
+}
+
+const fn closure_hashes(hashes: Hashes) -> ClosureHashes {
+    ClosureHashes {
+        request: hashes.request,
+        response: hashes.response,
     }
 }
 
 /// The server's answer about a method that the client named.
-pub(super) fn answer(route: Option<&Route>) -> MethodAnswer<'_> {
-    let none = LayoutHash([0; 16]);
-    let Some(route) = route else {
-        let hashes = Hashes {
-            request: none,
-            response: none,
-        };
-        let chains = Chains {
+pub(super) fn answer(route: Option<&Route>, wire: WireOption) -> MethodAnswer<'_> {
+    let mut answer = MethodAnswer {
+        known: route.is_some(),
+        streams_requests: true,
+        hashes: NO_LAYOUTS,
+        chains: Chains {
             request: &[],
             response: &[],
-        };
-        return MethodAnswer {
-            known: false,
-            streams_requests: true,
-            hashes,
-            chains,
-        };
-    };
-    let (method, chains) = (route.method(), route.chains());
-    MethodAnswer {
-        known: true,
-        streams_requests: method.kind().streams_requests(),
-        hashes: Hashes {
-            request: method.request_closure(),
-            response: method.response_closure(),
         },
-        chains: Chains {
+    };
+    let Some(route) = route else { return answer };
+    answer.streams_requests = route.method().kind().streams_requests();
+    // A server that takes no archives claims no layouts, so nothing agrees with them.
+    if wire != WireOption::Protobuf {
+        let (hashes, chains) = (ClosureHashes::of(route.method()), route.chains());
+        answer.hashes = Hashes {
+            request: hashes.request,
+            response: hashes.response,
+        };
+        answer.chains = Chains {
             request: &chains.request,
             response: &chains.response,
-        },
+        };
     }
+    answer
 }
+
+const NO_LAYOUTS: Hashes = Hashes {
+    request: LayoutHash([0; 16]),
+    response: LayoutHash([0; 16]),
+};
 
 /// Judges the layouts of a method whose hashes differ, and tells the server.
 pub(super) fn judge(shared: &Shared, index: u32) {
@@ -69,7 +105,16 @@ pub(super) fn judge(shared: &Shared, index: u32) {
     let Some((method, theirs)) = asked else {
         return;
     };
-    let verdict = verdict(method, &theirs);
+    let verdict = negotiate::judge(
+        method,
+        closure_hashes(theirs.theirs),
+        &theirs.request_chains,
+        &theirs.response_chains,
+    );
+    let verdict = Verdict {
+        request: verdict.request,
+        response: verdict.response,
+    };
     let path = method.path();
     tracing::debug!(
         path,
@@ -78,24 +123,4 @@ pub(super) fn judge(shared: &Shared, index: u32) {
         "the layouts of a method differ"
     );
     shared.step(|state| state.session.settle_layouts(index, verdict));
-}
-
-/// A direction carries archives if its hashes are equal or its chains agree.
-fn verdict(method: &MethodInfo, theirs: &JudgeLayouts) -> Verdict {
-    let agree = |chains: &[u8], root: &'static Layout| {
-        // Chains that cannot be read promise nothing, so protobuf it is.
-        Closure::from_bytes(chains).is_ok_and(|closure| closure.agrees_with(root))
-    };
-    let JudgeLayouts {
-        ours,
-        theirs: their_hashes,
-        request_chains,
-        response_chains,
-        ..
-    } = theirs;
-    Verdict {
-        request: ours.request == their_hashes.request || agree(request_chains, method.request()),
-        response: ours.response == their_hashes.response
-            || agree(response_chains, method.response()),
-    }
 }

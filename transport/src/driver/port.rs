@@ -12,6 +12,7 @@ use dreammesh_session::OpenError;
 use super::payload::{Transcoded, sent_layout};
 use super::shared::{Shared, State};
 use super::timer;
+use super::unsure::Unsure;
 
 impl StreamPort for Shared {
     fn poll_send(
@@ -68,7 +69,10 @@ impl StreamPort for Shared {
 
     fn poll_unary(&self, key: StreamKey, cx: &mut Context<'_>) -> Poll<Result<Answer, Ended>> {
         self.step(|state| match state.session.take_unary(key) {
-            Some(result) => Poll::Ready(result),
+            Some(result) => {
+                state.unsure.answered(key, &result);
+                Poll::Ready(result)
+            }
             None => state.wait_to_read(key, cx.waker()),
         })
     }
@@ -91,6 +95,7 @@ impl StreamPort for Shared {
         let _slot = self.step(|state| {
             let slot = state.session.user(key).map(std::mem::take);
             state.session.release(key);
+            state.unsure.forget(key);
             slot
         });
     }
@@ -157,6 +162,10 @@ impl Connection for Shared {
         }
     }
 
+    fn take_refused(&self, key: StreamKey) -> Option<Segment> {
+        self.step(|state| state.unsure.take(key))
+    }
+
     fn is_open(&self) -> bool {
         self.is_open_to_calls()
     }
@@ -207,16 +216,28 @@ impl State {
         if self.waiting.goes_before(*opening.ticket) {
             return self.wait_to_open(waker, opening);
         }
-        let index = match self.session.method(opening.method) {
+        let named = match self.session.method_named(opening.method) {
+            Some(index) => Ok(index),
+            None => self.name_method(opening.method),
+        };
+        let index = match named {
             Ok(index) => index,
             Err(ended) => return failed(ended),
         };
-        if index as usize == self.named.len() {
-            self.named.push(opening.method);
-        }
+        let unsure = self.unsure.holds(index);
+        let copy = match unsure && mode == WireMode::Archive && opening.message.is_some() {
+            true => match Unsure::copy(opening) {
+                None => return Opened::NeedsProtobuf,
+                copy => copy,
+            },
+            false => None,
+        };
         match self.session.open(now, index, mode, opening) {
             Ok(key) => {
-                self.opened(key, index, opening);
+                self.opened(key, index, opening, unsure);
+                if let Some(copy) = copy {
+                    self.unsure.keep(key, copy);
+                }
                 Opened::Done(Poll::Ready(Ok(key)))
             }
             Err(OpenError::Full) => self.wait_to_open(waker, opening),
@@ -229,11 +250,26 @@ impl State {
         }
     }
 
+    #[cold]
+    fn name_method(&mut self, method: &'static MethodInfo) -> Result<u32, Ended> {
+        let remembered = self.remembered.as_ref();
+        let index = match remembered.and_then(|remembered| remembered.assume(method)) {
+            Some(assumed) => {
+                let index = self.session.method_assuming(method, assumed)?;
+                self.unsure.assume(index);
+                index
+            }
+            None => self.session.method(method)?,
+        };
+        self.named.push(method);
+        Ok(index)
+    }
+
     #[inline]
-    fn opened(&mut self, key: StreamKey, index: u32, opening: &Opening<'_>) {
+    fn opened(&mut self, key: StreamKey, index: u32, opening: &Opening<'_>, unsure: bool) {
         if let Some(slot) = self.session.user(key) {
             slot.method = Some((opening.method, index));
-            slot.always_protobuf = opening.wire == WireOption::Protobuf;
+            slot.always_protobuf = unsure || opening.wire == WireOption::Protobuf;
         }
     }
 

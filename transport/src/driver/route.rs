@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use dreammesh_core::call::{MethodInfo, Status};
+use dreammesh_core::call::{MethodInfo, Status, WireOption};
+use dreammesh_core::negotiate::MethodChains;
 use dreammesh_core::port::{Handler, Lookup};
-
-use super::layouts::MethodChains;
 
 /// A method of this server and what is known of the length of its polls.
 ///
@@ -107,6 +106,11 @@ impl Routes {
             lookup,
             known: Mutex::default(),
         }
+    }
+
+    /// The form that messages may take as far as the server is concerned.
+    pub(super) fn wire(&self) -> WireOption {
+        self.lookup.wire()
     }
 
     /// Finds the route of a path.

@@ -51,7 +51,7 @@ impl Server {
     /// Looks up a method that the client named, and answers it.
     pub(super) fn learn_method(&mut self, state: &mut State, index: u32) {
         let found = self.routes.find(state.session.method_path(index));
-        let answer = super::layouts::answer(found.as_deref().ok());
+        let answer = super::layouts::answer(found.as_deref().ok(), self.routes.wire());
         state.session.answer_method(index, &answer);
         debug_assert_eq!(
             index as usize,

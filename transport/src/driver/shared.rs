@@ -7,14 +7,17 @@ use std::task::Waker;
 use std::time::Instant;
 
 use dreammesh_core::call::{MethodInfo, Peer};
+use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Outcome, StreamKey, WireMode};
 use dreammesh_session::Session;
 use dreammesh_session::frame::CloseCode;
 use tokio::task::AbortHandle;
 
+use super::layouts::Remembered;
 use super::payload;
 use super::server::Finish;
 use super::timer;
+use super::unsure::Unsure;
 use crate::waiting::Waiting;
 
 /// A connection as its callers and handlers see it.
@@ -36,6 +39,10 @@ pub(super) struct State {
     pub(super) session: Session<Slot>,
     /// Client: the methods named on this connection, by index.
     pub(super) named: Vec<&'static MethodInfo>,
+    /// Client: what earlier connections learnt of the server's layouts.
+    pub(super) remembered: Option<Remembered>,
+    /// Client: what is sent as archives before the server has agreed.
+    pub(super) unsure: Unsure,
     /// Calls that found the server full.
     pub(super) waiting: Waiting,
     /// The driver's task.
@@ -67,10 +74,20 @@ pub(crate) struct Slot {
 }
 
 impl Shared {
-    pub(crate) fn new(session: Session<Slot>, peer: Peer, is_client: bool) -> Self {
+    /// What callers and handlers share; a client brings what it remembers of the server.
+    pub(crate) fn new(
+        session: Session<Slot>,
+        peer: Peer,
+        remembered: Option<VerdictCache>,
+    ) -> Self {
+        let is_client = remembered.is_some();
+        let endpoint = peer.endpoint().clone();
+        let remembered = remembered.map(|cache| Remembered { cache, endpoint });
         let state = State {
             session,
             named: Vec::new(),
+            remembered,
+            unsure: Unsure::default(),
             waiting: Waiting::default(),
             driver: Waker::noop().clone(),
             // The driver begins by sending HELLO.

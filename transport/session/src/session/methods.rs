@@ -135,6 +135,12 @@ const NO_HASHES: Hashes = Hashes {
 };
 
 impl<U: Default> Session<U> {
+    /// Client: the index of a method that was named on this connection before.
+    #[inline]
+    pub fn method_named(&mut self, info: &'static MethodInfo) -> Option<u32> {
+        self.methods.index_of(std::ptr::from_ref(info).addr())
+    }
+
     /// Client: the index of a method on this connection, naming it to the server at first use.
     ///
     /// # Errors
