@@ -56,7 +56,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), dreammesh_core::call::CallError> {
 //! let channel = in_process(&Greeter(Arc::new("hello".to_owned())));
-//! let ask = StringValueArgs { value: "world", ..Default::default() };
+//! let ask = StringValueArgs { value: "world" };
 //! let answer = UnaryCall::<StringValue>::new::<StringValue>(&channel, &GREET, ask).await?;
 //! assert_eq!(answer.view().value(), "hello world");
 //! # Ok(()) }

@@ -1,5 +1,9 @@
 //! Which form messages take: learnt on the first connection, known on the next, turned off.
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of a test are outside of its test functions"
+)]
 
 use std::sync::Arc;
 
@@ -56,10 +60,7 @@ async fn call(hub: &MemoryHub, cache: &VerdictCache, wire: WireOption, calls: us
     let builder = connector.channel_builder("memory://layouts").unwrap();
     let channel = builder.wire(wire).build();
     for _ in 0..calls {
-        let ask = StringValueArgs {
-            value: "oak",
-            ..Default::default()
-        };
+        let ask = StringValueArgs { value: "oak" };
         let answer = UnaryCall::<StringValue>::new::<StringValue>(&channel, &ECHO, ask);
         assert_eq!(answer.await.unwrap().view().value(), "oak");
     }
