@@ -1,2 +1,77 @@
-//! Placeholder of the room; see ARCHITECTURE.md.
+//! DreamMesh: an ordinary `.proto` file in, typed clients and servers out, messages read in place.
+//!
+//! This crate is the front door: what a program needs day to day under one name. It decides
+//! nothing itself. The call model is in `dreammesh-core`, links and listeners are in
+//! `dreammesh-transport`, and the compiler that a build script calls is `dreammesh-codegen`.
+//!
+//! ```no_run
+//! use dreammesh::{Channel, Connect, Server};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder().bind("dreammesh+tcp://127.0.0.1:0").await?;
+//! let channel = Channel::connect(&server.target()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - Clients: [`Channel`], [`Connect`] and [`Connector`]; a failed call is a [`CallError`].
+//! - Servers: [`Server`]; a failed handler returns a [`Status`].
+//! - Messages: [`Msg`] as received, [`IntoMessage`] as sent; [`wkt`] and [`rpc`] for protobuf's own.
+//! - Around calls: [`Metrics`], [`layer`].
 #![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::io;
+
+pub use dreammesh_core::call::{
+    Begun, CallError, Code, Deadline, Endpoint, Extensions, Idempotency, Initiator, Metadata,
+    MethodInfo, MethodKind, Peer, Priority, Receiver, Request, Response, Sender, Status, Timeout,
+    TraceContext, WireOption,
+};
+pub use dreammesh_core::channel::{
+    BidiCall, Channel, ChannelBuilder, ClientStreamingCall, Requests, ServerStreamingCall,
+    UnaryCall,
+};
+pub use dreammesh_core::layer::{CallCounts, MethodSnapshot, Metrics, Side};
+pub use dreammesh_core::port::WireMode;
+pub use dreammesh_core::server::{Router, Service};
+pub use dreammesh_core::wire::{
+    Encode, Encoded, IntoMessage, Limits, ListView, MapView, Message, Msg, OpenEnum, UnknownFields,
+    WireError,
+};
+pub use dreammesh_core::{codegen, layer, rpc, wkt};
+pub use dreammesh_transport::{
+    BindError, Connect, ConnectError, Connector, MemoryHub, Server, ServerBuilder,
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+/// Takes in what the compiler generated for a package, in the module where it is written.
+///
+/// ```text
+/// dreammesh::include_proto!("shop.v1");
+/// ```
+#[macro_export]
+macro_rules! include_proto {
+    ($package:literal) => {
+        include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
+    };
+}
+
+/// Runs a future on a runtime of this thread alone, for programs that have no runtime yet.
+///
+/// A program that uses Tokio itself starts its own runtime instead, of either flavour.
+///
+/// # Errors
+/// What the future gives, or that the system has no resources for a runtime.
+///
+/// # Panics
+/// Inside of a Tokio runtime.
+pub fn block_on<T, E: From<io::Error>>(future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
+}

@@ -99,6 +99,15 @@ impl Server {
         self.listeners.iter().map(Listener::address)
     }
 
+    /// The first address that was bound, as clients dial it, with the port that the kernel chose.
+    pub fn target(&self) -> String {
+        let first = self.listeners.first();
+        first
+            .expect("a server comes from binding an address")
+            .address()
+            .to_string()
+    }
+
     /// The first TCP address that was bound, with the port that the kernel chose.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listeners.iter().find_map(Listener::local_addr)

@@ -2,23 +2,26 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::Span;
 
 use super::metrics::Cells;
 use super::{Metrics, Side, trace};
-use crate::call::{Code, Status};
+use crate::call::{Code, Deadline, Status};
 use crate::channel::{ClientCall, ClientReply, Reply};
 use crate::clock;
 use crate::port::{Outcome, ServerCall, WireMode};
 
 /// The span and the metrics of one call; a call that nobody watches has none.
 ///
-/// Dropping it unfinished counts the call as cancelled.
+/// Dropping it unfinished counts the call as ended by its deadline if that has passed, else as
+/// cancelled.
 pub struct Observation {
     span: Option<Span>,
     timed: Option<Timed>,
+    /// By when the call must have ended; whoever carries it drops a handler that overruns.
+    deadline: Option<Deadline>,
     finished: bool,
 }
 
@@ -37,7 +40,7 @@ impl Observation {
             cells.add_bytes(0, call.request_bytes().unwrap_or_default());
             Timed::begin(cells)
         });
-        Self::new(span, timed)
+        Self::new(span, timed, call.deadline)
     }
 
     /// Begins to watch a call handled here.
@@ -54,16 +57,21 @@ impl Observation {
             }
             timed
         });
-        Self::new(span, timed)
+        Self::new(span, timed, call.deadline)
     }
 
-    fn new(span: Option<Span>, timed: Option<Timed>) -> Option<Box<Self>> {
+    fn new(
+        span: Option<Span>,
+        timed: Option<Timed>,
+        deadline: Option<Deadline>,
+    ) -> Option<Box<Self>> {
         if span.is_none() && timed.is_none() {
             return None;
         }
         Some(Box::new(Self {
             span,
             timed,
+            deadline,
             finished: false,
         }))
     }
@@ -101,6 +109,21 @@ impl Observation {
         self.finish(Some(&outcome.status));
     }
 
+    /// Whether an unfinished call was dropped because of its deadline.
+    ///
+    /// This side reckons the deadline from when the request arrived, so it is later than the
+    /// caller's own by as long as the request travelled, and the caller's cancellation may come
+    /// first. Hence what is dropped within the last tenth of its time counts as late too.
+    fn is_late(&self) -> bool {
+        let Some(end) = self.deadline else {
+            return false;
+        };
+        let now = clock::now();
+        let left = end.remaining(now);
+        let spent = |timed: &Timed| now.saturating_duration_since(timed.begun);
+        left <= self.timed.as_ref().map_or(Duration::ZERO, spent) / 9
+    }
+
     /// Ends with a status; none is success.
     pub(crate) fn finish(mut self, status: Option<&Status>) {
         self.end(status);
@@ -132,7 +155,12 @@ impl Timed {
 impl Drop for Observation {
     fn drop(&mut self) {
         if !self.finished {
-            self.end(Some(&Status::cancelled("dropped")));
+            let late = self.is_late();
+            self.end(Some(&if late {
+                Status::deadline_exceeded("dropped after its deadline")
+            } else {
+                Status::cancelled("dropped")
+            }));
         }
     }
 }

@@ -1,0 +1,1 @@
+dreammesh::include_proto!("greet.v1");
