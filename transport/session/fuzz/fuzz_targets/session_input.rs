@@ -104,7 +104,8 @@ impl App {
         let head_len = usize::from(script.byte() % 16) * 8;
         let repeat = if script.byte() % 8 == 0 { 257 } else { 1 };
         let head = script.take(head_len);
-        let payload = script.take(usize::from(script.byte())).repeat(repeat);
+        let count = usize::from(script.byte());
+        let payload = script.take(count).repeat(repeat);
         let length = (head_len + payload.len()) as u32;
         let head_len = head_len as u16;
         let header = Header { length, kind, flags, head_len, slot, generation };
