@@ -497,7 +497,7 @@ def difference(left, right):
 def to_json_or_none(message):
     try:
         return json_format.MessageToJson(message)
-    except (json_format.Error, ValueError, TypeError, OverflowError) as error:
+    except (DecodeError, json_format.Error, ValueError, TypeError, OverflowError):
         return None
 
 

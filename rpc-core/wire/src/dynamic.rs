@@ -123,6 +123,7 @@ impl<'a> DynTable<'a> {
     ///
     /// If the layout has no such field.
     #[must_use]
+    #[inline]
     pub fn present(self, index: usize) -> Option<Value<'a>> {
         let field = &self.layout.fields[index];
         match field.shape {
@@ -187,6 +188,25 @@ impl<'a> DynTable<'a> {
         let at = self.raw.slot(self.layout.oneofs[index].offset, ONEOF_SIZE);
         // SAFETY: twelve recorded bytes are there.
         at.map_or(0, |at| unsafe { raw::word(at) })
+    }
+
+    /// The bits of a recorded scalar in the low end of 64; nothing where the slot is not recorded.
+    #[inline]
+    pub(crate) fn scalar_bits(self, field: &Field) -> Option<u64> {
+        if !field.kind.is_scalar() {
+            return None;
+        }
+        let size = field.kind.size();
+        let at = self.raw.slot(field.offset, size)?;
+        // One load of the very size: gathering bytes first would stall on their way back.
+        // SAFETY: `size` recorded bytes are there.
+        Some(unsafe {
+            match size {
+                1 => u64::from(*at),
+                4 => u64::from(raw::word(at)),
+                _ => u64::from_le_bytes(*at.cast::<[u8; 8]>()),
+            }
+        })
     }
 
     fn slot_value(self, field: &'static Field) -> Option<Value<'a>> {

@@ -34,8 +34,7 @@ impl<'a> Backward<'a> {
     /// Puts `bytes` in front of everything written so far.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let room = self.room(bytes.len());
-        room.copy_from_slice(bytes);
+        self.room(bytes.len()).copy_from_slice(bytes);
     }
 
     #[inline]

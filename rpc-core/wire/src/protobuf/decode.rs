@@ -12,6 +12,7 @@ mod body;
 mod careful;
 mod list;
 mod map;
+mod pool;
 mod scalar;
 
 use crate::WireError;
@@ -35,22 +36,19 @@ pub(super) fn to_archive(
             max_bytes: limits.bytes(),
         });
     }
-    let mut decoder = Decoder::new(input, limits);
     let whole = Span::new(0, input.len());
-    match decoder.root(layout, whole) {
-        Err(Fault::Again) => {
-            let mut decoder = Decoder {
-                careful: true,
-                ..Decoder::new(input, limits)
-            };
-            decoder.root(layout, whole).map(|()| decoder.out)
-        }
-        done => done.map(|()| decoder.out),
+    let mut decoder = Decoder::new(input, limits);
+    let mut done = decoder.root(layout, whole);
+    if matches!(done, Err(Fault::Again)) {
+        decoder = Decoder::new(input, limits);
+        decoder.careful = true;
+        done = decoder.root(layout, whole);
     }
-    .map_err(|fault| match fault {
-        Fault::Wire(error) => error,
-        Fault::Again => unreachable!("careful reading takes fields in any order"),
-    })
+    done.map(|()| decoder.finish())
+        .map_err(|fault| match fault {
+            Fault::Wire(error) => error,
+            Fault::Again => unreachable!("careful reading takes fields in any order"),
+        })
 }
 
 /// Why reading stopped.
@@ -107,6 +105,8 @@ struct Frame {
     out: usize,
     /// Where its body begins in `bodies`.
     body: usize,
+    /// The end of the last slot written, counted from the body's start.
+    end: usize,
     /// Where its links begin in `links`.
     links: usize,
     /// Where its unknown fields begin in `unknown`.
@@ -124,21 +124,35 @@ impl<'a> Decoder<'a> {
         let max_bytes = limits.bytes();
         // Archives of ordinary messages are a fifth larger than protobuf.
         let expected = (input.len() + input.len() / 2 + 64).min(max_bytes);
+        let stacks = pool::take();
         Self {
             input,
             out: Vec::with_capacity(expected),
             max_bytes,
             max_depth: limits.depth(),
-            bodies: Vec::with_capacity(256),
-            elements: Vec::new(),
-            links: Vec::with_capacity(32),
+            bodies: stacks.bodies,
+            elements: stacks.elements,
+            links: stacks.links,
             pending: 0,
-            unknown: Vec::new(),
-            runs: Vec::new(),
-            entries: Vec::new(),
+            unknown: stacks.unknown,
+            runs: stacks.runs,
+            entries: stacks.entries,
             careful: false,
             budget: input.len(),
         }
+    }
+
+    /// Hands the archive out and the working memory back.
+    fn finish(self) -> Vec<u8> {
+        pool::give_back(pool::Stacks {
+            bodies: self.bodies,
+            elements: self.elements,
+            links: self.links,
+            unknown: self.unknown,
+            runs: self.runs,
+            entries: self.entries,
+        });
+        self.out
     }
 
     fn root(&mut self, layout: &'static Layout, whole: Span) -> Result<(), Fault> {
@@ -196,6 +210,7 @@ impl<'a> Decoder<'a> {
             depth,
             out: self.out.len(),
             body: self.bodies.len(),
+            end: 0,
             links: self.links.len(),
             unknown: self.unknown.len(),
             open: None,
@@ -278,7 +293,7 @@ impl<'a> Decoder<'a> {
     /// Writes a string, bytes or message that is no list element, and refers to it.
     fn put_single(
         &mut self,
-        frame: &Frame,
+        frame: &mut Frame,
         field: &'static Field,
         pieces: &[Span],
     ) -> Result<(), Fault> {
@@ -335,7 +350,7 @@ impl<'a> Decoder<'a> {
     /// Writes the value of a scalar oneof arm out of line, and refers to it.
     fn put_scalar_arm(
         &mut self,
-        frame: &Frame,
+        frame: &mut Frame,
         field: &'static Field,
         value: u64,
     ) -> Result<(), Fault> {
@@ -431,7 +446,7 @@ enum Form {
 }
 
 impl Form {
-    #[inline]
+    #[inline(always)]
     fn of(field: &Field, wire_type: WireType) -> Self {
         let fits = wire_type_of(&field.kind) == wire_type;
         match field.shape {
@@ -452,7 +467,7 @@ impl Form {
 }
 
 /// Finds the field with this number, guessing that it is the last one again or its successor.
-#[inline]
+#[inline(always)]
 fn next_field(layout: &'static Layout, number: u32, cursor: &mut usize) -> Option<&'static Field> {
     let fields = layout.fields;
     for guess in [*cursor, *cursor + 1] {

@@ -1,7 +1,7 @@
 //! Archive in, protobuf out: fields ascending, lists packed, maps in key order, unknown fields last.
 
 use crate::dynamic::{DynList, DynMap, DynTable, Value};
-use crate::layout::{Field, Kind};
+use crate::layout::{Field, Kind, Shape};
 use crate::protobuf::backward::{Backward, varint_len, zigzag};
 use crate::protobuf::reader::WireType;
 use crate::protobuf::wire_type_of;
@@ -11,6 +11,14 @@ pub(super) fn table(out: &mut Backward<'_>, table: DynTable<'_>) {
     out.put(table.unknown_fields());
     let fields = table.layout().fields;
     for (index, field) in fields.iter().enumerate().rev() {
+        if matches!(field.shape, Shape::Plain) && field.kind.is_scalar() {
+            // Most fields of most messages: no need to go by way of a value.
+            match table.scalar_bits(field) {
+                None | Some(0) => {}
+                Some(bits) => raw_scalar(out, field, bits),
+            }
+            continue;
+        }
         match table.present(index) {
             None => {}
             Some(Value::List(list)) => put_list(out, field, list),
@@ -40,6 +48,22 @@ fn single(out: &mut Backward<'_>, number: u32, kind: &Kind, value: Value<'_>) {
         value => scalar(out, kind, value),
     }
     out.put_varint(tag(number, wire_type_of(kind)));
+}
+
+/// Writes a scalar given as its archived bits, and the tag in front of it.
+#[inline]
+fn raw_scalar(out: &mut Backward<'_>, field: &Field, bits: u64) {
+    let wire_type = wire_type_of(&field.kind);
+    match (wire_type, &field.kind) {
+        (WireType::Fixed32, _) => out.put(&(bits as u32).to_le_bytes()),
+        (WireType::Fixed64, _) => out.put(&bits.to_le_bytes()),
+        (_, Kind::Bool) => out.put_varint(u64::from(bits != 0)),
+        (_, Kind::Sint32) => out.put_varint(zigzag(i64::from(bits as i32))),
+        (_, Kind::Int32 | Kind::Enum(_)) => out.put_varint(i64::from(bits as i32) as u64),
+        (_, Kind::Sint64) => out.put_varint(zigzag(bits as i64)),
+        _ => out.put_varint(bits),
+    }
+    out.put_varint(tag(field.number, wire_type));
 }
 
 fn put_list(out: &mut Backward<'_>, field: &Field, list: DynList<'_>) {

@@ -47,21 +47,30 @@ pub(super) struct Body {
 }
 
 impl Decoder<'_> {
-    /// The `N` bytes of the body at `offset`, which grows to hold them.
+    /// The `N` bytes of the body at `offset`, which from now on count as written.
     #[inline]
-    pub(super) fn slot<const N: usize>(&mut self, frame: &Frame, offset: u32) -> &mut [u8; N] {
+    pub(super) fn slot<const N: usize>(&mut self, frame: &mut Frame, offset: u32) -> &mut [u8; N] {
+        let end = offset as usize + N;
         let start = frame.body + offset as usize;
+        frame.end = frame.end.max(end);
         if self.bodies.len() < start + N {
-            self.bodies.resize(start + N, 0);
+            self.grow_body(frame, end);
         }
         self.bodies[start..]
             .first_chunk_mut()
             .expect("the body was grown to hold the slot")
     }
 
+    /// Grows the body on top to `end` at least; a small one at once to all it can be.
+    #[cold]
+    fn grow_body(&mut self, frame: &Frame, end: usize) {
+        let ahead = (frame.layout.size as usize).min(GROWN_AHEAD_BYTES);
+        self.bodies.resize(frame.body + end.max(ahead), 0);
+    }
+
     /// Stores a reference in the body at `offset`, to be made relative when the body is placed.
     #[inline]
-    pub(super) fn link(&mut self, frame: &Frame, offset: u32, target: u32, size: u32) {
+    pub(super) fn link(&mut self, frame: &mut Frame, offset: u32, target: u32, size: u32) {
         let slot = self.slot::<8>(frame, offset);
         slot[..4].copy_from_slice(&target.to_le_bytes());
         slot[4..].copy_from_slice(&size.to_le_bytes());
@@ -77,6 +86,7 @@ impl Decoder<'_> {
         if self.unknown.len() > frame.unknown {
             unknown = self.place_unknown(&frame)?;
         }
+        self.bodies.truncate(frame.body + frame.end);
         if frame.lowered {
             let size = significant_size(frame.layout, &self.bodies[frame.body..]);
             // What leads to an empty message at the very start of the archive is all zero, yet set.
@@ -179,6 +189,9 @@ fn significant_size(layout: &Layout, body: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
+/// Clearing this much ahead costs less than growing slot by slot, and is not worth a bound of its
+/// own for a message of two bytes.
+const GROWN_AHEAD_BYTES: usize = 128;
 /// A pointer and a length.
 const REFERENCE_BYTES: usize = 8;
 /// The reference to raw unknown fields that stands in front of a body that has some.

@@ -100,7 +100,11 @@ impl Decoder<'_> {
     }
 
     /// Reads a field of one value, or a oneof: messages merge, of anything else the last wins.
-    fn read_single(&mut self, frame: &Frame, runs: core::ops::Range<usize>) -> Result<(), Fault> {
+    fn read_single(
+        &mut self,
+        frame: &mut Frame,
+        runs: core::ops::Range<usize>,
+    ) -> Result<(), Fault> {
         let layout = frame.layout;
         let mut current = &layout.fields[self.runs[runs.start].index as usize];
         let mut pieces = Vec::new();

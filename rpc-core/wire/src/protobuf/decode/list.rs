@@ -219,7 +219,7 @@ impl<'a> Decoder<'a> {
 
     pub(super) fn link_list(
         &mut self,
-        frame: &Frame,
+        frame: &mut Frame,
         field: &Field,
         first: usize,
         count: usize,

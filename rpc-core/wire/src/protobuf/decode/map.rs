@@ -66,7 +66,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Sorts the entries, writes keys and values, then the list of entries itself.
-    pub(super) fn close_map(&mut self, frame: &Frame, open: OpenList) -> Result<(), Fault> {
+    pub(super) fn close_map(&mut self, frame: &mut Frame, open: OpenList) -> Result<(), Fault> {
         let field = open.field;
         let Shape::Map(key_type) = field.shape else {
             unreachable!("the field is a map")

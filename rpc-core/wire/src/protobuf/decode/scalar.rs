@@ -8,7 +8,7 @@ use crate::protobuf::wire_type_of;
 use super::{Decoder, Frame};
 
 /// Reads a scalar as the bits that the archive stores, in the low end of 64.
-#[inline]
+#[inline(always)]
 pub(super) fn read(reader: &mut Reader<'_>, kind: &Kind) -> Result<u64, WireError> {
     match wire_type_of(kind) {
         WireType::Fixed32 => reader
@@ -20,7 +20,7 @@ pub(super) fn read(reader: &mut Reader<'_>, kind: &Kind) -> Result<u64, WireErro
 }
 
 /// What a varint means for a kind: 32-bit kinds take its low half, as protobuf prescribes.
-#[inline]
+#[inline(always)]
 pub(super) fn from_varint(kind: &Kind, value: u64) -> u64 {
     match kind {
         Kind::Bool => u64::from(value != 0),
@@ -33,7 +33,7 @@ pub(super) fn from_varint(kind: &Kind, value: u64) -> u64 {
 
 impl Decoder<'_> {
     /// Stores a scalar in the body; the last occurrence wins.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put_scalar(&mut self, frame: &mut Frame, field: &Field, value: u64) {
         if let Shape::Optional { bit } = field.shape {
             self.slot::<1>(frame, bit / 8)[0] |= 1 << (bit % 8);
@@ -52,12 +52,10 @@ impl Decoder<'_> {
 
     /// A default is only stored over a value that came before it.
     fn reset_scalar(&mut self, frame: &mut Frame, field: &Field) {
-        let start = frame.body + field.offset as usize;
-        if let Some(slot) = self
-            .bodies
-            .get_mut(start..start + field.kind.size() as usize)
-        {
-            slot.fill(0);
+        let end = (field.offset + field.kind.size()) as usize;
+        if end <= frame.end {
+            let start = frame.body + field.offset as usize;
+            self.bodies[start..frame.body + end].fill(0);
             frame.lowered = true;
         }
     }
