@@ -37,12 +37,18 @@ impl<'a> Backward<'a> {
         self.room(bytes.len()).copy_from_slice(bytes);
     }
 
-    #[inline]
-    pub(crate) fn put_varint(&mut self, mut value: u64) {
+    #[inline(always)]
+    pub(crate) fn put_varint(&mut self, value: u64) {
         if value < 0x80 {
             self.room(1)[0] = value as u8;
-            return;
+        } else {
+            self.put_long_varint(value);
         }
+    }
+
+    /// Kept apart so that tags and short lengths, which are one byte, cost no call.
+    #[inline(never)]
+    fn put_long_varint(&mut self, mut value: u64) {
         let room = self.room(varint_len(value));
         let (last, leading) = room
             .split_last_mut()
@@ -62,7 +68,7 @@ impl<'a> Backward<'a> {
     }
 
     /// The `count` bytes in front of what has been written, now counted as written.
-    #[inline]
+    #[inline(always)]
     fn room(&mut self, count: usize) -> &mut [u8] {
         if self.head - self.base < count {
             self.grow(count);
