@@ -6,7 +6,7 @@ use dreammesh_core::call::{Code, MethodInfo, MethodKind, WireOption};
 use dreammesh_core::channel::UnaryCall;
 use dreammesh_core::layer::Metrics;
 use dreammesh_core::port::WireMode;
-use dreammesh_core::wkt::{Any, SourceContext};
+use dreammesh_core::wkt::SourceContext;
 use dreammesh_session::frame::PREFACE;
 use dreammesh_transport::Connector;
 use dreammesh_wire::{LayoutHash, Message};

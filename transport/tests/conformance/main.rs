@@ -1,5 +1,6 @@
 //! What every link must carry: the suite runs over each medium in turn.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests measure time on the paused clock"
