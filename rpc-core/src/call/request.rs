@@ -14,7 +14,9 @@ use crate::port::{Answer, Outcome, ServerCall};
 /// One request as a handler receives it: the validated message and the facts of the call.
 pub struct Request<T> {
     message: Msg<T>,
-    call: ServerCall,
+    /// Boxed, since an async function holds its arguments several times over: that made a
+    /// handler's future so large that the allocator took its slow path for each call.
+    call: Box<ServerCall>,
 }
 
 impl<T: Message> Request<T> {
@@ -24,11 +26,11 @@ impl<T: Message> Request<T> {
     /// When the message exceeds the limits of a message.
     pub fn new(message: impl IntoMessage<T>) -> Result<Self, WireError> {
         let message = message::reread(message.into_message(&message::send_limits())?)?;
-        let call = ServerCall::new(&DIRECT, Peer::new(Endpoint::new("direct")));
+        let call = Box::new(ServerCall::new(&DIRECT, Peer::new(Endpoint::new("direct"))));
         Ok(Self { message, call })
     }
 
-    pub(crate) const fn received(message: Msg<T>, call: ServerCall) -> Self {
+    pub(crate) const fn received(message: Msg<T>, call: Box<ServerCall>) -> Self {
         Self { message, call }
     }
 

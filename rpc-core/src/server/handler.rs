@@ -84,7 +84,7 @@ where
     R: Future<Output = Result<Response<A>, Status>> + Send,
 {
     handler(service, method, move |service, call| async move {
-        match run(service, Receiver::of_handler(call)).await {
+        match run(service, Receiver::of_handler(*call)).await {
             Ok(response) => response.into_outcome(),
             Err(status) => Outcome::of(failure(status)),
         }
@@ -108,7 +108,7 @@ where
         let Some((sender, state)) = sender(&call) else {
             return no_stream();
         };
-        let ended = run(service, Receiver::of_handler(call), sender).await;
+        let ended = run(service, Receiver::of_handler(*call), sender).await;
         streamed(ended, &state)
     })
 }
@@ -116,7 +116,7 @@ where
 fn handler<S, F, R>(service: &Arc<S>, method: &'static MethodInfo, run: F) -> Arc<dyn Handler>
 where
     S: Send + Sync + 'static,
-    F: Fn(Arc<S>, ServerCall) -> R + Send + Sync + 'static,
+    F: Fn(Arc<S>, Box<ServerCall>) -> R + Send + Sync + 'static,
     R: Future<Output = Outcome> + Send + 'static,
 {
     Arc::new(Typed {
@@ -137,7 +137,7 @@ struct Typed<S, F, R> {
 impl<S, F, R> Handler for Typed<S, F, R>
 where
     S: Send + Sync + 'static,
-    F: Fn(Arc<S>, ServerCall) -> R + Send + Sync + 'static,
+    F: Fn(Arc<S>, Box<ServerCall>) -> R + Send + Sync + 'static,
     R: Future<Output = Outcome> + Send + 'static,
 {
     fn method(&self) -> &'static MethodInfo {
@@ -150,7 +150,7 @@ where
         // whether it ends inline or as a task.
         Box::pin(contained(
             context,
-            (self.run)(Arc::clone(&self.service), call),
+            (self.run)(Arc::clone(&self.service), Box::new(call)),
         ))
     }
 }
