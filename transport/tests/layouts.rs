@@ -13,9 +13,9 @@ use dreammesh_core::layer::Metrics;
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Handler, WireMode};
 use dreammesh_core::server::{Service, unary};
+use dreammesh_core::wire::{LayoutHash, Message};
 use dreammesh_core::wkt::{StringValue, StringValueArgs};
 use dreammesh_transport::{Connector, MemoryHub, Server};
-use dreammesh_wire::{LayoutHash, Message};
 use tokio::sync::oneshot;
 
 static ECHO: MethodInfo = MethodInfo::new(

@@ -6,7 +6,7 @@
 
 use dreammesh_core::call::{Begun, MethodKind};
 use dreammesh_core::port::{Answer, Ended, Opening, StreamKey};
-use dreammesh_wire::Segment;
+use dreammesh_core::wire::Segment;
 
 /// The methods that the server has not answered for yet, and the calls sent meanwhile.
 #[derive(Debug, Default)]

@@ -146,7 +146,7 @@ async fn a_failure_carries_its_code_message_and_details() {
 async fn a_method_that_does_not_exist_is_unimplemented() {
     use dreammesh_core::call::{MethodInfo, MethodKind};
     use dreammesh_core::channel::UnaryCall;
-    use dreammesh_wire::Message;
+    use dreammesh_core::wire::Message;
     static MISSING: MethodInfo = MethodInfo::new(
         "/test.Echo/Missing",
         MethodKind::Unary,

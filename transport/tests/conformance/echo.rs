@@ -12,8 +12,8 @@ use dreammesh_core::channel::{
 };
 use dreammesh_core::port::Handler;
 use dreammesh_core::server::{Service, bidi, client_streaming, server_streaming, unary};
+use dreammesh_core::wire::{LayoutHash, Message};
 use dreammesh_core::wkt::Any;
-use dreammesh_wire::{LayoutHash, Message};
 use tokio::sync::Notify;
 
 const fn method(path: &'static str, kind: MethodKind) -> MethodInfo {

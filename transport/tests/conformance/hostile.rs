@@ -6,10 +6,10 @@ use dreammesh_core::call::{Code, MethodInfo, MethodKind, WireOption};
 use dreammesh_core::channel::UnaryCall;
 use dreammesh_core::layer::Metrics;
 use dreammesh_core::port::WireMode;
+use dreammesh_core::wire::{LayoutHash, Message};
 use dreammesh_core::wkt::SourceContext;
 use dreammesh_session::frame::PREFACE;
 use dreammesh_transport::Connector;
-use dreammesh_wire::{LayoutHash, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
