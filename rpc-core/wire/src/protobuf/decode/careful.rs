@@ -56,10 +56,7 @@ impl Decoder<'_> {
                 continue;
             };
             match Form::of(field, wire_type) {
-                Form::Scalar => {
-                    let value = scalar::read(&mut reader, &field.kind)?;
-                    self.put_scalar(frame, field, value);
-                }
+                Form::Scalar => self.scalar_field(frame, field, &mut reader)?,
                 Form::Foreign => self.skip_unknown(frame, &mut reader, start, number, wire_type)?,
                 _ => {
                     reader.skip(number, wire_type, frame.depth, self.max_depth)?;

@@ -32,25 +32,57 @@ pub(super) fn from_varint(kind: &Kind, value: u64) -> u64 {
 }
 
 impl Decoder<'_> {
+    /// Reads a scalar into the body: one branch by kind for both, as most fields are scalars.
+    #[inline(always)]
+    pub(super) fn scalar_field(
+        &mut self,
+        frame: &mut Frame,
+        field: &Field,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), WireError> {
+        match &field.kind {
+            Kind::Bool => {
+                let bits = from_varint(&Kind::Bool, reader.varint()?);
+                self.put_scalar::<1>(frame, field, bits);
+            }
+            kind @ (Kind::Int32 | Kind::Uint32 | Kind::Enum(_) | Kind::Sint32) => {
+                let bits = from_varint(kind, reader.varint()?);
+                self.put_scalar::<4>(frame, field, bits);
+            }
+            Kind::Int64 | Kind::Uint64 => {
+                let bits = reader.varint()?;
+                self.put_scalar::<8>(frame, field, bits);
+            }
+            Kind::Sfixed32 | Kind::Fixed32 | Kind::Float => {
+                let bits = u64::from(u32::from_le_bytes(reader.fixed32()?));
+                self.put_scalar::<4>(frame, field, bits);
+            }
+            Kind::Sfixed64 | Kind::Fixed64 | Kind::Double => {
+                let bits = u64::from_le_bytes(reader.fixed64()?);
+                self.put_scalar::<8>(frame, field, bits);
+            }
+            kind => {
+                let bits = from_varint(kind, reader.varint()?);
+                self.put_scalar::<8>(frame, field, bits);
+            }
+        }
+        Ok(())
+    }
+
     /// Stores a scalar in the body; the last occurrence wins.
     #[inline(always)]
-    pub(super) fn put_scalar(&mut self, frame: &mut Frame, field: &Field, value: u64) {
+    fn put_scalar<const N: usize>(&mut self, frame: &mut Frame, field: &Field, bits: u64) {
         if let Shape::Optional { bit } = field.shape {
             self.slot::<1>(frame, bit / 8)[0] |= 1 << (bit % 8);
-        } else if value == 0 {
+        } else if bits == 0 {
             return self.reset_scalar(frame, field);
         }
-        let bytes = value.to_le_bytes();
-        match field.kind.size() {
-            1 => *self.slot::<1>(frame, field.offset) = [bytes[0]],
-            4 => self
-                .slot::<4>(frame, field.offset)
-                .copy_from_slice(&bytes[..4]),
-            _ => *self.slot::<8>(frame, field.offset) = bytes,
-        }
+        self.slot::<N>(frame, field.offset)
+            .copy_from_slice(&bits.to_le_bytes()[..N]);
     }
 
     /// A default is only stored over a value that came before it.
+    #[cold]
     fn reset_scalar(&mut self, frame: &mut Frame, field: &Field) {
         let end = (field.offset + field.kind.size()) as usize;
         if end <= frame.end {
