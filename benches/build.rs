@@ -1,7 +1,14 @@
 //! Compiles the bench contract for each system that is measured.
 
+use std::path::PathBuf;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
+    let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
+    // Both compilers name their output by the package, so each has a directory of its own.
+    dreammesh_codegen::Builder::new()
+        .out_dir(out_dir.join("dreammesh"))
+        .compile(["proto/bench.proto"])?;
     // protox stands in for protoc, so the measured peer needs nothing that is not on crates.io.
     let descriptors = protox::compile(["bench.proto"], ["proto"])?;
     tonic_prost_build::configure().compile_fds(descriptors)?;

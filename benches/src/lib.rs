@@ -21,6 +21,15 @@ pub mod run;
 pub mod system;
 pub mod workload;
 
+/// The bench contract as our own compiler has it.
+#[allow(
+    missing_docs,
+    reason = "the contract documents its fields where that says something"
+)]
+pub mod ours {
+    include!(concat!(env!("OUT_DIR"), "/dreammesh/dreammesh.bench.v1.rs"));
+}
+
 /// The bench contract as prost and tonic see it.
 #[allow(
     missing_docs,

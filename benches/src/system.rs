@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::run::{Plan, Seen};
 use crate::workload::Workload;
 
+pub mod dreammesh;
 pub mod echo;
 pub mod tonic;
 
@@ -101,7 +102,7 @@ pub trait System: Sync {
 }
 
 /// Every system, in the order in which a round visits them.
-pub const ALL: [&dyn System; 2] = [&echo::Echo, &tonic::Tonic];
+pub const ALL: [&dyn System; 3] = [&dreammesh::DreamMesh, &tonic::Tonic, &echo::Echo];
 
 /// Finds a system by its name.
 ///

@@ -17,8 +17,8 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use dreammesh_benches::peer;
 use dreammesh_benches::workload::{Digest, order, small};
+use dreammesh_benches::{ours, peer};
 use prost::Message as _;
 use rkyv::util::AlignedVec;
 
@@ -45,12 +45,11 @@ fn small(c: &mut Criterion) {
     let mut group = c.benchmark_group("64B");
     let expected = small::digest();
 
-    let message = archive::small();
+    let message = small::owned();
     let received: Bytes = archive::encode(&message).into_segment().into_bytes();
     eprintln!("64B as our archive: {} bytes", received.len());
     let write = || drop(black_box(archive::encode(black_box(&message))));
-    let read =
-        || archive::read_small(archive::receive::<archive::Small>(black_box(&received)).view());
+    let read = || small::read_view(archive::receive::<ours::Small>(black_box(&received)).view());
     time(&mut group, "dreammesh", expected, write, read);
 
     let message = stock::small();
@@ -74,12 +73,11 @@ fn order(c: &mut Criterion) {
     let mut group = c.benchmark_group("order-1KiB");
     let expected = order::digest();
 
-    let message = archive::order();
+    let message = order::owned();
     let received: Bytes = archive::encode(&message).into_segment().into_bytes();
     eprintln!("order-1KiB as our archive: {} bytes", received.len());
     let write = || drop(black_box(archive::encode(black_box(&message))));
-    let read =
-        || archive::read_order(archive::receive::<archive::Order>(black_box(&received)).view());
+    let read = || order::read_view(archive::receive::<ours::Order>(black_box(&received)).view());
     time(&mut group, "dreammesh", expected, write, read);
 
     let message = stock::order();

@@ -1,7 +1,9 @@
 //! "64B": two numbers, a label and a key.
 
-use crate::peer;
+use bytes::Bytes;
+
 use crate::workload::Digest;
+use crate::{ours, peer};
 
 /// The message's size as protobuf.
 pub const PROTOBUF_BYTES: usize = 63;
@@ -40,6 +42,30 @@ pub fn read_prost(message: &peer::Small) -> Digest {
     digest.number(message.ts);
     digest.bytes(message.name.as_bytes());
     digest.bytes(&message.data);
+    digest
+}
+
+/// The message as our owned struct.
+#[must_use]
+pub fn owned() -> ours::Small {
+    ours::Small {
+        id: ID,
+        ts: TS,
+        name: NAME.to_owned(),
+        data: Bytes::from_static(&DATA),
+        ..Default::default()
+    }
+}
+
+/// Reads every field of our view.
+#[must_use]
+#[inline]
+pub fn read_view(message: ours::SmallView<'_>) -> Digest {
+    let mut digest = Digest::default();
+    digest.number(message.id());
+    digest.number(message.ts());
+    digest.bytes(message.name().as_bytes());
+    digest.bytes(message.data());
     digest
 }
 
