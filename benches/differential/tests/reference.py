@@ -543,12 +543,15 @@ def strip_wrappers(message):
 def settle(message):
     """What JSON does not carry made equal.
 
-    That is the bits of NaN, numbers of NullValue, and the order of map entries in an Any.
+    That is the bits of NaN, numbers of NullValue, the order of map entries in an Any, and a Value
+    that holds nothing, which is written as null.
     """
     def settle_one(nested):
         if nested.DESCRIPTOR.full_name == "google.protobuf.Any" and nested.type_url:
             held = HELD[nested.type_url.rsplit("/", 1)[-1]].FromString(nested.value)
             nested.value = encoded(settle(without_unknown(held)))
+        if nested.DESCRIPTOR.full_name == "google.protobuf.Value" and not nested.WhichOneof("kind"):
+            nested.null_value = 0
         for field, value in nested.ListFields():
             if field.message_type is not None and is_entry(field.message_type):
                 field = field.message_type.fields_by_name["value"]
