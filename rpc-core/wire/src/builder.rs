@@ -5,6 +5,7 @@
 
 mod list;
 mod local;
+mod out;
 pub(crate) mod pool;
 mod put;
 mod table;
@@ -15,14 +16,15 @@ use bytes::Bytes;
 pub use self::list::Elements;
 pub(crate) use self::list::{Entries, ListSlot};
 pub use self::list::{ListWriter, MapWriter};
-use self::local::Local;
+use self::local::Pointers;
+use self::out::Out;
 pub use self::put::{BytesSource, Put, Source};
 #[doc(hidden)]
 pub use self::put::{Slot, Written};
 pub use self::table::TableWriter;
 use crate::element::{Access, Element};
 use crate::error::WireError;
-use crate::layout::{Layout, UNKNOWN_FLAG};
+use crate::layout::UNKNOWN_FLAG;
 use crate::limits::Limits;
 use crate::message::{Encode, Message};
 use crate::segment::Segment;
@@ -31,7 +33,7 @@ use crate::segment::Segment;
 #[derive(Debug, Default)]
 pub struct Builder {
     /// Finished bytes, without the external ones.
-    out: Vec<u8>,
+    out: Out,
     /// Bodies, list elements and map entries in progress, innermost last.
     scratch: Vec<u8>,
     /// Where in `scratch` pointer words stand that hold an absolute target, ascending.
@@ -111,38 +113,53 @@ impl Body {
 
 impl Builder {
     /// Archives one message into a pooled segment.
+    #[inline]
     pub(crate) fn archive<M: Message, T: Encode<M> + ?Sized>(
         value: &T,
         limits: &Limits,
     ) -> Result<Segment, WireError> {
-        let mut builder = pool::take(limits);
-        let root = builder.message(value);
-        builder.finish(root)
+        pool::archive(limits, |builder| builder.message(value))
     }
 
+    #[inline]
     pub(crate) fn message<M: Message, T: Encode<M> + ?Sized>(&mut self, value: &T) -> Target {
-        let mut local = Local::new();
-        if const { Local::fits(M::LAYOUT) } {
-            let Some(mut body) = self.open_local() else {
-                return Target::NULL;
-            };
-            value.encode(&mut TableWriter::new(self, &mut local, &mut body));
-            return self.close_local(&body, &mut local, M::LAYOUT);
+        match const { local::size_class(M::LAYOUT) } {
+            local::SMALL => self.local_message::<M, T, { local::SMALL }>(value),
+            local::MEDIUM => self.local_message::<M, T, { local::MEDIUM }>(value),
+            local::LARGE => self.local_message::<M, T, { local::LARGE }>(value),
+            _ => {
+                let Some(mut body) = self.open_table(const { M::LAYOUT.size as usize }) else {
+                    return Target::NULL;
+                };
+                value.encode(&mut TableWriter::new(self, &mut [], &mut body));
+                self.close_table(&body)
+            }
         }
-        let Some(mut body) = self.open_table(const { M::LAYOUT.size as usize }) else {
+    }
+
+    #[inline]
+    fn local_message<M: Message, T: Encode<M> + ?Sized, const SIZE: usize>(
+        &mut self,
+        value: &T,
+    ) -> Target {
+        let mut local = [0; SIZE];
+        let Some(mut body) = self.open_local() else {
             return Target::NULL;
         };
         value.encode(&mut TableWriter::new(self, &mut local, &mut body));
-        self.close_table(&body)
+        self.close_local(&body, &mut local, const { &Pointers::of(M::LAYOUT) })
     }
 
-    /// Appends the root reference and hands the segment out.
-    pub(crate) fn finish(mut self: Box<Self>, root: Target) -> Result<Segment, WireError> {
-        self.reserve(8);
-        let word = relative(root.word, self.position());
-        self.out.extend_from_slice(&word.to_le_bytes());
-        self.out.extend_from_slice(&root.len.to_le_bytes());
-        pool::give_back(self)
+    /// Appends the root reference.
+    #[inline]
+    fn put_root(&mut self, root: Target) {
+        let root = Target {
+            word: relative(root.word, self.position()),
+            len: root.len,
+        };
+        if self.out.append(&root.to_le_bytes()).is_none() {
+            self.too_large();
+        }
     }
 
     /// The bytes written so far, external ones included: where the next byte goes.
@@ -154,7 +171,7 @@ impl Builder {
     /// Whether `len` more bytes fit the limit; notes the error if not.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize) -> bool {
-        if len > self.limits.max_bytes.saturating_sub(self.position()) {
+        if !self.out.fits(len) {
             self.too_large();
             return false;
         }
@@ -184,26 +201,36 @@ impl Builder {
         self.error.get_or_insert(error);
         self.limits.max_bytes = 0;
         self.limits.max_depth = 0;
+        self.out.set_len_max(0);
     }
 
-    /// Appends bytes and says where they are; never null.
+    /// Appends bytes and says where they are; null only after an error.
     #[inline]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Target {
-        if !self.reserve(bytes.len()) {
-            return Target::default();
-        }
-        let target = Target {
-            word: self.position() as u32 + 1,
-            len: bytes.len() as u32,
+        let Some(at) = self.out.append(bytes) else {
+            self.too_large();
+            return Target::NULL;
         };
-        self.out.extend_from_slice(bytes);
-        target
+        Target {
+            word: (at + self.external_bytes) as u32 + 1,
+            len: bytes.len() as u32,
+        }
     }
 
     /// Shares `bytes` if they are large, else appends a copy.
+    #[inline]
     pub(crate) fn shared(&mut self, bytes: &Bytes) -> Target {
-        if bytes.len() < EXTERNAL_MIN || !self.reserve(bytes.len()) {
-            return self.bytes(bytes);
+        if bytes.len() < EXTERNAL_MIN {
+            self.bytes(bytes)
+        } else {
+            self.external(bytes)
+        }
+    }
+
+    #[inline(never)]
+    fn external(&mut self, bytes: &Bytes) -> Target {
+        if !self.reserve(bytes.len()) {
+            return Target::NULL;
         }
         let target = Target {
             word: self.position() as u32 + 1,
@@ -211,14 +238,16 @@ impl Builder {
         };
         self.externals.push((self.out.len(), bytes.clone()));
         self.external_bytes += bytes.len();
+        // Not below nought, as the bytes were just found to fit.
+        self.out
+            .set_len_max(self.limits.max_bytes - self.external_bytes);
         target
     }
 
     /// Pads so that the next byte is 8-aligned within the archive.
     pub(crate) fn align(&mut self) {
-        let padding = self.position().wrapping_neg() % 8;
-        if self.reserve(padding) {
-            self.out.resize(self.out.len() + padding, 0);
+        if !self.out.pad(self.position().wrapping_neg() % 8) {
+            self.too_large();
         }
     }
 
@@ -294,41 +323,41 @@ impl Builder {
     }
 
     /// Copies a body that was written beside scratch behind its children.
-    #[inline]
-    fn close_local(&mut self, body: &Body, local: &mut Local, layout: &Layout) -> Target {
+    #[inline(always)]
+    fn close_local(&mut self, body: &Body, local: &mut [u8], pointers: &Pointers) -> Target {
         self.depth -= 1;
         let Some(len) = self.put_prefix(body) else {
             return Target::NULL;
         };
         let position = self.position();
-        let bytes = &mut local.bytes;
-        let mut pointers = local.pointers;
-        while pointers != 0 {
-            let at = local::pointer_offset(layout, pointers.trailing_zeros() as usize);
-            make_relative(bytes, at, position + at);
-            pointers &= pointers - 1;
-        }
-        self.out.extend_from_slice(&bytes[..body.end as usize]);
-        Target {
-            word: position as u32 + 1,
-            len,
-        }
+        pointers.each(local, |at, word| make_relative(word, position + at));
+        self.put_body(&local[..body.end as usize], len)
     }
 
-    /// Makes sure that the body fits and writes the reference to its unknown fields: its size word.
-    #[inline(always)]
+    /// Writes the reference to a body's unknown fields, if it has any: its size word.
+    #[inline]
     fn put_prefix(&mut self, body: &Body) -> Option<u32> {
-        let prefix = if body.unknown.1 == 0 { 0 } else { 8 };
-        if !self.reserve(prefix + body.end as usize) {
-            return None;
-        }
-        if prefix == 0 {
+        if body.unknown.1 == 0 {
             return Some(body.end);
         }
-        let word = relative(body.unknown.0, self.position());
-        self.out.extend_from_slice(&word.to_le_bytes());
-        self.out.extend_from_slice(&body.unknown.1.to_le_bytes());
+        let prefix = Target {
+            word: relative(body.unknown.0, self.position()),
+            len: body.unknown.1,
+        };
+        if self.out.append(&prefix.to_le_bytes()).is_none() {
+            self.too_large();
+            return None;
+        }
         Some(body.end | UNKNOWN_FLAG)
+    }
+
+    /// Appends a body whose pointers are relative already.
+    #[inline]
+    fn put_body(&mut self, body: &[u8], len: u32) -> Target {
+        let Target { word, .. } = self.bytes(body);
+        // A null reference has no length.
+        let len = if word == 0 { 0 } else { len };
+        Target { word, len }
     }
 
     #[cold]
@@ -341,24 +370,28 @@ impl Builder {
     #[inline]
     pub(crate) fn close_table(&mut self, body: &Body) -> Target {
         self.depth -= 1;
-        let Some(len) = self.put_prefix(body) else {
-            self.scratch.truncate(body.base);
-            self.fixups.truncate(body.fixups);
-            return Target::NULL;
-        };
-        let position = self.position();
-        for at in &self.fixups[body.fixups..] {
-            let at = *at as usize;
-            make_relative(&mut self.scratch, at, position + (at - body.base));
+        let mut target = Target::NULL;
+        if let Some(len) = self.put_prefix(body) {
+            let position = self.position();
+            for at in &self.fixups[body.fixups..] {
+                let at = *at as usize;
+                make_relative_at(&mut self.scratch, at, position + (at - body.base));
+            }
+            let recorded = body.base..body.base + body.end as usize;
+            let at = self.out.append(&self.scratch[recorded]);
+            match at {
+                Some(_) => {
+                    target = Target {
+                        word: position as u32 + 1,
+                        len,
+                    }
+                }
+                None => self.too_large(),
+            }
         }
         self.fixups.truncate(body.fixups);
-        self.out
-            .extend_from_slice(&self.scratch[body.base..body.base + body.end as usize]);
         self.scratch.truncate(body.base);
-        Target {
-            word: position as u32 + 1,
-            len,
-        }
+        target
     }
 }
 
@@ -372,11 +405,16 @@ fn relative(word: u32, at: usize) -> u32 {
     (at as u32 + 4).wrapping_sub(word - 1)
 }
 
-/// Turns the absolute target in the scratch word at `at`, never null, into a distance from
-/// `position`.
+/// Turns the absolute target in a word, never null, into a distance from `position`.
 #[inline(always)]
-fn make_relative(scratch: &mut [u8], at: usize, position: usize) {
-    if let Some(bytes) = scratch[at..].first_chunk_mut::<4>() {
-        *bytes = relative(u32::from_le_bytes(*bytes), position).to_le_bytes();
+fn make_relative(word: &mut [u8; 4], position: usize) {
+    *word = relative(u32::from_le_bytes(*word), position).to_le_bytes();
+}
+
+/// The same for the word at `at`.
+#[inline(always)]
+fn make_relative_at(scratch: &mut [u8], at: usize, position: usize) {
+    if let Some(word) = scratch[at..].first_chunk_mut() {
+        make_relative(word, position);
     }
 }

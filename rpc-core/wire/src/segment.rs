@@ -35,8 +35,13 @@ impl Segment {
         }
     }
 
-    pub(crate) fn from_parts(head: Vec<u8>, externals: Vec<(usize, Bytes)>) -> Self {
-        let external_bytes = externals.iter().map(|(_, bytes)| bytes.len()).sum();
+    /// `external_bytes` is the sum of the lengths of `externals`.
+    #[inline]
+    pub(crate) const fn from_parts(
+        head: Vec<u8>,
+        externals: Vec<(usize, Bytes)>,
+        external_bytes: usize,
+    ) -> Self {
         Self {
             head,
             externals,

@@ -71,6 +71,47 @@ struct Strides {
     end: usize,
 }
 
+/// The slots of a table that refers to nothing but text and bytes.
+struct Texts {
+    /// Offset, and whether it must be UTF-8.
+    slots: [(u32, bool); Self::SLOTS],
+    /// `len <= SLOTS`
+    len: usize,
+}
+
+impl Texts {
+    /// Few enough to be gathered anew for each list.
+    const SLOTS: usize = 6;
+
+    /// The slots recorded in a table of this size word, if they are all of the table's references.
+    fn of(layout: &'static Layout, size: u32) -> Option<Self> {
+        // A size word with the flag is greater than any slot's end, so it is told apart here.
+        if size & UNKNOWN_FLAG != 0 || layout.fields.len() > u64::BITS as usize {
+            return None;
+        }
+        let mut texts = Self {
+            slots: [(0, false); Self::SLOTS],
+            len: 0,
+        };
+        let mut followed = layout.followed();
+        while followed != 0 {
+            let field = &layout.fields[followed.trailing_zeros() as usize];
+            if u64::from(field.offset) + u64::from(field.slot_size()) > u64::from(size) {
+                break;
+            }
+            let utf8 = match (field.shape, &field.kind) {
+                (Shape::Plain | Shape::Nullable, Kind::String) => true,
+                (Shape::Plain | Shape::Nullable, Kind::Bytes) => false,
+                _ => return None,
+            };
+            *texts.slots.get_mut(texts.len)? = (field.offset, utf8);
+            texts.len += 1;
+            followed &= followed - 1;
+        }
+        Some(texts)
+    }
+}
+
 impl Validator<'_> {
     fn root(&mut self, layout: &'static Layout, at: usize) -> Result<Reference, Refused> {
         let Some(body) = self.reference(at)? else {
@@ -314,7 +355,10 @@ impl Validator<'_> {
                     });
                 }
                 // Tables of which nothing was recorded refer to nothing.
-                if list.end_word != 0 {
+                if list.end_word == 0 {
+                } else if let Some(texts) = Texts::of(layout, list.end_word) {
+                    self.text_elements(&list, &texts)?;
+                } else {
                     for index in 0..list.len {
                         let body = list.first + index * list.stride;
                         self.contents(layout, body, list.end_word, list.start, depth + 1)?;
@@ -330,6 +374,18 @@ impl Validator<'_> {
             _ => {}
         }
         self.cursor = list.end;
+        Ok(())
+    }
+
+    /// Checks elements that refer to text and bytes alone: most lists hold such tables.
+    fn text_elements(&mut self, list: &Strides, texts: &Texts) -> Result<(), Refused> {
+        let mut body = list.first;
+        for _ in 0..list.len {
+            for (offset, utf8) in &texts.slots[..texts.len] {
+                self.text(body + *offset as usize, list.start, *utf8)?;
+            }
+            body += list.stride;
+        }
         Ok(())
     }
 
@@ -412,21 +468,40 @@ impl Validator<'_> {
     }
 }
 
-/// Whether the bytes are UTF-8, most of which is ASCII and short: a few words at a time beat the
-/// general routine, which aligns its pointer first.
-#[inline]
+/// Whether the bytes are UTF-8, most of which is ASCII and short: a few words at a time, the last
+/// ones overlapping, beat the general routine, which aligns its pointer first.
+#[inline(always)]
 pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
-    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    let mut seen = 0;
-    if let Some(last) = bytes.last_chunk::<8>() {
-        for word in bytes.as_chunks::<8>().0 {
-            seen |= u64::from_le_bytes(*word);
-        }
-        seen |= u64::from_le_bytes(*last);
+    let seen = if bytes.len() >= 32 {
+        bytes.as_chunks().0.iter().map(high_bits::<32>).fold(
+            bytes.last_chunk().map_or(0, high_bits::<32>),
+            core::ops::BitOr::bitor,
+        )
     } else {
-        for byte in bytes {
-            seen |= u64::from(*byte);
+        match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => high_bits::<16>(first) | high_bits::<16>(last),
+            _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+                (Some(first), Some(last)) => high_bits::<8>(first) | high_bits::<8>(last),
+                _ => bytes.iter().fold(0, |seen, byte| seen | u64::from(*byte)),
+            },
         }
-    }
-    seen & HIGH_BITS == 0 || core::str::from_utf8(bytes).is_ok()
+    };
+    seen & HIGH_BITS == 0 || is_utf8_beyond_ascii(bytes)
+}
+
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// All words of the bytes, one upon the other.
+#[inline(always)]
+fn high_bits<const LEN: usize>(bytes: &[u8; LEN]) -> u64 {
+    bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .fold(0, |seen, word| seen | u64::from_le_bytes(*word))
+}
+
+#[inline(never)]
+fn is_utf8_beyond_ascii(bytes: &[u8]) -> bool {
+    core::str::from_utf8(bytes).is_ok()
 }

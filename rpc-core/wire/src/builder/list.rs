@@ -2,12 +2,12 @@
 
 use core::marker::PhantomData;
 
-use super::local::Local;
+use super::local::{self, Pointers};
 use super::put::Source;
-use super::{Body, Builder, Target, make_relative};
+use super::{Body, Builder, TableWriter, Target, make_relative, make_relative_at};
 use crate::element::{Access, Element};
-use crate::layout::{Class, Layout, REF_SIZE, UNKNOWN_FLAG};
-use crate::message::Message;
+use crate::layout::{Class, REF_SIZE, UNKNOWN_FLAG};
+use crate::message::{Encode, Message};
 use crate::table::Key;
 
 /// Writes the elements of a repeated field.
@@ -37,7 +37,13 @@ impl<'b, T: Element + ?Sized> ListWriter<'b, T> {
 
     #[inline(always)]
     pub(crate) fn finish(self) -> Option<ListSlot> {
-        self.elements.finish(self.builder)
+        let pointers = const {
+            match <T::Via as Access<T>>::LAYOUT {
+                Some(layout) => &Pointers::of(layout),
+                None => &Pointers::NONE,
+            }
+        };
+        self.elements.finish_tables(self.builder, pointers)
     }
 }
 
@@ -104,6 +110,9 @@ pub struct Elements {
     prefix: usize,
     /// The largest recorded size so far.
     end: u32,
+    /// Whether all elements are tables of one size, without unknown fields, whose pointers are
+    /// known from their layout and not among the fixups.
+    is_uniform: bool,
 }
 
 impl Elements {
@@ -127,6 +136,7 @@ impl Elements {
             stride: stride as usize,
             prefix: 0,
             end: stride,
+            is_uniform: false,
         }
     }
 
@@ -139,8 +149,7 @@ impl Elements {
             }
             self.base = builder.position();
         }
-        if builder.reserve(bytes.len()) {
-            builder.out.extend_from_slice(bytes);
+        if !builder.bytes(bytes).is_null() {
             self.count += 1;
         }
     }
@@ -174,35 +183,55 @@ impl Elements {
     }
 
     /// Copies a table that was written beside scratch to its end, and takes it in.
-    #[inline(always)]
-    fn append(&mut self, builder: &mut Builder, body: &Body, local: &Local, layout: &Layout) {
-        let end = body.end as usize;
+    #[inline]
+    fn append(&mut self, builder: &mut Builder, body: &Body, local: &[u8], pointers: &Pointers) {
         let base = builder.scratch.len();
         // Most lists hold tables of one size without unknown fields: nothing has to move.
-        let is_first = self.count == 0;
-        let plain = self.prefix == 0 && body.unknown.1 == 0 && (is_first || end == self.stride);
-        if plain && base - self.base <= builder.limits.max_bytes {
-            self.stride = end;
-            self.end = body.end;
-            self.count += 1;
-            builder.depth -= 1;
-            builder.scratch.extend_from_slice(local.recorded(body.end));
-            local.each_pointer(layout, |at| builder.fixups.push((base + at) as u32));
+        let is_like = self.count == 0 || self.is_uniform && body.end == self.end;
+        let fits = base - self.base <= builder.limits.max_bytes;
+        if !is_like || !fits || body.unknown.1 != 0 {
+            self.append_other(builder, body, local, pointers);
             return;
         }
-        self.append_other(builder, body, local, layout);
+        self.is_uniform = true;
+        self.stride = body.end as usize;
+        self.end = body.end;
+        self.count += 1;
+        builder.depth -= 1;
+        // A copy of constant length is cheaper than one of no more than is kept.
+        builder.scratch.extend_from_slice(local);
+        builder.scratch.truncate(base + body.end as usize);
     }
 
     #[inline(never)]
-    fn append_other(&mut self, builder: &mut Builder, body: &Body, local: &Local, layout: &Layout) {
+    fn append_other(
+        &mut self,
+        builder: &mut Builder,
+        body: &Body,
+        local: &[u8],
+        pointers: &Pointers,
+    ) {
+        if core::mem::take(&mut self.is_uniform) {
+            for at in (self.base..).step_by(self.stride.max(1)).take(self.count) {
+                Self::note(builder, at, self.end, pointers);
+            }
+        }
         if (builder.scratch.len() - self.base) / 2 > builder.limits.max_bytes {
             builder.too_large();
         }
         let base = builder.scratch.len() + self.prefix;
         builder.scratch.resize(base, 0);
-        builder.scratch.extend_from_slice(local.recorded(body.end));
-        local.each_pointer(layout, |at| builder.fixups.push((base + at) as u32));
+        builder
+            .scratch
+            .extend_from_slice(&local[..body.end as usize]);
+        Self::note(builder, base, body.end, pointers);
         self.close_table(builder, body);
+    }
+
+    /// Puts the pointers of the table at `at` in scratch among the fixups.
+    fn note(builder: &mut Builder, at: usize, end: u32, pointers: &Pointers) {
+        let table = &mut builder.scratch[at..at + end as usize];
+        pointers.each(table, |offset, _| builder.fixups.push((at + offset) as u32));
     }
 
     /// Takes the finished table in, cut to the stride.
@@ -300,6 +329,36 @@ impl Elements {
         })
     }
 
+    /// As [`finish`](Self::finish), for elements that may have been [appended](Self::append).
+    #[inline]
+    fn finish_tables(self, builder: &mut Builder, pointers: &Pointers) -> Option<ListSlot> {
+        // Tables of which nothing is recorded still take a byte each.
+        if !self.is_uniform || self.stride == 0 {
+            return self.finish(builder);
+        }
+        let position = builder.position();
+        let all = self.base..self.base + self.count * self.stride;
+        let mut next = position;
+        for table in builder.scratch[all.clone()].chunks_exact_mut(self.stride) {
+            pointers.each(table, |at, word| make_relative(word, next + at));
+            next += self.stride;
+        }
+        let at = builder.out.append(&builder.scratch[all]);
+        builder.scratch.truncate(self.base);
+        if at.is_none() {
+            builder.too_large();
+            return None;
+        }
+        Some(ListSlot {
+            target: Target {
+                word: position as u32 + 1,
+                len: self.count as u32,
+            },
+            stride: self.end,
+            end: self.end,
+        })
+    }
+
     /// Copies the elements to `out`: the target word, stride and element end of the slot.
     fn copy_out(&self, builder: &mut Builder) -> (u32, u32, u32) {
         let count = self.count;
@@ -318,12 +377,13 @@ impl Elements {
                 element += self.stride;
                 next += stride;
             }
-            make_relative(&mut builder.scratch, at, next + (at - element));
+            make_relative_at(&mut builder.scratch, at, next + (at - element));
         }
         builder.fixups.truncate(self.fixups);
         if stride == self.stride {
             let all = self.base..self.base + count * stride;
-            builder.out.extend_from_slice(&builder.scratch[all]);
+            // There is room, as was just seen.
+            let _ = builder.out.append(&builder.scratch[all]);
             builder.scratch.truncate(self.base);
             let flag = if self.prefix == 0 { 0 } else { UNKNOWN_FLAG };
             return (
@@ -332,16 +392,12 @@ impl Elements {
                 self.end | flag,
             );
         }
-        builder.out.reserve(count * stride);
         for index in 0..count {
             let from = self.base + index * self.stride;
             let kept = self.stride.min(stride);
-            builder
-                .out
-                .extend_from_slice(&builder.scratch[from..from + kept]);
-            builder
-                .out
-                .resize(start - builder.external_bytes + (index + 1) * stride, 0);
+            // There is room, as was just seen.
+            let _ = builder.out.append(&builder.scratch[from..from + kept]);
+            builder.out.pad(stride - kept);
         }
         builder.scratch.truncate(self.base);
         let flag = if self.prefix == 0 { 0 } else { UNKNOWN_FLAG };
@@ -389,30 +445,38 @@ impl Entries {
 
 /// A message appended to a list lies inline instead of being referred to.
 impl<M: Message> ListWriter<'_, M> {
-    #[inline(always)]
-    pub(crate) fn push_message<S>(builder: &mut Builder, elements: &mut Elements, value: &S)
-    where
-        S: crate::message::Encode<M> + ?Sized,
-    {
-        if const { Local::fits(M::LAYOUT) } {
-            let mut local = Local::new();
-            let Some(mut body) = builder.open_local() else {
-                return;
-            };
-            value.encode(&mut super::TableWriter::new(builder, &mut local, &mut body));
-            elements.append(builder, &body, &local, M::LAYOUT);
-            return;
+    #[inline]
+    pub(crate) fn push_message<S: Encode<M> + ?Sized>(
+        builder: &mut Builder,
+        elements: &mut Elements,
+        value: &S,
+    ) {
+        match const { local::size_class(M::LAYOUT) } {
+            local::SMALL => Self::push_local::<S, { local::SMALL }>(builder, elements, value),
+            local::MEDIUM => Self::push_local::<S, { local::MEDIUM }>(builder, elements, value),
+            local::LARGE => Self::push_local::<S, { local::LARGE }>(builder, elements, value),
+            _ => {
+                let size = const { M::LAYOUT.size as usize };
+                let Some(mut body) = elements.open_table(builder, size) else {
+                    return;
+                };
+                value.encode(&mut TableWriter::new(builder, &mut [], &mut body));
+                elements.close_table(builder, &body);
+            }
         }
-        let size = const { M::LAYOUT.size as usize };
-        let Some(mut body) = elements.open_table(builder, size) else {
+    }
+
+    #[inline]
+    fn push_local<S: Encode<M> + ?Sized, const SIZE: usize>(
+        builder: &mut Builder,
+        elements: &mut Elements,
+        value: &S,
+    ) {
+        let mut local = [0; SIZE];
+        let Some(mut body) = builder.open_local() else {
             return;
         };
-        let mut unused = Local::new();
-        value.encode(&mut super::TableWriter::new(
-            builder,
-            &mut unused,
-            &mut body,
-        ));
-        elements.close_table(builder, &body);
+        value.encode(&mut TableWriter::new(builder, &mut local, &mut body));
+        elements.append(builder, &body, &local, const { &Pointers::of(M::LAYOUT) });
     }
 }

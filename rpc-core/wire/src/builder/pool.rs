@@ -1,8 +1,8 @@
 //! Buffers reused by the thread, so that building a message allocates nothing in the steady state.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
-use super::Builder;
+use super::{Builder, Out, Target};
 use crate::error::WireError;
 use crate::limits::Limits;
 use crate::segment::Segment;
@@ -13,47 +13,68 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 const KEPT_BUFFERS_MAX: usize = 64;
 
 struct Pool {
-    builder: Option<Box<Builder>>,
-    buffers: Vec<Vec<u8>>,
+    builder: Cell<Option<Box<Builder>>>,
+    buffers: RefCell<Vec<Vec<u8>>>,
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> =
-        const { RefCell::new(Pool { builder: None, buffers: Vec::new() }) };
+    static POOL: Pool = const {
+        Pool {
+            builder: Cell::new(None),
+            buffers: RefCell::new(Vec::new()),
+        }
+    };
 }
 
-/// A builder with the thread's spare buffers.
-pub(crate) fn take(limits: &Limits) -> Box<Builder> {
-    let mut builder = POOL.with_borrow_mut(|pool| {
-        let mut builder = pool.builder.take().unwrap_or_default();
-        builder.out = pool.buffers.pop().unwrap_or_default();
+/// Archives the root that `write` writes with the thread's spare buffers.
+///
+/// The pool is free meanwhile: writing a message may archive others.
+#[inline]
+pub(crate) fn archive(
+    limits: &Limits,
+    write: impl FnOnce(&mut Builder) -> Target,
+) -> Result<Segment, WireError> {
+    POOL.with(|pool| {
+        let mut builder = pool.take(limits);
+        let root = write(&mut builder);
+        builder.put_root(root);
+        pool.give_back(builder)
+    })
+}
+
+impl Pool {
+    #[inline]
+    fn take(&self, limits: &Limits) -> Box<Builder> {
+        let mut builder = self.builder.take().unwrap_or_default();
+        let buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
+        builder.out = Out::new(buffer, limits.bytes());
+        // Clamped here once, so that nothing below has to.
+        builder.limits = limits
+            .with_max_bytes(limits.bytes())
+            .with_max_depth(limits.depth());
         builder
-    });
-    // Clamped here once, so that nothing below has to.
-    builder.limits = limits
-        .with_max_bytes(limits.bytes())
-        .with_max_depth(limits.depth());
-    builder
-}
-
-/// Splits a builder into its segment and the buffers to keep.
-pub(crate) fn give_back(mut builder: Box<Builder>) -> Result<Segment, WireError> {
-    let error = builder.error.take();
-    let segment = Segment::from_parts(
-        core::mem::take(&mut builder.out),
-        core::mem::take(&mut builder.externals),
-    );
-    builder.external_bytes = 0;
-    builder.depth = 0;
-    builder.scratch.clear();
-    builder.fixups.clear();
-    if builder.scratch.capacity() + 4 * builder.fixups.capacity() <= KEPT_BYTES_MAX {
-        // Within a thread's destructors there is no pool left; the buffers are then freed.
-        let _ = POOL.try_with(|pool| pool.borrow_mut().builder = Some(builder));
     }
-    match error {
-        Some(error) => Err(error),
-        None => Ok(segment),
+
+    /// Splits a builder into its segment and the buffers to keep.
+    #[inline]
+    fn give_back(&self, mut builder: Box<Builder>) -> Result<Segment, WireError> {
+        let segment = Segment::from_parts(
+            core::mem::take(&mut builder.out).into_vec(),
+            core::mem::take(&mut builder.externals),
+            core::mem::take(&mut builder.external_bytes),
+        );
+        let error = if builder.error.is_some() {
+            builder.error.take()
+        } else {
+            None
+        };
+        builder.depth = 0;
+        builder.scratch.clear();
+        builder.fixups.clear();
+        if builder.scratch.capacity() + 4 * builder.fixups.capacity() <= KEPT_BYTES_MAX {
+            self.builder.set(Some(builder));
+        }
+        error.map_or(Ok(segment), Err)
     }
 }
 
@@ -63,10 +84,11 @@ pub(crate) fn recycle(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
+    // Within a thread's destructors there is no pool left; the buffer is then freed.
     let _ = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if pool.buffers.len() < KEPT_BUFFERS_MAX {
-            pool.buffers.push(buffer);
+        let mut buffers = pool.buffers.borrow_mut();
+        if buffers.len() < KEPT_BUFFERS_MAX {
+            buffers.push(buffer);
         }
     });
 }

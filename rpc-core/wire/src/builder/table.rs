@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::list::{ListWriter, MapWriter};
-use super::local::{Local, pointer_offset};
+use super::local;
 use super::put::{Slot, Source};
 use super::{Body, Builder, ListSlot};
 use crate::dynamic::copy_into;
@@ -22,16 +22,16 @@ use crate::unknown::UnknownFields;
 pub struct TableWriter<'b, M> {
     builder: &'b mut Builder,
     /// The body, if the layout is a small one; else it is in the builder's scratch.
-    local: &'b mut Local,
+    local: &'b mut [u8],
     body: &'b mut Body,
     message: PhantomData<fn() -> M>,
 }
 
 impl<'b, M: Message> TableWriter<'b, M> {
-    const IS_LOCAL: bool = Local::fits(M::LAYOUT);
+    const IS_LOCAL: bool = local::size_class(M::LAYOUT) != 0;
 
     #[inline(always)]
-    pub(crate) fn new(builder: &'b mut Builder, local: &'b mut Local, body: &'b mut Body) -> Self {
+    pub(crate) fn new(builder: &'b mut Builder, local: &'b mut [u8], body: &'b mut Body) -> Self {
         Self {
             builder,
             local,
@@ -44,43 +44,39 @@ impl<'b, M: Message> TableWriter<'b, M> {
     fn put(&mut self, offset: u32, bytes: &[u8]) {
         if Self::IS_LOCAL {
             let at = offset as usize;
-            self.local.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+            self.local[at..at + bytes.len()].copy_from_slice(bytes);
         } else {
             self.builder.put_bytes(self.body.at(offset), bytes);
         }
     }
 
-    /// Writes the reference of field `INDEX` at `offset`.
+    /// Writes a reference at `offset`.
     #[inline(always)]
-    fn refer<const INDEX: usize>(&mut self, offset: u32, bytes: [u8; 8], is_null: bool) {
+    fn refer(&mut self, offset: u32, bytes: [u8; 8], is_null: bool) {
         self.put(offset, &bytes);
-        if is_null {
-            return;
-        }
-        if Self::IS_LOCAL {
-            self.local.pointers |= 1 << INDEX;
-        } else {
+        // The pointers of a local body are known from its layout.
+        if !Self::IS_LOCAL && !is_null {
             self.builder.fixups.push(self.body.at(offset) as u32);
         }
     }
 
     /// Writes the slot of a single value.
     #[inline(always)]
-    fn put_slot<const INDEX: usize, T: Element + ?Sized>(&mut self, offset: u32, slot: &Slot) {
+    fn put_slot<T: Element + ?Sized>(&mut self, offset: u32, slot: &Slot) {
         let class = const { <T::Via as Access<T>>::CLASS };
         if class.is_scalar() {
             self.put(offset, &slot.bytes[..class.size() as usize]);
         } else {
-            self.refer::<INDEX>(offset, slot.bytes, slot.is_default);
+            self.refer(offset, slot.bytes, slot.is_default);
         }
         self.body.wrote(offset + class.size());
     }
 
     #[inline(always)]
-    fn put_list<const INDEX: usize>(&mut self, offset: u32, list: Option<ListSlot>) {
+    fn put_list(&mut self, offset: u32, list: Option<ListSlot>) {
         if let Some(list) = list {
             let is_null = list.target.is_null();
-            self.refer::<INDEX>(offset, list.target.to_le_bytes(), is_null);
+            self.refer(offset, list.target.to_le_bytes(), is_null);
             self.put(offset + 8, &list.stride.to_le_bytes());
             self.put(offset + 12, &list.end.to_le_bytes());
             self.body.wrote(offset + LIST_SIZE);
@@ -99,13 +95,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
         self.builder.scratch.resize(base + layout.size as usize, 0);
         let body = copy_into(self.builder, core::mem::take(self.body), table.dynamic());
         let size = layout.size as usize;
-        self.local.bytes[..size].copy_from_slice(&self.builder.scratch[base..base + size]);
-        for index in 0..layout.fields.len() {
-            let at = (base + pointer_offset(layout, index)) as u32;
-            if layout.is_followed(index) && self.builder.fixups[body.fixups..].contains(&at) {
-                self.local.pointers |= 1 << index;
-            }
-        }
+        self.local[..size].copy_from_slice(&self.builder.scratch[base..base + size]);
         self.builder.scratch.truncate(base);
         self.builder.fixups.truncate(body.fixups);
         *self.body = body;
@@ -127,7 +117,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
         let offset = checked.offset::<T>();
         let slot = value.slot(self.builder);
         if !slot.is_default {
-            self.put_slot::<INDEX, T>(offset, &slot);
+            self.put_slot::<T>(offset, &slot);
         }
     }
 
@@ -147,7 +137,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
             let offset = checked.offset::<T>();
             self.set_bit(bit);
             let slot = value.slot(self.builder);
-            self.put_slot::<INDEX, T>(offset, &slot);
+            self.put_slot::<T>(offset, &slot);
         }
     }
 
@@ -167,7 +157,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
         if let Some(value) = value {
             let offset = checked.offset::<T>();
             let target = value.target(self.builder).0;
-            self.refer::<INDEX>(offset, target.to_le_bytes(), target.is_null());
+            self.refer(offset, target.to_le_bytes(), target.is_null());
             self.body.wrote(offset + REF_SIZE);
         }
     }
@@ -189,7 +179,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
         let offset = checked.offset::<T>();
         let target = value.target(self.builder).0;
         self.put(offset, &number.to_le_bytes());
-        self.refer::<INDEX>(offset + 4, target.to_le_bytes(), target.is_null());
+        self.refer(offset + 4, target.to_le_bytes(), target.is_null());
         self.body.wrote(offset + ONEOF_SIZE);
     }
 
@@ -223,7 +213,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
         let mut list = ListWriter::new(self.builder);
         fill(&mut list);
         let list = list.finish();
-        self.put_list::<INDEX>(offset, list);
+        self.put_list(offset, list);
     }
 
     /// A map field from entries whose keys strictly ascend.
@@ -253,7 +243,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
         let mut map = MapWriter::new(self.builder);
         fill(&mut map);
         let map = map.finish();
-        self.put_list::<INDEX>(offset, map);
+        self.put_list(offset, map);
     }
     /// Keeps raw protobuf fields that this schema does not know.
     #[inline]
@@ -274,7 +264,7 @@ impl<'b, M: Message> TableWriter<'b, M> {
     #[inline(always)]
     fn set_bit(&mut self, bit: u32) {
         if Self::IS_LOCAL {
-            self.local.bytes[(bit / 8) as usize] |= 1 << (bit % 8);
+            self.local[(bit / 8) as usize] |= 1 << (bit % 8);
         } else {
             self.builder.set_bit(self.body, bit);
         }

@@ -18,11 +18,15 @@ pub fn build<E: From<WireError>>(
     limits: &Limits,
     fill: impl FnOnce(&mut DynWriter<'_>) -> Result<(), E>,
 ) -> Result<Segment, E> {
-    let mut builder = pool::take(limits);
-    let root = message(&mut builder, layout, fill);
+    let mut outcome = Ok(());
     // The buffers go back to the pool even where the closure failed.
-    let segment = builder.finish(root.as_ref().map_or(Target::NULL, |target| *target));
-    root?;
+    let segment = pool::archive(limits, |builder| {
+        message(builder, layout, fill).unwrap_or_else(|error| {
+            outcome = Err(error);
+            Target::NULL
+        })
+    });
+    outcome?;
     Ok(segment?)
 }
 
