@@ -27,7 +27,7 @@ use crate::error::WireError;
 use crate::layout::UNKNOWN_FLAG;
 use crate::limits::Limits;
 use crate::message::{Encode, Message};
-use crate::segment::Segment;
+use crate::segment::{Externals, Segment};
 
 /// The buffers of one archive in the making.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub struct Builder {
     /// Where in `scratch` pointer words stand that hold an absolute target, ascending.
     fixups: Vec<u32>,
     /// Shared buffers and where in `out` each is spliced in.
-    externals: Vec<(usize, Bytes)>,
+    externals: Option<Box<Externals>>,
     external_bytes: usize,
     /// How many tables are open.
     depth: u32,
@@ -49,9 +49,9 @@ pub struct Builder {
 }
 
 /// A table body in progress.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Body {
-    /// Where in `scratch` the body starts.
+    /// Where in `scratch` the body starts; nought for one beside it, as for `fixups`.
     base: usize,
     /// How many fixups belong to outer bodies.
     fixups: usize,
@@ -132,7 +132,7 @@ impl Builder {
                     return Target::NULL;
                 };
                 value.encode(&mut TableWriter::new(self, &mut [], &mut body));
-                self.close_table(&body)
+                self.close_table(body)
             }
         }
     }
@@ -147,7 +147,7 @@ impl Builder {
             return Target::NULL;
         };
         value.encode(&mut TableWriter::new(self, &mut local, &mut body));
-        self.close_local(&body, &mut local, const { &Pointers::of(M::LAYOUT) })
+        self.close_local(body, &mut local, const { &Pointers::of(M::LAYOUT) })
     }
 
     /// Appends the root reference.
@@ -236,7 +236,7 @@ impl Builder {
             word: self.position() as u32 + 1,
             len: bytes.len() as u32,
         };
-        self.externals.push((self.out.len(), bytes.clone()));
+        Externals::push(&mut self.externals, self.out.len(), bytes.clone());
         self.external_bytes += bytes.len();
         // Not below nought, as the bytes were just found to fit.
         self.out
@@ -315,8 +315,8 @@ impl Builder {
         }
         self.depth += 1;
         Some(Body {
-            base: self.scratch.len(),
-            fixups: self.fixups.len(),
+            base: 0,
+            fixups: 0,
             end: 0,
             unknown: (0, 0),
         })
@@ -324,7 +324,7 @@ impl Builder {
 
     /// Copies a body that was written beside scratch behind its children.
     #[inline(always)]
-    fn close_local(&mut self, body: &Body, local: &mut [u8], pointers: &Pointers) -> Target {
+    fn close_local(&mut self, body: Body, local: &mut [u8], pointers: &Pointers) -> Target {
         self.depth -= 1;
         let Some(len) = self.put_prefix(body) else {
             return Target::NULL;
@@ -336,7 +336,7 @@ impl Builder {
 
     /// Writes the reference to a body's unknown fields, if it has any: its size word.
     #[inline]
-    fn put_prefix(&mut self, body: &Body) -> Option<u32> {
+    fn put_prefix(&mut self, body: Body) -> Option<u32> {
         if body.unknown.1 == 0 {
             return Some(body.end);
         }
@@ -368,7 +368,7 @@ impl Builder {
 
     /// Copies a body behind its children and drops it from scratch.
     #[inline]
-    pub(crate) fn close_table(&mut self, body: &Body) -> Target {
+    pub(crate) fn close_table(&mut self, body: Body) -> Target {
         self.depth -= 1;
         let mut target = Target::NULL;
         if let Some(len) = self.put_prefix(body) {

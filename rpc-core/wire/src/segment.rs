@@ -9,8 +9,39 @@ use bytes::Bytes;
 #[derive(Debug, Default)]
 pub struct Segment {
     head: Vec<u8>,
-    externals: Vec<(usize, Bytes)>,
-    external_bytes: usize,
+    /// Boxed, as nearly all segments have none and every segment is moved a few times.
+    externals: Option<Box<Externals>>,
+}
+
+/// Shared buffers and where each is spliced in.
+#[derive(Debug)]
+pub(crate) struct Externals {
+    first: (usize, Bytes),
+    others: Vec<(usize, Bytes)>,
+}
+
+impl Externals {
+    /// Adds a buffer at `position`, which is not below those before.
+    pub(crate) fn push(externals: &mut Option<Box<Self>>, position: usize, bytes: Bytes) {
+        match externals {
+            Some(externals) => externals.others.push((position, bytes)),
+            None => {
+                *externals = Some(Box::new(Self {
+                    first: (position, bytes),
+                    others: Vec::new(),
+                }));
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(usize, Bytes)> {
+        core::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The bytes of all together.
+    fn len(&self) -> usize {
+        self.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
 }
 
 impl Segment {
@@ -19,41 +50,35 @@ impl Segment {
     pub fn from_vec(head: Vec<u8>) -> Self {
         Self {
             head,
-            externals: Vec::new(),
-            external_bytes: 0,
+            externals: None,
         }
     }
 
     /// A segment that shares `bytes`.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        let external_bytes = bytes.len();
+        let mut externals = None;
+        Externals::push(&mut externals, 0, bytes);
         Self {
             head: Vec::new(),
-            externals: vec![(0, bytes)],
-            external_bytes,
+            externals,
         }
     }
 
-    /// `external_bytes` is the sum of the lengths of `externals`.
-    #[inline]
-    pub(crate) const fn from_parts(
-        head: Vec<u8>,
-        externals: Vec<(usize, Bytes)>,
-        external_bytes: usize,
-    ) -> Self {
-        Self {
-            head,
-            externals,
-            external_bytes,
-        }
+    #[inline(always)]
+    pub(crate) const fn from_parts(head: Vec<u8>, externals: Option<Box<Externals>>) -> Self {
+        Self { head, externals }
     }
 
     /// The bytes of all parts together.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.head.len() + self.external_bytes
+        self.head.len()
+            + self
+                .externals
+                .as_ref()
+                .map_or(0, |externals| externals.len())
     }
 
     /// Whether there is nothing at all.
@@ -67,17 +92,19 @@ impl Segment {
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> Option<&[u8]> {
-        match self.externals.as_slice() {
-            [] => Some(&self.head),
-            [(_, only)] if self.head.is_empty() => Some(only),
-            _ => None,
+        match &self.externals {
+            None => Some(&self.head),
+            Some(externals) if self.head.is_empty() && externals.others.is_empty() => {
+                Some(&externals.first.1)
+            }
+            Some(_) => None,
         }
     }
 
     /// The parts in order; joined they are the archive.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
         let mut from = 0;
-        let mut next = self.externals.iter();
+        let mut next = self.externals.iter().flat_map(|externals| externals.iter());
         let mut pending: Option<&Bytes> = None;
         core::iter::from_fn(move || {
             if let Some(bytes) = pending.take() {
@@ -108,8 +135,11 @@ impl Segment {
     /// The whole as one buffer; copies only if something is external.
     #[must_use]
     pub fn into_bytes(mut self) -> Bytes {
-        if self.head.is_empty() && self.externals.len() == 1 {
-            return self.externals.swap_remove(0).1;
+        match self.externals.take() {
+            Some(externals) if self.head.is_empty() && externals.others.is_empty() => {
+                return externals.first.1;
+            }
+            externals => self.externals = externals,
         }
         Bytes::from(self.into_vec())
     }
@@ -117,7 +147,7 @@ impl Segment {
     /// The whole as one vector; copies only if something is external.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<u8> {
-        if self.externals.is_empty() {
+        if self.externals.is_none() {
             return core::mem::take(&mut self.head);
         }
         let mut out = Vec::new();

@@ -110,10 +110,13 @@ pub struct Elements {
     prefix: usize,
     /// The largest recorded size so far.
     end: u32,
-    /// Whether all elements are tables of one size, without unknown fields, whose pointers are
-    /// known from their layout and not among the fixups.
-    is_uniform: bool,
+    /// The recorded size of all elements, if they are tables of one size, without unknown fields,
+    /// whose pointers are known from their layout and not among the fixups; else [`VARIED`].
+    uniform: u32,
 }
+
+/// No recorded size, as those are below 2 GiB.
+const VARIED: u32 = u32::MAX;
 
 impl Elements {
     #[inline(always)]
@@ -136,7 +139,7 @@ impl Elements {
             stride: stride as usize,
             prefix: 0,
             end: stride,
-            is_uniform: false,
+            uniform: VARIED,
         }
     }
 
@@ -183,19 +186,15 @@ impl Elements {
     }
 
     /// Copies a table that was written beside scratch to its end, and takes it in.
-    #[inline]
-    fn append(&mut self, builder: &mut Builder, body: &Body, local: &[u8], pointers: &Pointers) {
+    #[inline(always)]
+    fn append(&mut self, builder: &mut Builder, body: Body, local: &[u8], pointers: &Pointers) {
         let base = builder.scratch.len();
+        let has_room = builder.scratch.capacity() - base >= local.len();
         // Most lists hold tables of one size without unknown fields: nothing has to move.
-        let is_like = self.count == 0 || self.is_uniform && body.end == self.end;
-        let fits = base - self.base <= builder.limits.max_bytes;
-        if !is_like || !fits || body.unknown.1 != 0 {
+        if body.end != self.uniform || !has_room || body.has_unknown() {
             self.append_other(builder, body, local, pointers);
             return;
         }
-        self.is_uniform = true;
-        self.stride = body.end as usize;
-        self.end = body.end;
         self.count += 1;
         builder.depth -= 1;
         // A copy of constant length is cheaper than one of no more than is kept.
@@ -207,17 +206,32 @@ impl Elements {
     fn append_other(
         &mut self,
         builder: &mut Builder,
-        body: &Body,
+        body: Body,
         local: &[u8],
         pointers: &Pointers,
     ) {
-        if core::mem::take(&mut self.is_uniform) {
-            for at in (self.base..).step_by(self.stride.max(1)).take(self.count) {
-                Self::note(builder, at, self.end, pointers);
-            }
-        }
+        // A stride is at most twice what the list needs; `finish` checks exactly.
         if (builder.scratch.len() - self.base) / 2 > builder.limits.max_bytes {
             builder.too_large();
+        }
+        let is_like = self.count == 0 || body.end == self.uniform;
+        if is_like && !body.has_unknown() {
+            self.uniform = body.end;
+            self.stride = body.end as usize;
+            self.end = body.end;
+            self.count += 1;
+            builder.depth -= 1;
+            builder.scratch.extend_from_slice(local);
+            let end = self.base + self.count * self.stride;
+            builder.scratch.truncate(end);
+            return;
+        }
+        if self.uniform != VARIED {
+            for index in 0..self.count {
+                let at = self.base + index * self.stride;
+                Self::note(builder, at, self.end, pointers);
+            }
+            self.uniform = VARIED;
         }
         let base = builder.scratch.len() + self.prefix;
         builder.scratch.resize(base, 0);
@@ -236,14 +250,14 @@ impl Elements {
 
     /// Takes the finished table in, cut to the stride.
     #[inline]
-    pub(crate) fn close_table(&mut self, builder: &mut Builder, body: &Body) {
+    pub(crate) fn close_table(&mut self, builder: &mut Builder, body: Body) {
         builder.depth -= 1;
         let prefix = if body.unknown.1 == 0 { self.prefix } else { 8 };
         if self.count == 0 && prefix == 0 {
             // The first table sets the stride as it is: most lists hold tables of one size.
             self.stride = body.end as usize;
         } else if prefix != self.prefix || self.prefix + body.end as usize > self.stride {
-            self.widen(builder, body, prefix);
+            self.widen(builder, &body, prefix);
         }
         let start = self.base + self.count * self.stride;
         if builder.scratch.len() >= start + self.stride {
@@ -333,7 +347,7 @@ impl Elements {
     #[inline]
     fn finish_tables(self, builder: &mut Builder, pointers: &Pointers) -> Option<ListSlot> {
         // Tables of which nothing is recorded still take a byte each.
-        if !self.is_uniform || self.stride == 0 {
+        if self.uniform == VARIED || self.stride == 0 {
             return self.finish(builder);
         }
         let position = builder.position();
@@ -461,7 +475,7 @@ impl<M: Message> ListWriter<'_, M> {
                     return;
                 };
                 value.encode(&mut TableWriter::new(builder, &mut [], &mut body));
-                elements.close_table(builder, &body);
+                elements.close_table(builder, body);
             }
         }
     }
@@ -477,6 +491,6 @@ impl<M: Message> ListWriter<'_, M> {
             return;
         };
         value.encode(&mut TableWriter::new(builder, &mut local, &mut body));
-        elements.append(builder, &body, &local, const { &Pointers::of(M::LAYOUT) });
+        elements.append(builder, body, &local, const { &Pointers::of(M::LAYOUT) });
     }
 }

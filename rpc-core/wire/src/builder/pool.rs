@@ -43,7 +43,7 @@ pub(crate) fn archive(
 }
 
 impl Pool {
-    #[inline]
+    #[inline(always)]
     fn take(&self, limits: &Limits) -> Box<Builder> {
         let mut builder = self.builder.take().unwrap_or_default();
         let buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
@@ -56,13 +56,13 @@ impl Pool {
     }
 
     /// Splits a builder into its segment and the buffers to keep.
-    #[inline]
+    #[inline(always)]
     fn give_back(&self, mut builder: Box<Builder>) -> Result<Segment, WireError> {
         let segment = Segment::from_parts(
             core::mem::take(&mut builder.out).into_vec(),
-            core::mem::take(&mut builder.externals),
-            core::mem::take(&mut builder.external_bytes),
+            builder.externals.take(),
         );
+        builder.external_bytes = 0;
         let error = if builder.error.is_some() {
             builder.error.take()
         } else {

@@ -87,13 +87,15 @@ impl<'b, M: Message> TableWriter<'b, M> {
     pub fn copy(&mut self, table: Table<'_, M>) {
         let layout = M::LAYOUT;
         if !Self::IS_LOCAL {
-            *self.body = copy_into(self.builder, core::mem::take(self.body), table.dynamic());
+            *self.body = copy_into(self.builder, *self.body, table.dynamic());
             return;
         }
         // The dynamic writer works in scratch, so what it leaves there is taken over.
         let base = self.builder.scratch.len();
         self.builder.scratch.resize(base + layout.size as usize, 0);
-        let body = copy_into(self.builder, core::mem::take(self.body), table.dynamic());
+        self.body.base = base;
+        self.body.fixups = self.builder.fixups.len();
+        let body = copy_into(self.builder, *self.body, table.dynamic());
         let size = layout.size as usize;
         self.local[..size].copy_from_slice(&self.builder.scratch[base..base + size]);
         self.builder.scratch.truncate(base);

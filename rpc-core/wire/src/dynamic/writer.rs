@@ -285,7 +285,7 @@ impl DynListWriter<'_> {
         };
         fill(&mut writer)?;
         let body = writer.body;
-        self.elements.close_table(self.builder, &body);
+        self.elements.close_table(self.builder, body);
         Ok(self.builder.check()?)
     }
 }
@@ -434,7 +434,7 @@ fn message<E: From<WireError>>(
     };
     fill(&mut writer)?;
     let body = writer.body;
-    Ok(builder.close_table(&body))
+    Ok(builder.close_table(body))
 }
 
 /// Writes a value behind the ones before; never null.
