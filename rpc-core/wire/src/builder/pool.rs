@@ -34,48 +34,54 @@ pub(crate) fn archive(
     limits: &Limits,
     write: impl FnOnce(&mut Builder) -> Target,
 ) -> Result<Segment, WireError> {
-    POOL.with(|pool| {
-        let mut builder = pool.take(limits);
-        let root = write(&mut builder);
-        builder.put_root(root);
-        pool.give_back(builder)
-    })
+    let mut builder = take(limits);
+    let root = write(&mut builder);
+    builder.put_root(root);
+    // The segment is put together last, for moving it about stalls on what was just stored.
+    let head = core::mem::take(&mut builder.out).into_vec();
+    let externals = builder.externals.take();
+    if builder.error.is_some() {
+        recycle(head);
+        return Err(refuse(builder));
+    }
+    give_back(builder);
+    Ok(Segment::from_parts(head, externals))
 }
 
-impl Pool {
-    #[inline(always)]
-    fn take(&self, limits: &Limits) -> Box<Builder> {
-        let mut builder = self.builder.take().unwrap_or_default();
-        let buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
-        builder.out = Out::new(buffer, limits.bytes());
-        // Clamped here once, so that nothing below has to.
-        builder.limits = limits
-            .with_max_bytes(limits.bytes())
-            .with_max_depth(limits.depth());
-        builder
-    }
+#[inline(always)]
+fn take(limits: &Limits) -> Box<Builder> {
+    let (builder, buffer) = POOL.with(|pool| {
+        let buffer = pool.buffers.borrow_mut().pop();
+        (pool.builder.take(), buffer.unwrap_or_default())
+    });
+    let mut builder = builder.unwrap_or_default();
+    builder.out = Out::new(buffer, limits.bytes());
+    // Clamped here once, so that nothing below has to.
+    builder.limits = limits
+        .with_max_bytes(limits.bytes())
+        .with_max_depth(limits.depth());
+    builder
+}
 
-    /// Splits a builder into its segment and the buffers to keep.
-    #[inline(always)]
-    fn give_back(&self, mut builder: Box<Builder>) -> Result<Segment, WireError> {
-        let segment = Segment::from_parts(
-            core::mem::take(&mut builder.out).into_vec(),
-            builder.externals.take(),
-        );
-        builder.external_bytes = 0;
-        let error = if builder.error.is_some() {
-            builder.error.take()
-        } else {
-            None
-        };
-        builder.depth = 0;
-        builder.scratch.clear();
-        builder.fixups.clear();
-        if builder.scratch.capacity() + 4 * builder.fixups.capacity() <= KEPT_BYTES_MAX {
-            self.builder.set(Some(builder));
-        }
-        error.map_or(Ok(segment), Err)
+#[inline(always)]
+fn give_back(mut builder: Box<Builder>) {
+    builder.external_bytes = 0;
+    builder.depth = 0;
+    builder.scratch.clear();
+    builder.fixups.clear();
+    if builder.scratch.capacity() + 4 * builder.fixups.capacity() <= KEPT_BYTES_MAX {
+        // Within a thread's destructors there is no pool left; the buffers are then freed.
+        let _ = POOL.try_with(|pool| pool.builder.set(Some(builder)));
     }
+}
+
+/// Keeps the buffers of a builder that met an error: the error.
+#[cold]
+#[inline(never)]
+fn refuse(mut builder: Box<Builder>) -> WireError {
+    let error = builder.error.take();
+    give_back(builder);
+    error.expect("it is asked for only where there is one")
 }
 
 /// Keeps the buffer of a dropped segment for the thread that dropped it.
