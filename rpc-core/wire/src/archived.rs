@@ -57,12 +57,12 @@ impl<M: Message> ArchivedMessage<M> {
             .and_then(|at| at.checked_add(size_of::<Self>()))
             .filter(|end| *end <= archive.len())
             .ok_or(WireError::Mismatch("the reference lies in another archive"))?;
-        let (body, size) = validate::root(M::LAYOUT, &archive[..end], limits)?;
+        let root = validate::root(M::LAYOUT, &archive[..end], limits)?;
         // SAFETY: this body was just validated for the layout, within `archive`.
         unsafe {
             Ok(Table::from_raw(RawTable::new(
-                archive.as_ptr().add(body as usize),
-                size,
+                archive.as_ptr().add(root.body()),
+                root.size(),
             )))
         }
     }

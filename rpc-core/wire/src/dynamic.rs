@@ -65,12 +65,12 @@ impl<'a> DynTable<'a> {
         archive: &'a [u8],
         limits: &Limits,
     ) -> Result<Self, WireError> {
-        let (body, size) = validate::root(layout, archive, limits)?;
+        let root = validate::root(layout, archive, limits)?;
         // SAFETY: this body was just validated for the layout, and the pointer is derived from the
         // whole archive.
         unsafe {
             Ok(Self::from_raw(
-                RawTable::new(archive.as_ptr().add(body as usize), size),
+                RawTable::new(archive.as_ptr().add(root.body()), root.size()),
                 layout,
             ))
         }

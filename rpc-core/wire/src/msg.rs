@@ -12,15 +12,13 @@ use crate::message::{Encode, Encoded, Message, Origin};
 use crate::raw::RawTable;
 use crate::segment::Segment;
 use crate::table::Table;
-use crate::validate;
+use crate::validate::{self, Root};
 
 /// A validated message that is read in place; cloning shares the archive.
 pub struct Msg<M> {
     archive: Bytes,
-    /// Where the root's body starts; validated together with `size`.
-    body: u32,
-    /// The root's size word.
-    size: u32,
+    /// Where the root's body is, as validation found it.
+    root: Root,
     message: PhantomData<fn() -> M>,
 }
 
@@ -31,11 +29,10 @@ impl<M: Message> Msg<M> {
     ///
     /// Says which rule of the archived form the bytes break, or which limit they pass.
     pub fn from_archive(archive: Bytes, limits: &Limits) -> Result<Self, WireError> {
-        let (body, size) = validate::root(M::LAYOUT, &archive, limits)?;
+        let root = validate::root(M::LAYOUT, &archive, limits)?;
         Ok(Self {
             archive,
-            body,
-            size,
+            root,
             message: PhantomData,
         })
     }
@@ -54,8 +51,8 @@ impl<M: Message> Msg<M> {
         // SAFETY: the constructor validated this body for the layout, the bytes never change, and
         // the pointer is derived from the whole archive.
         unsafe {
-            let body = self.archive.as_ptr().add(self.body as usize);
-            Table::from_raw(RawTable::new(body, self.size))
+            let body = self.archive.as_ptr().add(self.root.body());
+            Table::from_raw(RawTable::new(body, self.root.size()))
         }
     }
 

@@ -11,30 +11,62 @@ use crate::layout::{
 use crate::limits::Limits;
 
 /// Validates a whole archive: where its root's body starts, and the root's size word.
+#[inline]
 pub(crate) fn root(
     layout: &'static Layout,
     archive: &[u8],
     limits: &Limits,
-) -> Result<(u32, u32), WireError> {
-    if archive.len() > limits.bytes() {
-        return Err(WireError::TooLarge {
-            max_bytes: limits.bytes(),
-        });
+) -> Result<Root, WireError> {
+    let mut fault = None;
+    match whole(layout, archive, limits, &mut fault) {
+        Ok(root) => Ok(Root(root)),
+        Err(Refused) => Err(fault.unwrap_or(WireError::OutOfBounds)),
     }
-    let Some(at) = archive.len().checked_sub(REF_SIZE as usize) else {
-        return Err(WireError::OutOfBounds);
-    };
+}
+
+/// An accepted root: where its body starts in the low half, its size word in the high half.
+///
+/// One word, as two halves that are stored apart and then moved together make the processor wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Root(u64);
+
+impl Root {
+    /// Where the body starts.
+    #[inline(always)]
+    pub(crate) const fn body(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    /// The size word.
+    #[inline(always)]
+    pub(crate) const fn size(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+fn whole(
+    layout: &'static Layout,
+    archive: &[u8],
+    limits: &Limits,
+    fault: &mut Option<WireError>,
+) -> Result<u64, Refused> {
     let mut validator = Validator {
         archive,
         cursor: 0,
         max_depth: limits.depth(),
-        fault: None,
+        fault,
     };
-    match validator.root(layout, at) {
-        // Both are below the archive's length, which is below 2 GiB.
-        Ok(body) => Ok((body.start as u32, body.len)),
-        Err(Refused) => Err(validator.fault.unwrap_or(WireError::OutOfBounds)),
+    if archive.len() > limits.bytes() {
+        return validator.refuse(WireError::TooLarge {
+            max_bytes: limits.bytes(),
+        });
     }
+    let Some(at) = archive.len().checked_sub(REF_SIZE as usize) else {
+        return Err(Refused);
+    };
+    let body = validator.root(layout, at)?;
+    // The start is below the archive's length, which is below 2 GiB.
+    Ok(body.start as u64 | u64::from(body.len) << 32)
 }
 
 struct Validator<'a> {
@@ -43,7 +75,7 @@ struct Validator<'a> {
     cursor: usize,
     max_depth: u32,
     /// Why the archive was refused.
-    fault: Option<WireError>,
+    fault: &'a mut Option<WireError>,
 }
 
 /// The reason is in the validator, so that results on the hot path fit a register.
@@ -124,7 +156,7 @@ impl Validator<'_> {
     #[cold]
     #[inline(never)]
     fn refuse<T>(&mut self, fault: WireError) -> Result<T, Refused> {
-        self.fault = Some(fault);
+        *self.fault = Some(fault);
         Err(Refused)
     }
 
