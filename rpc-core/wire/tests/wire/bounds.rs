@@ -206,6 +206,65 @@ fn unknown_fields_stay_with_their_message() {
     assert_eq!(msg.into_owned(), value);
 }
 
+/// Elements of one size are taken in with their pointers left to the layout; each of these lists
+/// leaves that path at another place, or never.
+#[test]
+fn elements_of_one_size_and_of_many_keep_their_contents() {
+    let next = || Some(Box::new(nested(3)));
+    let kinds: [fn() -> Leaf; 5] = [
+        Leaf::default,
+        || Leaf {
+            id: 7,
+            ..Leaf::default()
+        },
+        || Leaf {
+            id: -7,
+            name: "a name of more than sixteen bytes".into(),
+            ..Leaf::default()
+        },
+        || nested(2),
+        || Leaf {
+            unknown_fields: UnknownFields::from_raw(Bytes::from_static(&[8, 1])),
+            ..Leaf::default()
+        },
+    ];
+    for first in kinds {
+        for second in kinds {
+            for count in [0, 1, 2, 9] {
+                let mut r_leaf: Vec<Leaf> = (0..count).map(|_| first()).collect();
+                r_leaf.extend([second(), first(), second()]);
+                r_leaf.push(Leaf {
+                    next: next(),
+                    ..first()
+                });
+                let value = Sample {
+                    r_leaf,
+                    ..Sample::default()
+                };
+                let encoded = Encoded::new(&value, &Limits::default()).unwrap();
+                assert_eq!(Msg::try_from(encoded).unwrap().into_owned(), value);
+            }
+        }
+    }
+}
+
+/// Writing a message may archive another one, for which the thread's pool must be free.
+#[test]
+fn archives_are_built_within_archives() {
+    struct Nesting;
+    impl dreammesh_wire::Encode<Leaf> for Nesting {
+        fn encode(&self, table: &mut dreammesh_wire::TableWriter<'_, Leaf>) {
+            let inner = Encoded::<Leaf>::new(&nested(2), &Limits::default()).unwrap();
+            let bytes = inner.into_segment().into_vec();
+            table.raw_unknown_fields(&bytes);
+        }
+    }
+    let outer = Msg::<Leaf>::try_from(Encoded::new(&Nesting, &Limits::default()).unwrap()).unwrap();
+    let inner = Bytes::copy_from_slice(outer.table().unknown_fields());
+    let inner = Msg::<Leaf>::from_archive(inner, &Limits::default()).unwrap();
+    assert_eq!(inner.into_owned(), nested(2));
+}
+
 #[test]
 fn args_say_what_the_owned_message_says() {
     let leaf = LeafArgs {
