@@ -14,6 +14,7 @@
 mod pipe;
 mod slots;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -24,6 +25,7 @@ pub use pipe::STREAM_MESSAGES_MAX;
 use pipe::{Pipe, answer_of};
 use slots::{Running, Slots, Unary};
 
+use crate::by_method::ByMethod;
 use crate::call::{Begun, Deadline, Endpoint, Metadata, MethodInfo, MethodKind, Peer, WireOption};
 use crate::channel::Channel;
 use crate::clock;
@@ -35,20 +37,13 @@ use crate::port::{
 use crate::server::Router;
 
 /// A connection to the services of a router in this process.
-#[derive(Debug)]
 pub struct InProcess {
     router: Router,
-    /// The handlers of the methods called so far, found by the identity of their static.
-    known: Mutex<Vec<Known>>,
+    /// The handlers of the methods called so far.
+    known: ByMethod<Arc<dyn Handler>>,
     slots: Mutex<Slots>,
     peer: Peer,
     limits: Limits,
-}
-
-#[derive(Debug)]
-struct Known {
-    method: &'static MethodInfo,
-    handler: Arc<dyn Handler>,
 }
 
 impl InProcess {
@@ -56,7 +51,7 @@ impl InProcess {
     pub fn new(router: Router) -> Self {
         Self {
             router,
-            known: Mutex::default(),
+            known: ByMethod::default(),
             slots: Mutex::default(),
             peer: Peer::new(Endpoint::new("in-process")),
             limits: Limits::default(),
@@ -82,19 +77,13 @@ impl InProcess {
 
     fn handler(&self, method: &'static MethodInfo) -> Result<Arc<dyn Handler>, Ended> {
         let refused = |status| Ended::by_peer(status, Begun::No, Metadata::new());
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known
-            .iter()
-            .find(|known| std::ptr::eq(known.method, method));
-        match found {
-            Some(found) if !self.router.drain().is_draining() => Ok(Arc::clone(&found.handler)),
+        match self.known.find(method) {
+            Some(found) if !self.router.drain().is_draining() => Ok(Arc::clone(found)),
             _ => {
                 let handler = self.router.lookup(method.path()).map_err(refused)?;
-                known.push(Known {
-                    method,
-                    handler: Arc::clone(&handler),
-                });
-                Ok(handler)
+                Ok(Arc::clone(
+                    self.known.find_or_insert(method, || Arc::clone(&handler)),
+                ))
             }
         }
     }
@@ -109,6 +98,9 @@ impl InProcess {
         check(deadline, Begun::No)?;
         let handler = self.handler(method)?;
         let mode = mode_of(opening.wire, self.router.wire());
+        if opening.wire == WireOption::Archive && mode == WireMode::Protobuf {
+            return Err(Ended::archives_refused(method));
+        }
         let mut call = ServerCall::new(method, self.peer.clone());
         call.metadata = opening.metadata.clone();
         call.deadline = deadline;
@@ -171,6 +163,14 @@ impl InProcess {
             unary.future = Some(future);
         }
         Poll::Pending
+    }
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess")
+            .field("router", &self.router)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! None of them costs a call anything while it is not installed.
 
+mod counted;
 pub(crate) mod deadline;
 mod metrics;
 mod observe;

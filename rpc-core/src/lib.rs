@@ -63,6 +63,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod by_method;
 pub mod call;
 pub mod channel;
 mod clock;

@@ -213,18 +213,29 @@ impl Ended {
         Self::by_caller(Status::deadline_exceeded("deadline exceeded"), begun)
     }
 
-    /// A method with one response ended well and sent none.
+    /// A method with one response ended well and sent none: `UNIMPLEMENTED`, as gRPC's list of
+    /// status codes has it for a wrong number of messages.
     pub fn no_message() -> Self {
         Self::by_library(
-            Status::internal("the call ended without a message"),
+            Status::unimplemented("the call ended without a message"),
             Begun::Maybe,
         )
     }
 
-    /// A method with one response sent a second one.
+    /// A method with one response sent a second one: `UNIMPLEMENTED`, as for none.
     pub fn second_message() -> Self {
-        let status = Status::internal("a second message where exactly one belongs");
+        let status = Status::unimplemented("a second message where exactly one belongs");
         Self::by_library(status, Begun::Maybe)
+    }
+
+    /// A call that may travel as archives alone, to a peer that does not read them.
+    pub fn archives_refused(method: &MethodInfo) -> Self {
+        let status = Status::failed_precondition(format!(
+            "the server does not read the archives of {}, and the call may not travel as protobuf \
+             (WireOption::Archive): allow it with `auto`, or bring the two schemas together",
+            method.path()
+        ));
+        Self::by_library(status, Begun::No)
     }
 
     /// A key that names no stream, since it ended before.
@@ -468,6 +479,15 @@ impl Outcome {
             headers: Metadata::new(),
             message: None,
             trailers: Metadata::new(),
+        }
+    }
+
+    /// The end of a call with a failure, and the trailers that were attached to it.
+    pub fn failed(mut status: Status) -> Self {
+        let trailers = status.take_trailers();
+        Self {
+            trailers,
+            ..Self::of(status)
         }
     }
 }

@@ -278,6 +278,9 @@ impl Driver {
             (Event::MethodSettled(index), None) => {
                 state.unsure.settle(index);
                 layouts::learn(state, index);
+                if std::mem::take(&mut state.awaiting_verdict) {
+                    state.waiting.wake_all(&mut self.todo.wakers);
+                }
             }
             (Event::JudgeLayouts(index), None) => {
                 state.unsure.settle(index);

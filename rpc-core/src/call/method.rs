@@ -73,7 +73,12 @@ pub enum WireOption {
     /// The archive where the peer is known to read it, protobuf otherwise.
     #[default]
     Auto,
-    /// As `Auto`, and a peer that turns out not to read it fails the call.
+    /// Archives alone: a call to a server that does not read its request fails with
+    /// `FAILED_PRECONDITION`, not begun.
+    ///
+    /// The first call of a method on a connection waits for the server's word on it, one round
+    /// trip. It is the caller's option; said of a server, it means `Auto`, and so the response
+    /// may still come as protobuf.
     Archive,
     /// Protobuf always.
     Protobuf,

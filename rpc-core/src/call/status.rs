@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use dreammesh_wire::{IntoMessage, Limits, Message, Msg, WireError};
 
-use super::Code;
+use super::{Code, Metadata};
 use crate::{message, rpc, wkt};
 
 /// The outcome of a call: a canonical code, a message for people, and typed details.
@@ -21,6 +21,7 @@ struct Failure {
     code: Code,
     message: Cow<'static, str>,
     details: Vec<Detail>,
+    trailers: Metadata,
 }
 
 /// One typed detail of a status: the `google.protobuf.Any` it travels in.
@@ -91,6 +92,7 @@ impl Status {
             code,
             message: message.into(),
             details: Vec::new(),
+            trailers: Metadata::new(),
         })))
     }
 
@@ -137,6 +139,33 @@ impl Status {
     /// The first detail of a type; none when there is none or its bytes are not of the type.
     pub fn detail<M: Message>(&self) -> Option<Msg<M>> {
         self.details().iter().find_map(Detail::read)
+    }
+
+    /// Attaches the metadata that a failed call ends with; success carries none.
+    ///
+    /// A handler returns it so, and its caller finds it in
+    /// [`CallError::trailers`](super::CallError::trailers). It is sent on by one hop alone: a
+    /// status made of a caller's error has none. Metadata beyond what the peer takes is left
+    /// out, since the failure says more than what goes with it.
+    #[must_use]
+    pub fn with_trailers(mut self, trailers: Metadata) -> Self {
+        if let Some(failure) = &mut self.0 {
+            failure.trailers = trailers;
+        }
+        self
+    }
+
+    /// The metadata that a failed call ends with, as attached by [`Self::with_trailers`].
+    pub fn trailers(&self) -> Option<&Metadata> {
+        let failure = self.0.as_ref()?;
+        Some(&failure.trailers).filter(|trailers| !trailers.is_empty())
+    }
+
+    pub(crate) fn take_trailers(&mut self) -> Metadata {
+        let failure = self.0.as_mut();
+        failure.map_or_else(Metadata::new, |failure| {
+            std::mem::take(&mut failure.trailers)
+        })
     }
 
     /// The protobuf bytes of a `google.rpc.Status`, as `grpc-status-details-bin` carries them.
@@ -288,8 +317,24 @@ mod tests {
     }
 
     #[test]
+    fn trailers_are_taken_once() {
+        let mut trailers = Metadata::new();
+        trailers.append("x-shard", "7").unwrap();
+        let mut status = refused().with_trailers(trailers.clone());
+        assert_eq!(status.trailers(), Some(&trailers));
+        assert_eq!(status.take_trailers(), trailers);
+        assert_eq!(status.trailers(), None);
+        assert!(status.take_trailers().is_empty());
+    }
+
+    #[test]
     fn success_carries_nothing() {
-        let status = Status::new(Code::Ok, "fine").with_detail(rpc::ErrorInfo::default());
+        let mut trailers = Metadata::new();
+        trailers.append("x-shard", "7").unwrap();
+        let status = Status::new(Code::Ok, "fine")
+            .with_detail(rpc::ErrorInfo::default())
+            .with_trailers(trailers);
+        assert_eq!(status.trailers(), None);
         assert!(status.is_ok() && status.details().is_empty() && status.message().is_empty());
         assert_eq!(size_of::<Status>(), size_of::<usize>());
     }

@@ -8,7 +8,7 @@ use crate::call::{
     Deadline, Endpoint, Extensions, Metadata, MethodInfo, Priority, TraceContext, WireOption,
 };
 use crate::layer::Observation;
-use crate::port::{Answer, Connection, StreamKey};
+use crate::port::{Answer, Connection, StreamKey, StreamPort};
 
 /// A call on its way out; also what client layers see and may change.
 #[derive(Debug)]
@@ -84,23 +84,39 @@ impl ClientReply {
 #[derive(Debug)]
 pub(crate) struct ClientStream {
     connection: Arc<dyn Connection>,
+    /// The connection, or what counts the bytes in front of it.
+    port: Arc<dyn StreamPort>,
     key: StreamKey,
     released: bool,
     pub(crate) observation: Option<Box<Observation>>,
 }
 
 impl ClientStream {
-    pub(crate) const fn new(connection: Arc<dyn Connection>, key: StreamKey) -> Self {
+    pub(crate) fn new(connection: Arc<dyn Connection>, key: StreamKey) -> Self {
+        let port = Arc::clone(&connection) as Arc<dyn StreamPort>;
         Self {
             connection,
+            port,
             key,
             released: false,
             observation: None,
         }
     }
 
-    pub(crate) const fn port(&self) -> &Arc<dyn Connection> {
+    /// Takes the watch over this call along to the end of the stream.
+    pub(crate) fn observe(&mut self, observation: Option<Box<Observation>>) {
+        if let Some(port) = observation.as_ref().and_then(|it| it.port_of(self)) {
+            self.port = port;
+        }
+        self.observation = observation;
+    }
+
+    pub(crate) const fn connection(&self) -> &Arc<dyn Connection> {
         &self.connection
+    }
+
+    pub(crate) const fn port(&self) -> &Arc<dyn StreamPort> {
+        &self.port
     }
 
     pub(crate) const fn key(&self) -> StreamKey {
@@ -114,7 +130,7 @@ impl ClientStream {
     /// Lets go of the stream; cancels the call unless it has ended.
     pub(crate) fn release(&mut self) {
         if !std::mem::replace(&mut self.released, true) {
-            self.connection.release(self.key);
+            self.port.release(self.key);
         }
     }
 

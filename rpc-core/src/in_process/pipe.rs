@@ -271,16 +271,11 @@ impl State {
         if let Some(response) = self.responses.messages.pop_front() {
             return Some((Ok(Some(response)), self.handler.sending.take()));
         }
-        let outcome = self.outcome.as_mut()?;
+        let outcome = self.outcome.as_ref()?;
         if outcome.status.is_ok() {
             return Some((Ok(None), None));
         }
-        let trailers = std::mem::take(&mut outcome.trailers);
-        let ended = Ended {
-            trailers,
-            ..ended_of(outcome)
-        };
-        Some((Err(ended), None))
+        Some((Err(ended_of(outcome)), None))
     }
 
     fn headers(&mut self) -> Option<Step<Metadata>> {
@@ -411,7 +406,7 @@ fn ended_of(outcome: &Outcome) -> Ended {
         true => return Ended::no_stream(),
         false => outcome.status.clone(),
     };
-    Ended::by_peer(status, Begun::Maybe, Metadata::new())
+    Ended::by_peer(status, Begun::Maybe, outcome.trailers.clone())
 }
 
 fn cancelled() -> Ended {

@@ -4,20 +4,20 @@ mod histogram;
 mod prometheus;
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use histogram::{BOUNDS_SECONDS, Histogram};
 
+use crate::by_method::ByMethod;
 use crate::call::{Code, MethodInfo};
 use crate::port::WireMode;
 
 /// Counts and times calls; a clone records into the same place.
 ///
 /// It is a value handed to the builders of channels and routers. Recording takes no lock: a
-/// method's place is found by walking a short list of the methods called so far, and counted with
-/// relaxed atomics.
+/// method's place is found in a table by its identity, and counted with relaxed atomics.
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Recorder>);
 
@@ -37,20 +37,19 @@ pub enum Side {
     Server,
 }
 
-/// The methods of one side, appended to and never removed; bounded by those compiled in.
+/// The methods of one side.
 #[derive(Default)]
 struct Methods {
-    head: OnceLock<Box<Node>>,
-}
-
-struct Node {
-    cells: Arc<Cells>,
-    next: OnceLock<Box<Self>>,
+    by_method: ByMethod<Arc<Cells>>,
+    /// How many methods were called so far, or nearly so: the order of the next.
+    called: AtomicUsize,
 }
 
 /// What is recorded of one method on one side.
 pub(crate) struct Cells {
     method: &'static MethodInfo,
+    /// Its place among the methods, by when they were first called.
+    order: usize,
     in_flight: AtomicI64,
     received_bytes: AtomicU64,
     sent_bytes: AtomicU64,
@@ -78,9 +77,8 @@ impl Metrics {
     /// What was recorded so far, each method in the order it was first called.
     pub fn snapshot(&self) -> Vec<MethodSnapshot> {
         let of = |side| {
-            self.methods(side)
-                .iter()
-                .map(move |cells| cells.snapshot(side))
+            let cells = self.methods(side).in_order();
+            cells.into_iter().map(move |cells| cells.snapshot(side))
         };
         of(Side::Client).chain(of(Side::Server)).collect()
     }
@@ -99,44 +97,34 @@ impl fmt::Debug for Metrics {
 
 impl Methods {
     fn cells(&self, method: &'static MethodInfo) -> Arc<Cells> {
-        let mut place = &self.head;
-        loop {
-            // Losing the race to append gives the winner's node, perhaps of another method.
-            let node = place.get_or_init(|| Node::new(method));
-            if std::ptr::eq(node.cells.method, method) {
-                return Arc::clone(&node.cells);
-            }
-            place = &node.next;
-        }
+        let make = || {
+            Arc::new(Cells::new(
+                method,
+                self.called.fetch_add(1, Ordering::Relaxed),
+            ))
+        };
+        Arc::clone(self.by_method.find_or_insert(method, make))
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Cells> {
-        let mut place = &self.head;
-        std::iter::from_fn(move || {
-            let node = place.get()?;
-            place = &node.next;
-            Some(&*node.cells)
-        })
-    }
-}
-
-impl Node {
-    fn new(method: &'static MethodInfo) -> Box<Self> {
-        let cells = Arc::new(Cells {
-            method,
-            in_flight: AtomicI64::new(0),
-            received_bytes: AtomicU64::new(0),
-            sent_bytes: AtomicU64::new(0),
-            durations: Default::default(),
-        });
-        Box::new(Self {
-            cells,
-            next: OnceLock::new(),
-        })
+    fn in_order(&self) -> Vec<&Cells> {
+        let mut all: Vec<&Cells> = self.by_method.iter().map(|cells| &**cells).collect();
+        all.sort_by_key(|cells| cells.order);
+        all
     }
 }
 
 impl Cells {
+    fn new(method: &'static MethodInfo, order: usize) -> Self {
+        Self {
+            method,
+            order,
+            in_flight: AtomicI64::new(0),
+            received_bytes: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
+            durations: Default::default(),
+        }
+    }
+
     pub(crate) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
@@ -188,9 +176,9 @@ pub struct MethodSnapshot {
     pub path: &'static str,
     /// How many calls run now.
     pub in_flight: i64,
-    /// The bytes of messages received, of methods with one message each way.
+    /// The bytes of messages received, in the form they came in.
     pub received_bytes: u64,
-    /// The bytes of messages sent, of methods with one message each way.
+    /// The bytes of messages sent, each as the archive that was handed over.
     pub sent_bytes: u64,
     /// The calls that ended, by status and wire mode.
     pub calls: Vec<CallCounts>,

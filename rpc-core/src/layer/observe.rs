@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use tracing::Span;
 
+use super::counted::Counted;
 use super::metrics::Cells;
 use super::{Metrics, Side, trace};
 use crate::call::{Code, Deadline, Status};
-use crate::channel::{ClientCall, ClientReply, Reply};
+use crate::channel::{ClientCall, ClientReply, ClientStream, Reply};
 use crate::clock;
-use crate::port::{Outcome, ServerCall, WireMode};
+use crate::port::{Outcome, ServerCall, StreamPort, WireMode};
 
 /// The span and the metrics of one call; a call that nobody watches has none.
 ///
@@ -55,9 +56,19 @@ impl Observation {
                 timed.mode = first.mode;
                 cells.add_bytes(first.bytes.len(), 0);
             }
+            if let Some(stream) = &mut call.stream {
+                stream.port = Arc::new(Counted::new(Arc::clone(cells), Arc::clone(&stream.port)));
+            }
             timed
         });
         Self::new(span, timed, call.deadline)
+    }
+
+    /// The port of a stream of this call, which counts its bytes if somebody wants to know.
+    pub(crate) fn port_of(&self, stream: &ClientStream) -> Option<Arc<dyn StreamPort>> {
+        let timed = self.timed.as_ref()?;
+        let connection = Arc::clone(stream.connection());
+        Some(Arc::new(Counted::new(Arc::clone(&timed.cells), connection)))
     }
 
     fn new(

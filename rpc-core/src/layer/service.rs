@@ -215,11 +215,11 @@ where
         // A layer may make calls of its own and may panic, just as a handler may.
         Box::pin(contained(context, async move {
             if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
-                return Outcome::of(status_of(&*error.into()));
+                return Outcome::failed(status_of(&*error.into()));
             }
             match service.call(call).await {
                 Ok(outcome) => outcome,
-                Err(error) => Outcome::of(status_of(&*error.into())),
+                Err(error) => Outcome::failed(status_of(&*error.into())),
             }
         }))
     }

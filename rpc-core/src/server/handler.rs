@@ -39,7 +39,7 @@ where
         };
         match run(service, request).await {
             Ok(response) => response.into_outcome(),
-            Err(status) => Outcome::of(failure(status)),
+            Err(status) => Outcome::failed(failure(status)),
         }
     })
 }
@@ -86,7 +86,7 @@ where
     handler(service, method, move |service, call| async move {
         match run(service, Receiver::of_handler(*call)).await {
             Ok(response) => response.into_outcome(),
-            Err(status) => Outcome::of(failure(status)),
+            Err(status) => Outcome::failed(failure(status)),
         }
     })
 }
@@ -185,15 +185,18 @@ pub(crate) async fn contained(
 }
 
 /// The only request of a method that takes one, and the proof that there is no second.
+///
+/// Another number is `UNIMPLEMENTED`, as gRPC's list of status codes has it: most likely the two
+/// sides disagree about whether the method streams.
 async fn one_request<Q: Message>(call: &mut ServerCall) -> Result<Msg<Q>, Status> {
     let received = match call.first.take() {
         Some(first) => first,
-        None => next_request(call)
-            .await?
-            .ok_or_else(|| Status::internal("the call has no request where exactly one belongs"))?,
+        None => next_request(call).await?.ok_or_else(|| {
+            Status::unimplemented("the call has no request where exactly one belongs")
+        })?,
     };
     if !call.half_closed && next_request(call).await?.is_some() {
-        return Err(Status::internal(
+        return Err(Status::unimplemented(
             "the call has a second request where exactly one belongs",
         ));
     }
@@ -224,13 +227,19 @@ fn no_stream() -> Outcome {
 }
 
 fn streamed(ended: Result<(), Status>, state: &SenderState) -> Outcome {
-    let status = match ended {
-        Ok(()) => Status::ok(),
-        Err(status) => failure(status),
+    let trailers = state.take_trailers();
+    let outcome = match ended {
+        Ok(()) => Outcome::of(Status::ok()),
+        Err(status) => Outcome::failed(failure(status)),
     };
-    Outcome {
-        trailers: state.take_trailers(),
-        ..Outcome::of(status)
+    if outcome.trailers.is_empty() {
+        Outcome {
+            trailers,
+            ..outcome
+        }
+    } else {
+        // Who attaches trailers to the failure says it last.
+        outcome
     }
 }
 

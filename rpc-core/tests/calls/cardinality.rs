@@ -82,11 +82,15 @@ fn one_request_either_way_it_comes() {
 }
 
 #[test]
-fn none_and_two_are_internal() {
+fn none_and_two_are_unimplemented() {
     for path in ["/sample.v1.Leaves/Find", "/sample.v1.Leaves/List"] {
         for (with_opening, on_stream) in [(false, 0), (true, 1), (false, 2)] {
             let status = run(path, with_opening, on_stream).status;
-            assert_eq!(status.code(), Code::Internal, "{with_opening} {on_stream}");
+            assert_eq!(
+                status.code(),
+                Code::Unimplemented,
+                "{with_opening} {on_stream}"
+            );
         }
     }
 }

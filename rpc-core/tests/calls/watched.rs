@@ -67,6 +67,41 @@ fn calls_on_both_sides_by_status_and_wire_mode() {
 }
 
 #[test]
+fn the_bytes_of_streamed_messages_count_on_both_sides() {
+    let metrics = Metrics::new();
+    let client = counted(&metrics, WireOption::Auto);
+    let one = leaf(3, "ash");
+    let both = |path| {
+        let of = |side| of(&metrics, side, path);
+        let (calling, handling) = (of(Side::Client), of(Side::Server));
+        let bytes = (calling.sent_bytes, calling.received_bytes);
+        assert_eq!(bytes, (handling.received_bytes, handling.sent_bytes));
+        bytes
+    };
+    block_on(async {
+        let mut responses = client.list(&one).await.unwrap();
+        while responses.next().await.unwrap().is_some() {}
+        let (sent, received) = both("/sample.v1.Leaves/List");
+        assert!(sent > 0 && received > 2 * sent, "{sent} {received}");
+
+        let requests = client.record().await.unwrap();
+        for count in 1..=3 {
+            requests.send(&one).await.unwrap();
+            assert_eq!(
+                of(&metrics, Side::Client, "/sample.v1.Leaves/Record").sent_bytes,
+                count * sent
+            );
+        }
+        requests.finish().await.unwrap();
+        let (recorded, answered) = both("/sample.v1.Leaves/Record");
+        assert!(
+            recorded == 3 * sent && answered > 0,
+            "{recorded} {answered}"
+        );
+    });
+}
+
+#[test]
 fn a_dropped_call_is_cancelled_and_no_longer_in_flight() {
     let metrics = Metrics::new();
     let client = counted(&metrics, WireOption::Auto);

@@ -43,4 +43,6 @@ pub use config::{Config, Keepalive, METADATA_BYTES_CEILING};
 pub use event::{Closed, Event};
 pub use flow::MESSAGE_OVERHEAD;
 pub use output::Output;
-pub use session::{Accepted, JudgeLayouts, MethodAnswer, OpenError, Session, Stats};
+pub use session::{
+    Accepted, JudgeLayouts, MethodAnswer, MethodStanding, OpenError, Session, Stats,
+};

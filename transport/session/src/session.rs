@@ -25,7 +25,7 @@ mod slots;
 mod timing;
 
 pub use client::OpenError;
-pub use methods::{JudgeLayouts, MethodAnswer};
+pub use methods::{JudgeLayouts, MethodAnswer, MethodStanding};
 pub use server::Accepted;
 
 use bulk::Bulk;

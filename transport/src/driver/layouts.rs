@@ -122,5 +122,9 @@ pub(super) fn judge(shared: &Shared, index: u32) {
         verdict.response,
         "the layouts of a method differ"
     );
-    shared.step(|state| state.session.settle_layouts(index, verdict));
+    shared.step(|state| {
+        state.session.settle_layouts(index, verdict);
+        // There may be nothing to send, but somebody waits for the verdict.
+        state.summoned |= state.awaiting_verdict;
+    });
 }

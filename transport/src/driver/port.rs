@@ -7,7 +7,7 @@ use dreammesh_core::port::{
     Answer, Connection, Ended, OpenTicket, Opening, Received, StreamKey, StreamPort, WireMode,
 };
 use dreammesh_core::wire::Segment;
-use dreammesh_session::OpenError;
+use dreammesh_session::{MethodStanding, OpenError};
 
 use super::payload::{Transcoded, sent_layout};
 use super::shared::{Shared, State};
@@ -224,6 +224,19 @@ impl State {
             Ok(index) => index,
             Err(ended) => return failed(ended),
         };
+        if opening.wire == WireOption::Archive {
+            match self.session.method_standing(index) {
+                MethodStanding::Open if self.session.is_open() => {
+                    return self.wait_for_verdict(waker, opening);
+                }
+                MethodStanding::Settled(verdict) if !verdict.request => {
+                    return failed(Ended::archives_refused(opening.method));
+                }
+                // Opening finds the connection closed, or the server says that it has no such
+                // method.
+                _ => {}
+            }
+        }
         let unsure = self.unsure.holds(index);
         let copy = match unsure && mode == WireMode::Archive && opening.message.is_some() {
             true => match Unsure::copy(opening) {
@@ -281,6 +294,13 @@ impl State {
         // The timer may have to be set for the deadline.
         self.summoned |= opening.deadline.is_some();
         Opened::Done(Poll::Pending)
+    }
+
+    /// Waits until the server has said what it reads; whatever it says wakes all that wait.
+    #[cold]
+    fn wait_for_verdict(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Opened {
+        self.awaiting_verdict = true;
+        self.wait_to_open(waker, opening)
     }
 
     fn wait_to_read<R>(&mut self, key: StreamKey, waker: &Waker) -> Poll<R> {

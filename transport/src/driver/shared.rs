@@ -43,8 +43,10 @@ pub(super) struct State {
     pub(super) remembered: Option<Remembered>,
     /// Client: what is sent as archives before the server has agreed.
     pub(super) unsure: Unsure,
-    /// Calls that found the server full.
+    /// Calls that found the server full, or wait for its word on a method.
     pub(super) waiting: Waiting,
+    /// Whether some of them wait for the server's word on a method.
+    pub(super) awaiting_verdict: bool,
     /// The driver's task.
     pub(super) driver: Waker,
     /// Whether the driver will look at the output without being woken once more.
@@ -89,6 +91,7 @@ impl Shared {
             remembered,
             unsure: Unsure::default(),
             waiting: Waiting::default(),
+            awaiting_verdict: false,
             driver: Waker::noop().clone(),
             // The driver begins by sending HELLO.
             scheduled: true,

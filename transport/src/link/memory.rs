@@ -107,7 +107,12 @@ impl MemoryHub {
         })
     }
 
-    pub(crate) fn dial(&self, name: &str) -> io::Result<BoxLink> {
+    /// Dials a name, as a channel does, and hands out the bare link: for tests of what speaks the
+    /// protocol by itself, or breaks it.
+    ///
+    /// # Errors
+    /// When nobody listens under that name, or too many links wait for who does.
+    pub fn dial(&self, name: &str) -> io::Result<BoxLink> {
         let listeners = self
             .listeners
             .lock()

@@ -1,9 +1,14 @@
 //! The four kinds of call, and what travels beside their messages.
 
+use std::sync::Arc;
+
 use dreammesh_core::call::{Begun, Code, Initiator};
+use dreammesh_core::channel::ServerStreamingCall;
+use dreammesh_core::in_process::InProcess;
+use dreammesh_core::server::Router;
 use dreammesh_core::wkt::Any;
 
-use crate::echo::{ask, call, chat, list, record};
+use crate::echo::{EchoServer, LIST, ask, call, chat, list, record};
 use crate::media::{ALL, Site};
 
 #[tokio::test]
@@ -139,6 +144,33 @@ async fn a_failure_carries_its_code_message_and_details() {
             ("test.Detail", &b"detail"[..])
         );
         assert_eq!(error.endpoint().unwrap().target(), site.target);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_carries_trailers_of_its_own_whatever_the_kind() {
+    let name = |length| "n".repeat(length);
+    for medium in ALL {
+        let site = Site::new(medium).await;
+        let in_process = InProcess::new(Router::of(&EchoServer(Arc::default()))).into_channel();
+        for channel in [&site.channel, &in_process] {
+            for length in [1, 3, 4_000] {
+                let failing = call(channel, &ask("fail")).metadata("x-name", name(length));
+                let error = failing.await.unwrap_err();
+                assert_eq!(error.code(), Code::FailedPrecondition, "{medium:?}");
+                assert_eq!(error.trailers().text("x-after"), Some(&*name(length)));
+                assert_eq!(error.status().details().len(), 1);
+            }
+            let failing = ServerStreamingCall::<Any>::new(channel, &LIST, ask("fail"));
+            let failing = failing.metadata("x-name", "stream");
+            let mut items = failing.await.unwrap();
+            let error = items.next().await.unwrap_err();
+            assert_eq!(
+                error.trailers().text("x-after"),
+                Some("stream"),
+                "{medium:?}"
+            );
+        }
     }
 }
 

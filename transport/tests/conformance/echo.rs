@@ -97,12 +97,7 @@ impl Echo {
                 }))
             }
             "metadata" => Ok(mirror(&request)),
-            "fail" => Err(
-                Status::new(Code::FailedPrecondition, "as asked").with_raw_detail(Detail::new(
-                    "type.googleapis.com/test.Detail",
-                    &b"detail"[..],
-                )),
-            ),
+            "fail" => Err(failure(&request)),
             "panic" => panic!("as asked"),
             "block" => {
                 std::thread::sleep(Duration::from_millis(100));
@@ -140,6 +135,9 @@ impl Echo {
 
     async fn list(&self, request: Request<Any>, items: Sender<Any>) -> Result<(), Status> {
         let ask = request.view();
+        if ask.type_url() == "fail" {
+            return Err(failure(&request));
+        }
         let count: u32 = ask.type_url().parse().unwrap();
         let _alive = Alive::new(&self.probe);
         let mut headers = Metadata::new();
@@ -224,6 +222,18 @@ fn mirror(request: &Request<Any>) -> Response<Any> {
         .append_bin("x-bytes-bin", bytes)
         .unwrap();
     response
+}
+
+/// A failure with a detail, and in its trailers the name that it was asked by.
+fn failure(request: &Request<Any>) -> Status {
+    let mut trailers = Metadata::new();
+    if let Some(name) = request.metadata().text("x-name") {
+        trailers.append("x-after", name.to_owned()).unwrap();
+    }
+    let detail = Detail::new("type.googleapis.com/test.Detail", &b"detail"[..]);
+    Status::new(Code::FailedPrecondition, "as asked")
+        .with_raw_detail(detail)
+        .with_trailers(trailers)
 }
 
 fn text(text: impl Into<String>) -> Response<Any> {

@@ -170,7 +170,7 @@ fn stream_of(
     let Reply::Stream(mut stream) = reply.0 else {
         return Err(wrong_kind(&reply));
     };
-    stream.observation = observation.take();
+    stream.observe(observation.take());
     Ok(stream)
 }
 

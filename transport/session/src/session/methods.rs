@@ -40,6 +40,8 @@ pub(crate) struct Entry {
     pub(crate) settled: bool,
     /// The client has judged; it does so at most once.
     judged: bool,
+    /// Client: the server has no such method.
+    unknown: bool,
     /// Whether the client may send other than exactly one message.
     pub(crate) streams_requests: bool,
     /// Whether the server may send other than exactly one message.
@@ -76,6 +78,21 @@ pub struct JudgeLayouts {
     pub request_chains: Bytes,
     /// The same for responses.
     pub response_chains: Bytes,
+}
+
+/// What a server has said of a method that the client named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "not yet, no, and yes are all there is"
+)]
+pub enum MethodStanding {
+    /// It has not answered, or its layouts wait to be judged.
+    Open,
+    /// It has no such method.
+    Unknown,
+    /// It has the method, and these directions carry archives.
+    Settled(Verdict),
 }
 
 impl Methods {
@@ -194,6 +211,7 @@ impl<U: Default> Session<U> {
             verdict: assumed.map_or(Verdict::NEITHER, |assumed| assumed.verdict),
             settled: false,
             judged: false,
+            unknown: false,
             streams_requests: info.kind().streams_requests(),
             streams_responses: info.kind().streams_responses(),
         });
@@ -212,6 +230,16 @@ impl<U: Default> Session<U> {
         self.methods
             .find(method)
             .map_or(Verdict::NEITHER, |entry| entry.verdict)
+    }
+
+    /// Client: what the server has said of a method by now.
+    pub fn method_standing(&self, method: u32) -> MethodStanding {
+        match self.methods.find(method) {
+            Some(entry) if !entry.settled || !entry.judged => MethodStanding::Open,
+            Some(entry) if entry.unknown => MethodStanding::Unknown,
+            Some(entry) => MethodStanding::Settled(entry.verdict),
+            None => MethodStanding::Open,
+        }
     }
 
     /// The form in which the client must send requests of a method now.
@@ -323,6 +351,7 @@ impl<U: Default> Session<U> {
             verdict: Verdict::NEITHER,
             settled: false,
             judged: false,
+            unknown: false,
             streams_requests: true,
             streams_responses: true,
         });
@@ -337,6 +366,7 @@ impl<U: Default> Session<U> {
             return Err(Violation::protocol("METHOD_ACK for nothing that was asked"));
         };
         entry.settled = true;
+        entry.unknown = !ack.known;
         entry.theirs = ack.hashes;
         entry.verdict = ack.verdict;
         if ack.chains.is_empty() {

@@ -226,14 +226,14 @@ fn unary_answers_with_two_messages_or_none_fail_their_call() {
     for (answers, code) in [
         (
             vec![frame(kind::END, 0, STREAM, &[0, 0, 0, 0, 0, 0, 1, 0], &[])],
-            Code::Internal,
+            Code::Unimplemented,
         ),
         (
             vec![
                 frame(kind::MESSAGE, MESSAGE | PROTOBUF, STREAM, &[], b"1"),
                 frame(kind::MESSAGE, MESSAGE | PROTOBUF | END, STREAM, &[], b"2"),
             ],
-            Code::Internal,
+            Code::Unimplemented,
         ),
     ] {
         let mut side = Side::client(Config::default());
