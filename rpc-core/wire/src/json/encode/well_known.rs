@@ -92,7 +92,7 @@ impl Writer<'_> {
         else {
             return Err(MISSHAPEN);
         };
-        if type_url.is_empty() {
+        if type_url.is_empty() && packed.is_empty() {
             self.out.push_str("{}");
             return Ok(());
         }

@@ -263,6 +263,14 @@ fn any_carries_its_type() {
             "{bad}"
         );
     }
+    // Bytes without a type have no form.
+    let untyped = [0x12, 1, 8];
+    let archive = crate::protobuf::to_archive(any(), &untyped, &Limits::default()).unwrap();
+    let table = DynTable::from_archive(any(), &archive, &Limits::default()).unwrap();
+    assert!(matches!(
+        to_string(table, &options),
+        Err(WireError::Mismatch(_))
+    ));
     // The bytes inside are what any protobuf writer would have put there.
     let archive = to_archive(
         any(),
