@@ -879,3 +879,128 @@ pub(crate) static ORIGIN_LAYOUT: ::dreammesh_core::codegen::Layout = ::dreammesh
         ),
     ],
 );
+
+/// The methods of `evolution.Ledger`.
+pub static LEDGER_METHODS: [::dreammesh_core::codegen::MethodInfo; 1] = [
+    ::dreammesh_core::codegen::MethodInfo::new(
+            "/evolution.Ledger/Post",
+            ::dreammesh_core::codegen::MethodKind::Unary,
+            <Order as ::dreammesh_core::codegen::Message>::LAYOUT,
+            <Order as ::dreammesh_core::codegen::Message>::LAYOUT,
+        )
+        .with_closures(
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0x7ebdea1e5a8c1eb35c0801a3e52cf52e,
+            ),
+            ::dreammesh_core::codegen::LayoutHash::from_u128(
+                0x7ebdea1e5a8c1eb35c0801a3e52cf52e,
+            ),
+        ),
+];
+/// Service `evolution.Ledger`.
+pub trait Ledger: ::core::marker::Send + ::core::marker::Sync + 'static {
+    /// Method `Post`.
+    fn post(
+        &self,
+        request: ::dreammesh_core::codegen::Request<Order>,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::dreammesh_core::codegen::Response<Order>,
+            ::dreammesh_core::codegen::Status,
+        >,
+    > + ::core::marker::Send;
+}
+
+/// Serves a [`Ledger`].
+pub struct LedgerServer<S> {
+    service: ::std::sync::Arc<S>,
+}
+
+impl<S: Ledger> LedgerServer<S> {
+    /// Serves `service`.
+    #[must_use]
+    pub fn new(service: S) -> Self {
+        Self::from_arc(::std::sync::Arc::new(service))
+    }
+
+    /// Serves a service that is shared with others.
+    #[must_use]
+    pub const fn from_arc(service: ::std::sync::Arc<S>) -> Self {
+        Self { service }
+    }
+}
+
+impl<S: Ledger> ::dreammesh_core::codegen::Service for LedgerServer<S> {
+    fn name(&self) -> &'static str {
+        "evolution.Ledger"
+    }
+
+    fn handlers(
+        &self,
+    ) -> ::std::vec::Vec<::std::sync::Arc<dyn ::dreammesh_core::codegen::Handler>> {
+        ::std::vec::Vec::from([
+            ::dreammesh_core::codegen::unary(
+                &self.service,
+                &LEDGER_METHODS[0],
+                |
+                    service: ::std::sync::Arc<S>,
+                    request: ::dreammesh_core::codegen::Request<Order>|
+                async move { <S as Ledger>::post(&service, request).await },
+            ),
+        ])
+    }
+
+    fn file_descriptor_set(&self) -> &'static [u8] {
+        FILE_DESCRIPTOR_SET
+    }
+}
+
+impl<S> ::core::clone::Clone for LedgerServer<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: ::std::sync::Arc::clone(&self.service),
+        }
+    }
+}
+
+impl<S> ::core::fmt::Debug for LedgerServer<S> {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("LedgerServer").finish_non_exhaustive()
+    }
+}
+
+/// Calls `evolution.Ledger`.
+#[derive(Clone, Debug)]
+pub struct LedgerClient {
+    channel: ::dreammesh_core::codegen::Channel,
+}
+
+impl LedgerClient {
+    /// Calls the service through `channel`.
+    #[must_use]
+    pub const fn new(channel: ::dreammesh_core::codegen::Channel) -> Self {
+        Self { channel }
+    }
+
+    /// Calls `service` in this process, without a network.
+    #[must_use]
+    pub fn in_process(service: impl Ledger) -> Self {
+        Self::new(::dreammesh_core::codegen::in_process(&LedgerServer::new(service)))
+    }
+
+    /// The channel that calls go through.
+    #[must_use]
+    pub const fn channel(&self) -> &::dreammesh_core::codegen::Channel {
+        &self.channel
+    }
+
+    /// Method `Post`.
+    pub fn post(
+        &self,
+        request: impl ::dreammesh_core::codegen::IntoMessage<Order>,
+    ) -> ::dreammesh_core::codegen::UnaryCall<Order> {
+        ::dreammesh_core::codegen::UnaryCall::new::<
+            Order,
+        >(&self.channel, &LEDGER_METHODS[0], request)
+    }
+}
