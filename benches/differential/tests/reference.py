@@ -556,7 +556,7 @@ def settle(message):
             if field.message_type is not None and is_entry(field.message_type):
                 field = field.message_type.fields_by_name["value"]
                 if field.type in FLOAT_TYPES:
-                    for key in value:
+                    for key in list(value):
                         value[key] = plain_nan(value[key])
             elif field.type in FLOAT_TYPES and field.is_repeated:
                 value[:] = [plain_nan(element) for element in value]
