@@ -3,6 +3,8 @@
 //! Generated code reaches the runtime through this module alone, so what it holds is what the
 //! compiler of the same version writes, and may change with it.
 
+use std::fmt;
+
 pub use std::sync::Arc;
 pub use std::time::Duration;
 
@@ -23,11 +25,27 @@ pub use crate::port::Handler;
 pub use crate::server::{Router, Service, bidi, client_streaming, server_streaming, unary};
 pub use crate::wkt;
 
+mod ties;
+
+pub use crate::{__message as message, __open_enum as open_enum};
+
 use crate::in_process::InProcess;
 
 /// A channel to one service in this process, with no network.
 pub fn in_process(service: &impl Service) -> Channel {
     InProcess::new(Router::of(service)).into_channel()
+}
+
+/// Prints an enum's value: its name, or its number if it has none.
+///
+/// # Errors
+///
+/// As writing to the formatter.
+pub fn fmt_enum(name: Option<&str>, number: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match name {
+        Some(name) => f.write_str(name),
+        None => fmt::Debug::fmt(&number, f),
+    }
 }
 
 /// Stops a build in which the compiler and the runtime are of different versions.

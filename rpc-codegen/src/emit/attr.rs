@@ -20,6 +20,14 @@ pub(super) fn docs(text: &str, fallback: &str) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }
 
+/// The short form of a comment that stands in full at the `owned` form of the same thing.
+pub(super) fn short_docs(text: &str, what: &str, name: &str, owned: &str) -> TokenStream {
+    if text.trim().lines().count() > 1 {
+        return docs("", &format!("See `{name}` of the owned {owned}."));
+    }
+    docs(text, &format!("{what} `{name}`."))
+}
+
 /// Links to an item, and says which kind it is where rustdoc would think of a derive macro.
 pub(super) fn link(name: &str, kind: &str) -> String {
     if DERIVES.contains(&name) {
@@ -41,10 +49,7 @@ pub(super) fn allow_deprecated(yes: bool) -> Option<TokenStream> {
 /// Says why a struct can be built by anyone.
 pub(super) fn open_struct() -> TokenStream {
     quote! {
-        #[allow(
-            clippy::exhaustive_structs,
-            reason = "fields may be added, so it is built with `..Default::default()`"
-        )]
+        #[allow(clippy::exhaustive_structs, reason = "built with `..Default::default()`")]
     }
 }
 
@@ -55,14 +60,21 @@ pub(super) fn long_function(fields: usize) -> Option<TokenStream> {
     )
 }
 
-/// Quiets what clippy says of names and sizes that the schema has chosen.
-pub(super) fn oneof_enum() -> TokenStream {
+/// Says why an accessor is not marked as one whose value must be used.
+pub(super) fn pure_functions() -> TokenStream {
+    quote!(#[allow(clippy::must_use_candidate, reason = "what only reads is rarely called in vain")])
+}
+
+/// Quiets what clippy says of oneofs, all of which lie in their message's module.
+pub(super) fn inner_module(same_name: bool) -> TokenStream {
+    let same_name = same_name.then(|| quote!(clippy::module_inception,));
     quote! {
         #[allow(
+            #same_name
             clippy::exhaustive_enums,
             clippy::enum_variant_names,
             clippy::large_enum_variant,
-            reason = "the arms are the schema's"
+            reason = "names, arms and their sizes are the schema's"
         )]
     }
 }

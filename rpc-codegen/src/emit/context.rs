@@ -15,8 +15,9 @@ pub(super) struct Context<'a> {
     pub(super) schema: &'a Schema,
     pub(super) options: &'a Options,
     pub(super) names: Names,
-    /// The path of the runtime.
-    pub(super) rt: TokenStream,
+    /// The name that each generated module has for the runtime, and what it stands for.
+    pub(super) rt: Ident,
+    pub(super) runtime: syn::Path,
     externs: Vec<Extern>,
 }
 
@@ -40,8 +41,7 @@ impl<'a> Context<'a> {
         let runtime = parse_path("runtime", &options.runtime)?;
         let mut externs = Vec::new();
         if !options.well_known_types {
-            let path = format!("{}::wkt", options.runtime);
-            let rust = parse_path("runtime", &path)?;
+            let rust = parse_path("runtime", &format!("{RUNTIME}::wkt"))?;
             externs.push(Extern {
                 proto: "google.protobuf".to_owned(),
                 rust,
@@ -68,7 +68,8 @@ impl<'a> Context<'a> {
             schema,
             options,
             names: Names::of(schema),
-            rt: quote!(#runtime),
+            rt: ident(RUNTIME),
+            runtime,
             externs,
         })
     }
@@ -165,12 +166,12 @@ impl<'a> Context<'a> {
         self.path(from, name, &names.module, ident, &names.owned)
     }
 
-    /// Returns an expression for the static field table of a message.
-    pub(super) fn layout(&self, from: &[String], name: &str) -> TokenStream {
+    /// Returns an expression for the kind of a field that holds a message.
+    pub(super) fn message_kind(&self, from: &[String], name: &str) -> TokenStream {
         if self.is_extern(name) {
             let owned = self.message_path(from, name, Role::Owned);
             let rt = &self.rt;
-            return quote!(<#owned as #rt::Message>::LAYOUT);
+            return quote!(#rt::Kind::of::<#owned>());
         }
         let Some(names) = self.names.messages.get(name) else {
             return quote!(());
@@ -178,7 +179,8 @@ impl<'a> Context<'a> {
         // A table names another through its static, since messages may contain each other and
         // constants may not.
         let path = self.path(from, name, &names.module, &names.layout, &names.owned);
-        quote!(&#path)
+        let rt = &self.rt;
+        quote!(#rt::Kind::Message(&#path))
     }
 
     pub(super) fn enum_path(&self, from: &[String], name: &str) -> TokenStream {
@@ -307,6 +309,10 @@ pub(super) fn ident(name: &str) -> Ident {
         None => Ident::new(name, Span::call_site()),
     }
 }
+
+/// What generated code calls the runtime: no schema's module does, since two underscores in a row
+/// are no snake case.
+const RUNTIME: &str = "__rt";
 
 /// The messages that stand for an optional primitive.
 const WRAPPERS: [&str; 9] = [

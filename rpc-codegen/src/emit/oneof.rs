@@ -50,11 +50,7 @@ impl Enums<'_> {
         let full_name = self.full_name();
         let attributes = Context::attributes(&self.emitter.cx.options.type_attributes, &full_name)?;
         let docs = attr::docs(&self.oneof.docs, &format!("Oneof `{full_name}`."));
-        let (lints, allow, owned) = (
-            attr::oneof_enum(),
-            self.emitter.allow_deprecated(),
-            &self.owned,
-        );
+        let (allow, owned) = (self.emitter.allow_deprecated(), &self.owned);
         let arms = self.fields().map(|(field, variant)| {
             let (docs, ty) = (arm_docs(field), self.emitter.types.owned(field));
             quote!(#docs #variant(#ty))
@@ -62,7 +58,6 @@ impl Enums<'_> {
         Ok(quote! {
             #docs
             #[derive(Clone, Debug, PartialEq)]
-            #lints
             #allow
             #(#attributes)*
             pub enum #owned {
@@ -72,24 +67,21 @@ impl Enums<'_> {
     }
 
     fn view(&self) -> TokenStream {
-        let (lints, allow, view) = (
-            attr::oneof_enum(),
-            self.emitter.allow_deprecated(),
-            &self.view,
-        );
+        let (allow, view) = (self.emitter.allow_deprecated(), &self.view);
         let docs = format!(
             " Reads {} in place.",
             attr::link(&self.owned.to_string(), "enum")
         );
         let phantom = self.phantom();
         let arms = self.fields().map(|(field, variant)| {
-            let (docs, ty) = (arm_docs(field), self.emitter.types.view(field));
-            quote!(#docs #variant(#ty))
+            let docs = attr::short_docs(&field.docs, "Field", &field.name, "oneof");
+            let deprecated = attr::deprecated(field.deprecated);
+            let ty = self.emitter.types.view(field);
+            quote!(#docs #deprecated #variant(#ty))
         });
         quote! {
             #[doc = #docs]
             #[derive(Clone, Copy, Debug, PartialEq)]
-            #lints
             #allow
             pub enum #view<'a> {
                 #(#arms,)*
@@ -101,16 +93,11 @@ impl Enums<'_> {
     }
 
     fn args(&self) -> TokenStream {
-        let (lints, allow, args) = (
-            attr::oneof_enum(),
-            self.emitter.allow_deprecated(),
-            &self.args,
-        );
+        let (allow, args) = (self.emitter.allow_deprecated(), &self.args);
         let docs = format!(
             " Borrowed contents of {}, to send.",
             attr::link(&self.owned.to_string(), "enum")
         );
-        let text = args.to_string();
         let phantom = self.phantom();
         let arms = self.fields().map(|(field, variant)| {
             let ty = self.emitter.types.args(field);
@@ -120,17 +107,11 @@ impl Enums<'_> {
         });
         quote! {
             #[doc = #docs]
-            #lints
+            #[derive(Debug)]
             #allow
             pub enum #args<'a> {
                 #(#arms,)*
                 #phantom
-            }
-
-            impl ::core::fmt::Debug for #args<'_> {
-                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    f.write_str(#text)
-                }
             }
         }
     }
@@ -160,6 +141,7 @@ impl Enums<'_> {
             impl #owned {
                 /// Copies an arm out; one that this schema does not know is none.
                 #[must_use]
+                #[inline]
                 pub fn from_view(view: #view<'_>, #origin: &#rt::Origin<'_>) -> #option {
                     #some(match view {
                         #(#arms,)*

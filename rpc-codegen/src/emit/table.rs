@@ -33,7 +33,7 @@ pub(super) fn emit(cx: &Context<'_>, message: &Message, module: &[String]) -> To
     });
     let docs = format!(" Where each field of `{full_name}` lies.");
     let size = Literal::u32_unsuffixed(message.layout.size);
-    let chain = message.layout.chain.iter().map(|link| hash(cx, *link));
+    let chain = message.layout.chain.iter().map(|link| number(*link));
     quote! {
         #[doc = #docs]
         pub(crate) static #name: #rt::Layout = #rt::Layout::new(
@@ -41,7 +41,7 @@ pub(super) fn emit(cx: &Context<'_>, message: &Message, module: &[String]) -> To
             &[#(#fields),*],
             &[#(#arms),*],
             #size,
-            &[#(#chain),*],
+            &#rt::LayoutHash::chain([#(#chain),*]),
         );
     }
 }
@@ -75,11 +75,15 @@ pub(super) fn oneofs(message: &Message) -> Vec<OneofSlot> {
 
 pub(super) fn hash(cx: &Context<'_>, hash: LayoutHash) -> TokenStream {
     let rt = &cx.rt;
-    // One number reads better than sixteen, and costs the compiler less.
-    let value: Literal = format!("0x{hash}")
+    let number = number(hash);
+    quote!(#rt::LayoutHash::from_u128(#number))
+}
+
+/// One number reads better than sixteen, and costs the compiler less.
+fn number(hash: LayoutHash) -> Literal {
+    format!("0x{hash}")
         .parse()
-        .unwrap_or_else(|_| Literal::u128_unsuffixed(0));
-    quote!(#rt::LayoutHash::from_u128(#value))
+        .unwrap_or_else(|_| Literal::u128_unsuffixed(0))
 }
 
 fn kind(cx: &Context<'_>, module: &[String], ty: &Type) -> TokenStream {
@@ -87,12 +91,9 @@ fn kind(cx: &Context<'_>, module: &[String], ty: &Type) -> TokenStream {
     match ty {
         Type::Enum(name) => {
             let path = cx.enum_path(module, name);
-            quote!(#rt::Kind::Enum(<#path as #rt::OpenEnum>::INFO))
+            quote!(#rt::Kind::open::<#path>())
         }
-        Type::Message(name) => {
-            let layout = cx.layout(module, name);
-            quote!(#rt::Kind::Message(#layout))
-        }
+        Type::Message(name) => cx.message_kind(module, name),
         Type::Scalar(scalar) => {
             let name = ident(variant(*scalar));
             quote!(#rt::Kind::#name)

@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use crate::message::{Message, OpenEnum};
+
 /// The field table of one message type.
 ///
 /// Identity is the address of the `static`: two layouts are the same only if they are one object.
@@ -373,6 +375,18 @@ impl LayoutHash {
     pub const fn from_u128(number: u128) -> Self {
         Self(number.to_be_bytes())
     }
+
+    /// The hashes that `numbers` write, each as by [`from_u128`](Self::from_u128).
+    #[must_use]
+    pub const fn chain<const N: usize>(numbers: [u128; N]) -> [Self; N] {
+        let mut chain = [Self([0; 16]); N];
+        let mut at = 0;
+        while at < N {
+            chain[at] = Self::from_u128(numbers[at]);
+            at += 1;
+        }
+        chain
+    }
 }
 
 impl Field {
@@ -427,6 +441,21 @@ impl Field {
 }
 
 impl Kind {
+    /// The kind of a field that holds an `M` of another crate.
+    ///
+    /// Within one crate a table names another's static, since messages may contain each other and
+    /// constants may not.
+    #[must_use]
+    pub const fn of<M: Message>() -> Self {
+        Self::Message(M::LAYOUT)
+    }
+
+    /// The kind of a field that holds an enum.
+    #[must_use]
+    pub const fn open<E: OpenEnum>() -> Self {
+        Self::Enum(E::INFO)
+    }
+
     /// How the bytes of such a value are laid out.
     #[must_use]
     #[inline]

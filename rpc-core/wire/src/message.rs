@@ -1,6 +1,6 @@
 //! What generated code implements for each message and enum.
 
-use core::fmt::Debug;
+use core::fmt::{self, Debug};
 use core::marker::PhantomData;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use crate::element::{Element, via};
 use crate::error::WireError;
 use crate::layout::{EnumInfo, Layout};
 use crate::limits::Limits;
+use crate::list::ListView;
 use crate::segment::Segment;
 use crate::table::Table;
 use crate::unknown::UnknownFields;
@@ -50,6 +51,13 @@ pub trait Encode<M: Message>: Send + Sync {
     /// The archive itself, if this is one already and may be sent unchanged.
     fn archived(&self) -> Option<Segment> {
         None
+    }
+}
+
+/// Contents of any form, which need not be printable themselves, so only their type is.
+impl<M: Message> Debug for dyn Encode<M> + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(M::LAYOUT.name)
     }
 }
 
@@ -165,6 +173,26 @@ impl<'a> Origin<'a> {
             }
             _ => Bytes::copy_from_slice(slice),
         }
+    }
+
+    /// A message's view as an owned message.
+    #[must_use]
+    #[inline]
+    pub fn message<M: Message>(&self, view: M::View<'_>) -> M {
+        M::from_view(view, self)
+    }
+
+    /// A message's view as an owned message, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn optional<M: Message>(&self, view: Option<M::View<'_>>) -> Option<M> {
+        view.map(|view| M::from_view(view, self))
+    }
+
+    /// A list of messages as owned messages.
+    #[must_use]
+    pub fn list<M: Message>(&self, list: ListView<'_, M>) -> Vec<M> {
+        list.iter().map(|view| M::from_view(view, self)).collect()
     }
 
     /// The unknown fields of a view, in the form an owned message keeps them.

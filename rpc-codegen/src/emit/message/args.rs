@@ -32,7 +32,6 @@ impl Emitter<'_> {
             attr::link(&self.names.owned, "struct")
         );
         let (open, allow) = (attr::open_struct(), self.allow_deprecated());
-        let text = name.to_string();
         // Without a field that borrows, the lifetime would be unused.
         let fill = fields.is_empty() || !self.borrows();
         let phantom = fill.then(|| {
@@ -43,18 +42,12 @@ impl Emitter<'_> {
         });
         quote! {
             #[doc = #docs]
-            #[derive(Default)]
+            #[derive(Debug, Default)]
             #open
             #allow
             pub struct #name<'a> {
                 #(#fields,)*
                 #phantom
-            }
-
-            impl ::core::fmt::Debug for #name<'_> {
-                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    f.debug_struct(#text).finish_non_exhaustive()
-                }
             }
         }
     }

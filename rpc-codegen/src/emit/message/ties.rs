@@ -26,17 +26,13 @@ impl Emitter<'_> {
         } else {
             quote!(table)
         };
-        let conversions = self.conversions();
+        let json = self.cx.options.json;
+        let json = json.then(|| quote!(#allow impl #rt::Json for #owned {}));
         let long = attr::long_function(self.message.fields.len());
         let from_view = self.parts.iter().map(|part| self.copy_out(part));
         let encode_owned = self.parts.iter().map(|part| self.encode_owned(part));
         let encode_args = outside.parts.iter().map(|part| outside.encode_args(part));
         quote! {
-            #allow
-            impl #rt::Element for #owned {
-                type Via = #rt::via::Message;
-            }
-
             #allow
             impl #rt::Message for #owned {
                 type View<'a> = #view<'a>;
@@ -52,6 +48,7 @@ impl Emitter<'_> {
                     view.0
                 }
 
+                #[inline]
                 #long
                 fn from_view(view: #view<'_>, origin: &#rt::Origin<'_>) -> Self {
                     Self {
@@ -63,6 +60,7 @@ impl Emitter<'_> {
 
             #allow
             impl #rt::Encode<Self> for #owned {
+                #[inline]
                 #long
                 fn encode(&self, table: &mut #rt::TableWriter<'_, Self>) {
                     table.unknown_fields(&self.unknown_fields);
@@ -72,42 +70,14 @@ impl Emitter<'_> {
 
             #allow
             impl #rt::Encode<#owned> for #args<'_> {
+                #[inline]
                 #long
                 fn encode(&self, #table: &mut #rt::TableWriter<'_, #owned>) {
                     #(#encode_args)*
                 }
             }
 
-            #allow
-            impl #rt::Encode<#owned> for #view<'_> {
-                fn encode(&self, table: &mut #rt::TableWriter<'_, #owned>) {
-                    table.copy(self.0);
-                }
-            }
-
-            #conversions
-        }
-    }
-
-    /// What is implemented without a look at the fields.
-    fn conversions(&self) -> TokenStream {
-        let rt = &self.cx.rt;
-        let allow = self.allow_deprecated();
-        let (owned, view) = (self.name(Role::Owned), self.name(Role::View));
-        let json = self
-            .cx
-            .options
-            .json
-            .then(|| quote!(#allow impl #rt::Json for #owned {}));
-        quote! {
             #json
-
-            #allow
-            impl ::core::convert::From<#view<'_>> for #owned {
-                fn from(view: #view<'_>) -> Self {
-                    view.into_owned()
-                }
-            }
         }
     }
 
@@ -130,6 +100,7 @@ impl Emitter<'_> {
     fn copy_field(&self, field: &Field, read: &TokenStream) -> TokenStream {
         match field.shape {
             Shape::List { .. } => match self.copier(&field.ty) {
+                Some(_) if matches!(field.ty, Type::Message(_)) => quote!(origin.list(#read)),
                 Some(copy) => quote!(#read.iter().map(#copy).collect()),
                 None => quote!(#read.iter().collect()),
             },
@@ -148,6 +119,7 @@ impl Emitter<'_> {
                     .wrapper(&field.ty)
                     .map_or(&field.ty, |inner| &inner.ty);
                 let copied = match self.copier(ty) {
+                    Some(_) if matches!(ty, Type::Message(_)) => quote!(origin.optional(#read)),
                     Some(copy) => quote!(#read.map(#copy)),
                     None => read.clone(),
                 };
@@ -179,17 +151,13 @@ impl Emitter<'_> {
 
     /// The owned form of a value that was read.
     pub(in crate::emit) fn copy(&self, ty: &Type, read: &TokenStream) -> TokenStream {
-        let rt = &self.cx.rt;
         match ty {
             Type::Scalar(Scalar::String) => {
                 let string = self.types.string();
                 quote!(#string::from(#read))
             }
             Type::Scalar(Scalar::Bytes) => quote!(origin.bytes(#read)),
-            Type::Message(_) => {
-                let message = self.types.element(ty);
-                quote!(<#message as #rt::Message>::from_view(#read, origin))
-            }
+            Type::Message(_) => quote!(origin.message(#read)),
             Type::Scalar(_) | Type::Enum(_) => read.clone(),
         }
     }
@@ -230,11 +198,11 @@ impl Emitter<'_> {
         let element = self.types.element(&field.ty);
         match field.shape {
             Shape::List { .. } => {
-                quote!(table.list_with::<#at, #element>(|list| self.#name.write(list));)
+                quote!(table.list_arg::<#at, #element>(&self.#name);)
             }
             Shape::Map { key } => {
                 let key = self.types.element(&Type::Scalar(key));
-                quote!(table.map_with::<#at, #key, #element>(|map| self.#name.write(map));)
+                quote!(table.map_arg::<#at, #key, #element>(&self.#name);)
             }
             _ if self.types.is_nullable(field) => match self.cx.wrapper(&field.ty) {
                 Some(inner) => self.encode_wrapper(field, inner, &name, &at),
@@ -261,7 +229,7 @@ impl Emitter<'_> {
         // wrapper has a hidden field besides.
         let fields = match &inner.ty {
             Type::Scalar(Scalar::String | Scalar::Bytes) => quote!(value),
-            _ => quote!(value: *value, ..::core::default::Default::default()),
+            _ => quote!(value: *value, ..#args::default()),
         };
         quote! {
             table.nullable::<#at, #element>(

@@ -23,42 +23,31 @@ impl Emitter<'_> {
         let names = self.names.fields.iter().map(String::as_str);
         let names =
             attr::accessor_names(names.chain(self.names.oneofs.iter().map(|o| o.field.as_str())));
-        let allow = self.allow_deprecated();
+        let (pure, allow) = (attr::pure_functions(), self.allow_deprecated());
+        let accessors = (!self.parts.is_empty()).then(|| {
+            quote! {
+                #names
+                #pure
+                #allow
+                impl<'a> #name<'a> {
+                    #(#accessors)*
+                }
+            }
+        });
         quote! {
             #[doc = #docs]
             #[derive(Clone, Copy, PartialEq)]
             #allow
             pub struct #name<'a>(#rt::Table<'a, #owned>);
 
-            #names
-            #allow
-            impl<'a> #name<'a> {
-                #(#accessors)*
+            #accessors
 
-                /// The protobuf fields that this schema does not know, tags included.
-                #[must_use]
-                pub fn unknown_fields(self) -> &'a [u8] {
-                    self.0.unknown_fields()
-                }
-
-                /// Copies everything out.
-                #[must_use]
-                pub fn into_owned(self) -> #owned {
-                    <#owned as #rt::Message>::from_view(self, &#rt::Origin::COPY)
-                }
-            }
-
-            #allow
-            impl ::core::fmt::Debug for #name<'_> {
-                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    ::core::fmt::Debug::fmt(&self.0, f)
-                }
-            }
+            #rt::message!(#owned, #name);
         }
     }
 
     fn accessor(&self, field: &Field, index: usize, position: usize) -> TokenStream {
-        let docs = attr::docs(&field.docs, &format!("Field `{}`.", field.name));
+        let docs = attr::short_docs(&field.docs, "Field", &field.name, "message");
         let deprecated = attr::deprecated(field.deprecated);
         let name = ident(&self.names.fields[index]);
         let ty = self.types.view(field);
@@ -83,7 +72,6 @@ impl Emitter<'_> {
         quote! {
             #docs
             #deprecated
-            #[must_use]
             #[inline]
             pub fn #name(self) -> #ty {
                 #read
@@ -93,7 +81,7 @@ impl Emitter<'_> {
 
     fn oneof_accessor(&self, index: usize, slot: usize) -> TokenStream {
         let oneof = &self.message.oneofs[index];
-        let docs = attr::docs(&oneof.docs, &format!("Oneof `{}`.", oneof.name));
+        let docs = attr::short_docs(&oneof.docs, "Oneof", &oneof.name, "message");
         let name = ident(&self.names.oneofs[index].field);
         let view = self.oneof_path(index, Role::View);
         let ty = self.types.option(&quote!(#view<'a>));
@@ -116,7 +104,7 @@ impl Emitter<'_> {
         });
         quote! {
             #docs
-            #[must_use]
+            #[inline]
             #long
             pub fn #name(self) -> #ty {
                 match self.0.oneof::<#at>() {

@@ -6,6 +6,7 @@ use super::list::{ListWriter, MapWriter};
 use super::local;
 use super::put::{Slot, Source};
 use super::{Body, Builder, ListSlot};
+use crate::args::{ListArg, MapArg};
 use crate::dynamic::copy_into;
 use crate::element::{Access, Checked, Element};
 use crate::layout::{LIST_SIZE, ONEOF_SIZE, REF_SIZE, Shape};
@@ -218,6 +219,12 @@ impl<'b, M: Message> TableWriter<'b, M> {
         self.put_list(offset, list);
     }
 
+    /// A repeated field from borrowed elements of any form.
+    #[inline]
+    pub fn list_arg<const INDEX: usize, T: Element + ?Sized>(&mut self, items: &ListArg<'_, T>) {
+        self.list_with::<INDEX, T>(|list| items.write(list));
+    }
+
     /// A map field from entries whose keys strictly ascend.
     #[inline(always)]
     pub fn map<const INDEX: usize, K: Key + ?Sized, V: Element + ?Sized>(
@@ -247,6 +254,16 @@ impl<'b, M: Message> TableWriter<'b, M> {
         let map = map.finish();
         self.put_list(offset, map);
     }
+
+    /// A map field from borrowed entries of any form.
+    #[inline]
+    pub fn map_arg<const INDEX: usize, K: Key + ?Sized, V: Element + ?Sized>(
+        &mut self,
+        entries: &MapArg<'_, K, V>,
+    ) {
+        self.map_with::<INDEX, K, V>(|map| entries.write(map));
+    }
+
     /// Keeps raw protobuf fields that this schema does not know.
     #[inline]
     pub fn unknown_fields(&mut self, fields: &UnknownFields) {
