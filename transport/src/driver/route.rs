@@ -135,3 +135,75 @@ const INLINE: u8 = 0;
 /// Below [`SPAWNED`]; so many short polls in a row acquit a method.
 const TRIAL: u8 = 64;
 const SPAWNED: u8 = u8::MAX;
+
+#[cfg(test)]
+mod tests {
+    use dreammesh_core::call::MethodKind;
+    use dreammesh_core::port::{HandlerFuture, ServerCall};
+    use dreammesh_core::wire::Message;
+    use dreammesh_core::wkt::Empty;
+
+    use super::*;
+
+    static FREE: MethodInfo =
+        MethodInfo::new("/t.T/Free", MethodKind::Unary, Empty::LAYOUT, Empty::LAYOUT);
+    static SPAWN: MethodInfo = MethodInfo::new(
+        "/t.T/Spawn",
+        MethodKind::Unary,
+        Empty::LAYOUT,
+        Empty::LAYOUT,
+    )
+    .with_spawn();
+
+    #[derive(Debug)]
+    struct Never(&'static MethodInfo);
+
+    impl Handler for Never {
+        fn method(&self) -> &'static MethodInfo {
+            self.0
+        }
+
+        fn call(&self, _: ServerCall) -> HandlerFuture {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn route(method: &'static MethodInfo) -> Route {
+        Route::new(Arc::new(Never(method)))
+    }
+
+    const SHORT_POLL: Duration = LONG_POLL.saturating_sub(Duration::from_nanos(1));
+
+    #[test]
+    fn a_poll_at_the_bound_moves_a_method_off_for_good_and_one_below_does_not() {
+        let route = route(&FREE);
+        route.observe(SHORT_POLL);
+        assert_eq!(route.pace(), Pace::Inline);
+        route.observe(LONG_POLL);
+        assert_eq!(route.pace(), Pace::Spawned);
+        route.observe(Duration::ZERO);
+        route.suspect();
+        assert_eq!(route.pace(), Pace::Spawned);
+    }
+
+    #[test]
+    fn a_suspect_is_measured_until_so_many_short_polls_acquit_it() {
+        let route = route(&FREE);
+        route.suspect();
+        for _ in 1..TRIAL {
+            route.observe(SHORT_POLL);
+            assert_eq!(route.pace(), Pace::Measured);
+        }
+        route.observe(SHORT_POLL);
+        assert_eq!(route.pace(), Pace::Inline);
+        route.suspect();
+        route.observe(LONG_POLL);
+        assert_eq!(route.pace(), Pace::Spawned);
+    }
+
+    #[test]
+    fn a_method_that_asks_for_it_is_spawned_from_the_start() {
+        assert_eq!(route(&SPAWN).pace(), Pace::Spawned);
+        assert_eq!(route(&FREE).pace(), Pace::Inline);
+    }
+}

@@ -1,7 +1,7 @@
 //! A service of all four kinds whose requests say what its handlers do.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dreammesh_core::call::{
@@ -35,11 +35,17 @@ pub(crate) struct Probe {
     pub(crate) alive: AtomicUsize,
     /// Told whenever a handler begins or is dropped.
     pub(crate) changed: Notify,
+    /// The tasks that handlers of `quick` and `slow` were first polled on.
+    pub(crate) tasks: Mutex<Vec<tokio::task::Id>>,
     /// Opened for handlers of `gate`.
     pub(crate) gate: Notify,
 }
 
 impl Probe {
+    fn polled(&self) {
+        self.tasks.lock().unwrap().push(tokio::task::id());
+    }
+
     pub(crate) async fn alive_is(&self, count: usize) {
         self.until(|| self.alive.load(Ordering::SeqCst) == count)
             .await;
@@ -99,8 +105,14 @@ impl Echo {
             "metadata" => Ok(mirror(&request)),
             "fail" => Err(failure(&request)),
             "panic" => panic!("as asked"),
-            "block" => {
-                std::thread::sleep(Duration::from_millis(100));
+            "quick" => {
+                self.probe.polled();
+                Ok(Response::new(ask))
+            }
+            "slow" => {
+                self.probe.polled();
+                // Within this poll the paused clock moves on, as if the handler blocked.
+                tokio::time::advance(Duration::from_secs(1)).await;
                 Ok(Response::new(ask))
             }
             "remaining" => {

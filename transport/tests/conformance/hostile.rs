@@ -1,19 +1,24 @@
 //! Peers that are broken, silent or hostile, and peers of another revision.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dreammesh_core::call::{Code, MethodInfo, MethodKind, WireOption};
+use bytes::{Buf, BytesMut};
+use dreammesh_core::call::{Code, Metadata, MethodInfo, MethodKind, Priority, WireOption};
 use dreammesh_core::channel::UnaryCall;
+use dreammesh_core::codec::Protobuf;
 use dreammesh_core::layer::Metrics;
-use dreammesh_core::port::WireMode;
-use dreammesh_core::wire::{LayoutHash, Message};
-use dreammesh_core::wkt::SourceContext;
+use dreammesh_core::port::{OpenTicket, Opening, WireMode};
+use dreammesh_core::wire::{LayoutHash, Message, Segment};
+use dreammesh_core::wkt::{Any, SourceContext};
 use dreammesh_session::frame::PREFACE;
+use dreammesh_session::{Config, Event, Output, Session};
 use dreammesh_transport::Connector;
+use dreammesh_transport::link::BoxLink;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::echo::{Echo, ask, call};
+use crate::echo::{Echo, UNARY, ask, call};
 use crate::media::{ALL, Medium, Site};
 
 async fn raw(site: &Site) -> TcpStream {
@@ -44,15 +49,15 @@ async fn garbage_on_the_port_is_told_so_and_harms_nobody() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_falls_silent_within_the_preface_is_closed_in_time() {
     let server = |it: dreammesh_transport::ServerBuilder| {
         it.hello_timeout(Duration::from_millis(20))
             .max_connections(2)
     };
-    let site = Site::with(Medium::Tcp, Echo::default(), server, |it| it).await;
+    let site = Site::with(Medium::Memory, Echo::default(), server, |it| it).await;
     for half in [0, 1, 7] {
-        let mut stream = raw(&site).await;
+        let mut stream = site.hub.dial("test").unwrap();
         stream.write_all(&PREFACE[..half]).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
@@ -62,17 +67,102 @@ async fn a_peer_that_falls_silent_within_the_preface_is_closed_in_time() {
     assert!(call(&site.channel, &ask("echo")).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn links_beyond_the_maximum_wait_until_one_ends() {
     let server = |it: dreammesh_transport::ServerBuilder| it.max_connections(1);
-    let site = Site::with(Medium::Tcp, Echo::default(), server, |it| it).await;
+    let site = Site::with(Medium::Memory, Echo::default(), server, |it| it).await;
     assert!(call(&site.channel, &ask("echo")).await.is_ok());
-    let mut second = raw(&site).await;
+    let mut second = site.hub.dial("test").unwrap();
     let mut byte = [0];
-    let waited = tokio::time::timeout(Duration::from_millis(20), second.read(&mut byte)).await;
+    // The paused clock moves on only when nothing else can.
+    let waited = tokio::time::timeout(Duration::from_secs(1), second.read(&mut byte)).await;
     assert!(waited.is_err(), "the second link got an answer");
     drop(site.channel);
     assert_eq!(second.read(&mut byte).await.unwrap(), 1);
+}
+
+/// Opens as many calls as asked for at once, each with so many bytes; the result is what to send.
+fn many_calls(session: &mut Session<()>, calls: usize, bytes: usize) -> Output {
+    let now = tokio::time::Instant::now().into_std();
+    let request = Any {
+        value: vec![5; bytes].into(),
+        ..ask("echo")
+    };
+    let request = request.to_protobuf().unwrap();
+    let method = session.method(&UNARY).unwrap();
+    for _ in 0..calls {
+        let mut opening = Opening {
+            method: &UNARY,
+            metadata: &Metadata::new(),
+            deadline: None,
+            trace: None,
+            priority: Priority::NORMAL,
+            attempt: 0,
+            idempotency_key: None,
+            wire: WireOption::Protobuf,
+            message: &mut Some(Segment::from_vec(request.clone())),
+            half_close: true,
+            ticket: &mut OpenTicket::default(),
+        };
+        let opened = session.open(now, method, WireMode::Protobuf, &mut opening);
+        opened.unwrap();
+    }
+    let mut output = Output::new();
+    session.poll_output(&mut output, usize::MAX);
+    output
+}
+
+/// Writes until everything is written or the link breaks; how much was written.
+async fn write_all(link: &mut BoxLink, output: &mut Output) -> usize {
+    let mut written = 0;
+    while output.has_remaining() {
+        match link.write(output.chunk()).await {
+            Ok(count) if count > 0 => {
+                output.advance(count);
+                written += count;
+            }
+            _ => break,
+        }
+    }
+    written
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_never_reads_is_read_no_further_and_closed_in_the_end() {
+    const CALLS: usize = 1_000;
+    const BYTES: usize = 8_000;
+    /// What the session lets pend, and beside it a link, a read and a gathering of 256 KiB each.
+    const HELD_BYTES_MAX: usize = (1 << 20) + 3 * (256 << 10);
+    let site = Site::new(Medium::Memory).await;
+    let started = tokio::time::Instant::now();
+    let mut link = site.hub.dial("test").unwrap();
+    let mut session = Session::client(Config::default(), started.into_std());
+    let mut output = Output::new();
+    session.poll_output(&mut output, usize::MAX);
+    write_all(&mut link, &mut output).await;
+    // It reads the hello, which says how many calls there may be, and then no more.
+    let mut input = BytesMut::new();
+    while session.poll_event() != Some(Event::Connected) {
+        link.read_buf(&mut input).await.unwrap();
+        session.handle_input(started.into_std(), &mut input);
+    }
+    let mut output = many_calls(&mut session, CALLS, BYTES);
+    let flood = tokio::spawn(async move { write_all(&mut link, &mut output).await });
+
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let begun = site.probe.begun.load(Ordering::SeqCst);
+    assert!(begun * BYTES > 1 << 20, "{begun} calls");
+    assert!(begun * BYTES <= HELD_BYTES_MAX, "{begun} calls");
+    for _ in 0..100 {
+        assert!(call(&site.channel, &ask("echo")).await.is_ok());
+    }
+    assert!(!flood.is_finished());
+    let written = flood.await.unwrap();
+    assert!(written <= 2 * HELD_BYTES_MAX, "{written} bytes");
+    // 20 s until the PING, 10 s for its answer, and at most 1 s for the last words.
+    assert!((30..=31).contains(&started.elapsed().as_secs()));
+    assert_eq!(site.probe.begun.load(Ordering::SeqCst), begun + 100);
+    assert!(call(&site.channel, &ask("echo")).await.is_ok());
 }
 
 #[tokio::test]
