@@ -124,3 +124,20 @@ pub fn cpu_spent() -> Result<Duration, Failure> {
         "CPU time is measured on Unix systems only".to_owned(),
     ))
 }
+
+/// The CPU time that this thread has spent so far: what a measurement counts that must not depend
+/// on who else is busy on the machine.
+#[cfg(unix)]
+#[must_use]
+pub fn thread_cpu_spent() -> Duration {
+    use nix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Time spent, for want of a thread's own clock.
+#[cfg(not(unix))]
+#[must_use]
+pub fn thread_cpu_spent() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(now).elapsed()
+}

@@ -10,12 +10,13 @@
 )]
 
 mod archive;
+mod cpu;
 mod stock;
 
 use std::hint::black_box;
 
 use bytes::Bytes;
-use criterion::measurement::WallTime;
+use cpu::CpuTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use dreammesh_benches::workload::{Digest, order, small};
 use dreammesh_benches::{ours, peer};
@@ -24,7 +25,7 @@ use rkyv::util::AlignedVec;
 
 /// Times one system on one message: writing, reading, and both.
 fn time(
-    group: &mut BenchmarkGroup<'_, WallTime>,
+    group: &mut BenchmarkGroup<'_, CpuTime>,
     system: &str,
     expected: Digest,
     mut write: impl FnMut(),
@@ -41,7 +42,7 @@ fn time(
     });
 }
 
-fn small(c: &mut Criterion) {
+fn small(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("64B");
     let expected = small::digest();
 
@@ -69,7 +70,7 @@ fn small(c: &mut Criterion) {
     group.finish();
 }
 
-fn order(c: &mut Criterion) {
+fn order(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("order-1KiB");
     let expected = order::digest();
 
@@ -107,5 +108,9 @@ fn decode<M: prost::Message + Default>(bytes: &[u8]) -> M {
     M::decode(bytes).expect("the bytes are our own")
 }
 
-criterion_group!(messages, small, order);
+criterion_group! {
+    name = messages;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = small, order
+}
 criterion_main!(messages);
