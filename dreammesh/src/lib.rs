@@ -17,6 +17,7 @@
 //! - Clients: [`Channel`], [`Connect`] and [`Connector`]; a failed call is a [`CallError`].
 //! - Servers: [`Server`]; a failed handler returns a [`Status`].
 //! - Messages: [`Msg`] as received, [`IntoMessage`] as sent; [`wkt`] and [`rpc`] for protobuf's own.
+//! - Messages outside of calls: [`Protobuf`], and [`Json`] with the feature `json` (on by default).
 //! - Around calls: [`Metrics`], [`layer`].
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,7 @@ pub use dreammesh_core::channel::{
     BidiCall, Channel, ChannelBuilder, ClientStreamingCall, Requests, ServerStreamingCall,
     UnaryCall,
 };
+pub use dreammesh_core::codec::{Json, Protobuf};
 pub use dreammesh_core::layer::{CallCounts, MethodSnapshot, Metrics, Side};
 pub use dreammesh_core::port::WireMode;
 pub use dreammesh_core::server::{Router, Service};
