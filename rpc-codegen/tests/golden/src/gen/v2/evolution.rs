@@ -444,20 +444,16 @@ pub(crate) static ORIGIN_LAYOUT: __rt::Layout = __rt::Layout::new(
 );
 
 /// The methods of `evolution.Ledger`.
-pub static LEDGER_METHODS: [::dreammesh_core::codegen::MethodInfo; 1] = [
-    ::dreammesh_core::codegen::MethodInfo::new(
+pub static LEDGER_METHODS: [__rt::MethodInfo; 1] = [
+    __rt::MethodInfo::new(
             "/evolution.Ledger/Post",
-            ::dreammesh_core::codegen::MethodKind::Unary,
-            <Order as ::dreammesh_core::codegen::Message>::LAYOUT,
-            <Order as ::dreammesh_core::codegen::Message>::LAYOUT,
+            __rt::MethodKind::Unary,
+            <Order as __rt::Message>::LAYOUT,
+            <Order as __rt::Message>::LAYOUT,
         )
         .with_closures(
-            ::dreammesh_core::codegen::LayoutHash::from_u128(
-                0xf4ac95406a2fe94aeb5f4145b114e5a3,
-            ),
-            ::dreammesh_core::codegen::LayoutHash::from_u128(
-                0xf4ac95406a2fe94aeb5f4145b114e5a3,
-            ),
+            __rt::LayoutHash::from_u128(0xf4ac95406a2fe94aeb5f4145b114e5a3),
+            __rt::LayoutHash::from_u128(0xf4ac95406a2fe94aeb5f4145b114e5a3),
         ),
 ];
 /// Service `evolution.Ledger`.
@@ -465,12 +461,9 @@ pub trait Ledger: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Method `Post`.
     fn post(
         &self,
-        request: ::dreammesh_core::codegen::Request<Order>,
+        request: __rt::Request<Order>,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<
-            ::dreammesh_core::codegen::Response<Order>,
-            ::dreammesh_core::codegen::Status,
-        >,
+        Output = ::core::result::Result<__rt::Response<Order>, __rt::Status>,
     > + ::core::marker::Send;
 }
 
@@ -482,10 +475,7 @@ pub struct LedgerServer<S> {
 impl<S: Ledger> LedgerServer<S> {
     /// Serves `service`.
     #[must_use]
-    pub fn new(service: S) -> Self {
-        Self::from_arc(::std::sync::Arc::new(service))
-    }
-
+    pub fn new(service: S) -> Self { Self::from_arc(::std::sync::Arc::new(service)) }
     /// Serves a service that is shared with others.
     #[must_use]
     pub const fn from_arc(service: ::std::sync::Arc<S>) -> Self {
@@ -493,29 +483,21 @@ impl<S: Ledger> LedgerServer<S> {
     }
 }
 
-impl<S: Ledger> ::dreammesh_core::codegen::Service for LedgerServer<S> {
-    fn name(&self) -> &'static str {
-        "evolution.Ledger"
-    }
-
-    fn handlers(
-        &self,
-    ) -> ::std::vec::Vec<::std::sync::Arc<dyn ::dreammesh_core::codegen::Handler>> {
+impl<S: Ledger> __rt::Service for LedgerServer<S> {
+    fn name(&self) -> &'static str { "evolution.Ledger" }
+    fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn __rt::Handler>> {
         ::std::vec::Vec::from([
-            ::dreammesh_core::codegen::unary(
+            __rt::unary(
                 &self.service,
                 &LEDGER_METHODS[0],
-                |
-                    service: ::std::sync::Arc<S>,
-                    request: ::dreammesh_core::codegen::Request<Order>|
-                async move { <S as Ledger>::post(&service, request).await },
+                |service: ::std::sync::Arc<S>, request: __rt::Request<Order>| async move {
+                    <S as Ledger>::post(&service, request).await
+                },
             ),
         ])
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        FILE_DESCRIPTOR_SET
-    }
+    fn file_descriptor_set(&self) -> &'static [u8] { FILE_DESCRIPTOR_SET }
 }
 
 impl<S> ::core::clone::Clone for LedgerServer<S> {
@@ -535,35 +517,33 @@ impl<S> ::core::fmt::Debug for LedgerServer<S> {
 /// Calls `evolution.Ledger`.
 #[derive(Clone, Debug)]
 pub struct LedgerClient {
-    channel: ::dreammesh_core::codegen::Channel,
+    channel: __rt::Channel,
 }
 
 impl LedgerClient {
     /// Calls the service through `channel`.
     #[must_use]
-    pub const fn new(channel: ::dreammesh_core::codegen::Channel) -> Self {
+    pub const fn new(channel: __rt::Channel) -> Self {
         Self { channel }
     }
 
     /// Calls `service` in this process, without a network.
     #[must_use]
     pub fn in_process(service: impl Ledger) -> Self {
-        Self::new(::dreammesh_core::codegen::in_process(&LedgerServer::new(service)))
+        Self::new(__rt::in_process(&LedgerServer::new(service)))
     }
 
     /// The channel that calls go through.
     #[must_use]
-    pub const fn channel(&self) -> &::dreammesh_core::codegen::Channel {
+    pub const fn channel(&self) -> &__rt::Channel {
         &self.channel
     }
 
     /// Method `Post`.
     pub fn post(
         &self,
-        request: impl ::dreammesh_core::codegen::IntoMessage<Order>,
-    ) -> ::dreammesh_core::codegen::UnaryCall<Order> {
-        ::dreammesh_core::codegen::UnaryCall::new::<
-            Order,
-        >(&self.channel, &LEDGER_METHODS[0], request)
+        request: impl __rt::IntoMessage<Order>,
+    ) -> __rt::UnaryCall<Order> {
+        __rt::UnaryCall::new::<Order>(&self.channel, &LEDGER_METHODS[0], request)
     }
 }
