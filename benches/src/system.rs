@@ -102,7 +102,12 @@ pub trait System: Sync {
 }
 
 /// Every system, in the order in which a round visits them.
-pub const ALL: [&dyn System; 3] = [&dreammesh::DreamMesh, &tonic::Tonic, &echo::Echo];
+pub const ALL: [&dyn System; 4] = [
+    &dreammesh::DreamMesh::DEFAULT,
+    &dreammesh::DreamMesh::FULL,
+    &tonic::Tonic,
+    &echo::Echo,
+];
 
 /// Finds a system by its name.
 ///

@@ -1,9 +1,11 @@
-//! DreamMesh through its front door, with everything at its default.
+//! DreamMesh through its front door: at its defaults, and with what costs something switched on.
 //!
 //! The server reads the request in place and answers with an owned message it keeps, archived
 //! anew for every call; the client archives an owned message it keeps, likewise for every call.
 
-use dreammesh::{Channel, Connect as _, Request, Response, Server, Status};
+use std::time::Duration;
+
+use dreammesh::{Connector, Metrics, Request, Response, Server, Status};
 
 use crate::failure::Failure;
 use crate::ours::{Bench, BenchClient, BenchServer, Blob, Order, Small};
@@ -14,11 +16,29 @@ use crate::workload::{Digest, Workload, order, small};
 /// DreamMesh.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct DreamMesh;
+pub struct DreamMesh {
+    /// Whether every call has a deadline and both sides count and time every call.
+    full: bool,
+}
+
+impl DreamMesh {
+    /// Everything as it is without saying anything.
+    pub const DEFAULT: Self = Self { full: false };
+
+    /// A deadline on every call and metrics on both sides.
+    pub const FULL: Self = Self { full: true };
+}
+
+/// Long enough never to pass, so that it costs only its bookkeeping.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 impl System for DreamMesh {
     fn name(&self) -> &'static str {
-        "dreammesh"
+        if self.full {
+            "dreammesh-full"
+        } else {
+            "dreammesh"
+        }
     }
 
     fn links(&self) -> &'static [Link] {
@@ -37,7 +57,10 @@ impl System for DreamMesh {
                 Link::Tcp => "dreammesh+tcp://127.0.0.1:0".to_owned(),
                 Link::Unix => format!("unix://{}", path.display()),
             };
-            let server = Server::builder().service(BenchServer::new(Answers::prepare()));
+            let mut server = Server::builder().service(BenchServer::new(Answers::prepare()));
+            if self.full {
+                server = server.metrics(Metrics::new());
+            }
             let server = server.bind(&place).await.map_err(Failure::call)?;
             ready(match server.local_addr() {
                 Some(address) => Address::Tcp(address),
@@ -54,22 +77,38 @@ impl System for DreamMesh {
                 Address::Tcp(address) => format!("dreammesh+tcp://{address}"),
                 Address::Unix(path) => format!("unix://{}", path.display()),
             };
-            let channel = Channel::connect(&target).await.map_err(Failure::call)?;
-            let client = BenchClient::new(channel);
+            let mut channel = Connector::new()
+                .channel_builder(&target)
+                .map_err(Failure::call)?;
+            if self.full {
+                channel = channel.metrics(Metrics::new());
+            }
+            let (client, timeout) = (
+                BenchClient::new(channel.build()),
+                self.full.then_some(DEADLINE),
+            );
             match workload {
-                Workload::Small => load_small(client, plan).await,
-                Workload::Order => load_order(client, plan).await,
+                Workload::Small => load_small(client, timeout, plan).await,
+                Workload::Order => load_order(client, timeout, plan).await,
             }
         })
     }
 }
 
-async fn load_small(client: BenchClient, plan: Plan) -> Result<Seen, Failure> {
+async fn load_small(
+    client: BenchClient,
+    timeout: Option<Duration>,
+    plan: Plan,
+) -> Result<Seen, Failure> {
     let expected = small::digest();
     drive(plan, || {
         let (client, message) = (client.clone(), small::owned());
         move || {
-            let call = client.echo(&message).into_future();
+            let call = client.echo(&message);
+            let call = match timeout {
+                Some(timeout) => call.timeout(timeout).into_future(),
+                None => call.into_future(),
+            };
             async move {
                 let answer = call.await.map_err(Failure::call)?;
                 small::read_view(answer.view()).expect(expected)
@@ -79,12 +118,20 @@ async fn load_small(client: BenchClient, plan: Plan) -> Result<Seen, Failure> {
     .await
 }
 
-async fn load_order(client: BenchClient, plan: Plan) -> Result<Seen, Failure> {
+async fn load_order(
+    client: BenchClient,
+    timeout: Option<Duration>,
+    plan: Plan,
+) -> Result<Seen, Failure> {
     let expected = order::digest();
     drive(plan, || {
         let (client, message) = (client.clone(), order::owned());
         move || {
-            let call = client.process(&message).into_future();
+            let call = client.process(&message);
+            let call = match timeout {
+                Some(timeout) => call.timeout(timeout).into_future(),
+                None => call.into_future(),
+            };
             async move {
                 let answer = call.await.map_err(Failure::call)?;
                 order::read_view(answer.view()).expect(expected)
