@@ -53,6 +53,9 @@ mod sealed {
     impl Sealed for via::Str {}
     impl Sealed for via::Bytes {}
     impl Sealed for via::Message {}
+
+    #[allow(unnameable_types, reason = "that is what seals the trait")]
+    pub trait Scalar {}
 }
 
 /// Reading one kind of element; implemented by the markers in [`via`] alone.
@@ -90,8 +93,10 @@ pub trait Access<T: ?Sized>: sealed::Sealed {
     }
 }
 
-/// A fixed-width scalar.
-pub trait Scalar: Element<Via = via::Scalar> + Copy + Default + PartialEq + Debug {
+/// A fixed-width scalar; sealed, because slices of it are read from the archive in place.
+pub trait Scalar:
+    sealed::Scalar + Element<Via = via::Scalar> + Copy + Default + PartialEq + Debug
+{
     /// The archived form.
     const CLASS: Class;
     /// The value as little-endian bytes in the low end of eight.
@@ -107,6 +112,8 @@ macro_rules! scalar {
         impl Element for $type {
             type Via = via::Scalar;
         }
+
+        impl sealed::Scalar for $type {}
 
         impl Scalar for $type {
             const CLASS: Class = Class::$class;
@@ -146,6 +153,8 @@ scalar! {
 impl Element for bool {
     type Via = via::Scalar;
 }
+
+impl sealed::Scalar for bool {}
 
 impl Scalar for bool {
     const CLASS: Class = Class::Bool;

@@ -15,10 +15,12 @@ use crate::message::{Message, OpenEnum};
 pub struct Layout {
     /// The full protobuf name, without a leading dot.
     pub name: &'static str,
+    // The tables are not public fields: whoever could exchange them behind the constructor's back
+    // could have slots read that validation never visited.
     /// The live fields in ascending field number; retired slots are gaps.
-    pub fields: &'static [Field],
+    pub(crate) fields: &'static [Field],
     /// The oneofs, in the order of their slots.
-    pub oneofs: &'static [Oneof],
+    pub(crate) oneofs: &'static [Oneof],
     /// The end of the last slot: the recorded size of a body that drops nothing.
     pub size: u32,
     /// `chain[k]` identifies the first `k` fields (retired ones included); never empty.
@@ -277,6 +279,16 @@ impl Layout {
     #[must_use]
     pub fn field(&self, number: u32) -> Option<&'static Field> {
         self.index_of(number).map(|index| &self.fields[index])
+    }
+
+    /// The live fields in ascending field number; retired slots are gaps.
+    pub const fn fields(&self) -> &'static [Field] {
+        self.fields
+    }
+
+    /// The oneofs, in the order of their slots.
+    pub const fn oneofs(&self) -> &'static [Oneof] {
+        self.oneofs
     }
 
     /// The hash of all fields: the chain's last link.

@@ -10,7 +10,8 @@ use crate::raw::RawList;
 /// The elements of a repeated field.
 pub struct ListView<'a, T: ?Sized> {
     raw: RawList<'a>,
-    element: PhantomData<fn() -> *const T>,
+    /// Invariant: a subtype of `T` may have another layout.
+    element: PhantomData<fn() -> *mut T>,
 }
 
 impl<T: ?Sized> Clone for ListView<'_, T> {

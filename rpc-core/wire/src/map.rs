@@ -12,7 +12,8 @@ use crate::table::Key;
 /// The entries of a map field, sorted by key.
 pub struct MapView<'a, K: ?Sized, V: ?Sized> {
     raw: RawList<'a>,
-    entry: PhantomData<fn() -> (*const K, *const V)>,
+    /// Invariant: a subtype of `V` may have another layout.
+    entry: PhantomData<fn() -> (*mut K, *mut V)>,
 }
 
 impl<K: ?Sized, V: ?Sized> Clone for MapView<'_, K, V> {

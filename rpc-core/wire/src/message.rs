@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::builder::{Builder, TableWriter};
 use crate::element::{Element, via};
 use crate::error::WireError;
-use crate::layout::{EnumInfo, Layout};
+use crate::layout::{EnumInfo, Layout, REF_SIZE};
 use crate::limits::Limits;
 use crate::list::ListView;
 use crate::segment::Segment;
@@ -109,13 +109,17 @@ impl<M: Message> Encoded<M> {
     ///
     /// # Errors
     ///
-    /// [`WireError::TooLarge`] or [`WireError::TooDeep`] if a limit is passed.
+    /// [`WireError::TooLarge`] or [`WireError::TooDeep`] if a limit is passed; [`WireError::Malformed`]
+    /// if what claims to be an archive is too short for one.
     pub fn new<T: Encode<M> + ?Sized>(value: &T, limits: &Limits) -> Result<Self, WireError> {
         let segment = match value.archived() {
             Some(segment) if segment.len() > limits.bytes() => {
                 return Err(WireError::TooLarge {
                     max_bytes: limits.bytes(),
                 });
+            }
+            Some(segment) if segment.len() < REF_SIZE as usize => {
+                return Err(WireError::Malformed("an archive without a root"));
             }
             Some(segment) => segment,
             None => Builder::archive(value, limits)?,

@@ -19,7 +19,8 @@ pub struct Msg<M> {
     archive: Bytes,
     /// Where the root's body is, as validation found it.
     root: Root,
-    message: PhantomData<fn() -> M>,
+    /// Invariant: a subtype of `M` may have another layout.
+    message: PhantomData<fn(M) -> M>,
 }
 
 impl<M: Message> Msg<M> {

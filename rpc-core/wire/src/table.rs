@@ -17,7 +17,8 @@ use crate::raw::{self, RawList, RawTable};
 /// shape or type differ. They are what generated views call.
 pub struct Table<'a, M> {
     raw: RawTable<'a>,
-    message: PhantomData<fn() -> M>,
+    /// Invariant: a subtype of `M` may have another layout.
+    message: PhantomData<fn(M) -> M>,
 }
 
 impl<M> Clone for Table<'_, M> {

@@ -356,7 +356,9 @@ impl Validator<'_> {
         }
         let start = first.wrapping_sub(prefix as usize);
         let bytes = u64::from(len) * u64::from(stride);
-        if start < self.cursor || start > limit || bytes > (limit - start) as u64 {
+        // A pointer that leads nowhere must not become an address, on 32 bits in particular.
+        let wrapped = start > first || first > limit;
+        if wrapped || start < self.cursor || start > limit || bytes > (limit - start) as u64 {
             return self.misplaced(start, limit);
         }
         let end = start + bytes as usize;

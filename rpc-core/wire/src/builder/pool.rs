@@ -50,10 +50,12 @@ pub(crate) fn archive(
 
 #[inline(always)]
 fn take(limits: &Limits) -> Box<Builder> {
-    let (builder, buffer) = POOL.with(|pool| {
+    // Within a thread's destructors there is no pool left; everything is then made anew.
+    let pooled = POOL.try_with(|pool| {
         let buffer = pool.buffers.borrow_mut().pop();
         (pool.builder.take(), buffer.unwrap_or_default())
     });
+    let (builder, buffer) = pooled.unwrap_or_default();
     let mut builder = builder.unwrap_or_default();
     builder.out = Out::new(buffer, limits.bytes());
     // Clamped here once, so that nothing below has to.

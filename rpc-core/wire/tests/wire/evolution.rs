@@ -11,11 +11,11 @@ const REVISIONS: [&Layout; 3] = [&OUTER_1, &OUTER_2, &OUTER_3];
 #[test]
 fn every_revision_reads_every_other_through_nesting_repetition_and_maps() {
     for writer in REVISIONS {
-        for arm in writer.oneofs[0].arms {
+        for arm in writer.oneofs()[0].arms {
             let archive = archive(writer, *arm);
             for reader in REVISIONS {
                 let table = DynTable::from_archive(reader, &archive, &Limits::default()).unwrap();
-                check(table, writer, writer.fields[usize::from(*arm)].number, 0);
+                check(table, writer, writer.fields()[usize::from(*arm)].number, 0);
             }
         }
     }
@@ -23,7 +23,7 @@ fn every_revision_reads_every_other_through_nesting_repetition_and_maps() {
 
 #[test]
 fn an_unknown_arm_is_reported_and_not_followed() {
-    let nested = archive(&OUTER_2, *OUTER_2.oneofs[0].arms.last().unwrap());
+    let nested = archive(&OUTER_2, *OUTER_2.oneofs()[0].arms.last().unwrap());
     let table = DynTable::from_archive(&OUTER_1, &nested, &Limits::default()).unwrap();
     assert_eq!(table.oneof(0), 7);
     assert_eq!(
@@ -93,15 +93,15 @@ fn archive(layout: &'static Layout, arm: u16) -> Vec<u8> {
 
 /// Writes every field; what it holds depends on its number and the depth alone.
 fn fill(writer: &mut DynWriter<'_>, arm: usize, depth: u32) -> Result<(), WireError> {
-    for (index, field) in writer.layout().fields.iter().enumerate() {
+    for (index, field) in writer.layout().fields().iter().enumerate() {
         match (field.shape, field.kind) {
             (Shape::Arm(oneof), _) => {
                 // The arm that is set is written where the first one would be.
-                let first = writer.layout().oneofs[usize::from(oneof)].arms[0];
+                let first = writer.layout().oneofs()[usize::from(oneof)].arms[0];
                 if usize::from(first) == index {
-                    match writer.layout().fields[arm].kind {
+                    match writer.layout().fields()[arm].kind {
                         Kind::Message(_) => writer.message(arm, |it| fill(it, 0, depth + 1))?,
-                        _ => writer.set(arm, scalar(&writer.layout().fields[arm], depth))?,
+                        _ => writer.set(arm, scalar(&writer.layout().fields()[arm], depth))?,
                     }
                 }
             }
@@ -137,7 +137,7 @@ fn scalar(field: &Field, depth: u32) -> Value<'static> {
 
 /// Checks that a reader finds what the writer knew, and nothing else.
 fn check(table: DynTable<'_>, writer: &Layout, arm: u32, depth: u32) {
-    for (index, field) in table.layout().fields.iter().enumerate() {
+    for (index, field) in table.layout().fields().iter().enumerate() {
         let found = table.present(index);
         let Some(written) = writer.field(field.number) else {
             assert_eq!(found, None, "{} was not written", field.name);

@@ -46,7 +46,7 @@ fn word(value: u32) -> [u8; 4] {
 
 fn offset(name: &str) -> usize {
     let field = SAMPLE_LAYOUT
-        .fields
+        .fields()
         .iter()
         .find(|field| field.name == name)
         .unwrap();
