@@ -10,6 +10,12 @@ use super::{CHUNK_BYTES_MAX, Frame, Violation, fixed, header, kind, metadata, u3
 /// The longest message of a status; what exceeds it is cut off.
 pub const STATUS_MESSAGE_BYTES_MAX: usize = 8 * 1024;
 
+/// The most details of a status; those beyond it stay behind.
+///
+/// A detail of no bytes takes eight on the wire and several times that in memory, so a frame full
+/// of them would cost far more than was received.
+pub const DETAILS_MAX: usize = 256;
+
 /// Why the library, not the application, ended a call (PROTOCOL.md §8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(
@@ -121,7 +127,7 @@ pub(crate) fn write(
 /// Details are help, not outcome: those that exceed a frame stay behind.
 fn fitting_details(details: &[Detail]) -> &[Detail] {
     let mut total = 0;
-    let fitting = details.iter().take_while(|detail| {
+    let fitting = details.iter().take(DETAILS_MAX).take_while(|detail| {
         total += detail_len(detail);
         total <= CHUNK_BYTES_MAX
     });
@@ -135,6 +141,9 @@ fn detail_len(detail: &Detail) -> usize {
 fn read_details(mut rest: &[u8], mut status: Status) -> Result<Status, Violation> {
     const SHORT: Violation = Violation::protocol("a detail leads beyond its frame");
     while !rest.is_empty() {
+        if status.details().len() == DETAILS_MAX {
+            return Err(Violation::protocol("more details than a status may have"));
+        }
         let (lengths, after) = rest.split_first_chunk::<DETAIL_HEADER_LEN>().ok_or(SHORT)?;
         let (url, after) = after
             .split_at_checked(u32_at(lengths, 0) as usize)
@@ -154,6 +163,7 @@ const DETAIL_HEADER_LEN: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::CloseCode;
 
     fn reparse(status: &Status, trailers: &Metadata, begun: Begun) -> (Status, Metadata) {
         let mut out = Vec::new();
@@ -188,6 +198,17 @@ mod tests {
         let full = plain.with_raw_detail(Detail::new("type.googleapis.com/a.B", vec![1, 2, 3]));
         let full = full.with_raw_detail(Detail::new("x", vec![]));
         assert_eq!(reparse(&full, &trailers, Begun::Maybe), (full, trailers));
+    }
+
+    #[test]
+    fn details_are_counted_at_the_limit_and_one_past_it() {
+        let none = [0; DETAIL_HEADER_LEN];
+        let read = |count: usize| read_details(&none.repeat(count), Status::not_found(""));
+        assert_eq!(read(DETAILS_MAX).unwrap().details().len(), DETAILS_MAX);
+        assert_eq!(read(DETAILS_MAX + 1).unwrap_err().code, CloseCode::PROTOCOL);
+        let full = read(DETAILS_MAX).unwrap();
+        let over = full.clone().with_raw_detail(Detail::new("one", vec![1]));
+        assert_eq!(reparse(&over, &Metadata::new(), Begun::No).0, full);
     }
 
     #[test]
