@@ -18,6 +18,8 @@ pub enum Failure {
     },
     /// A system under measurement answered a call with an error, or with the wrong message.
     Call(String),
+    /// A system was asked for what it cannot do, which its `skips` should have said before.
+    Unsupported(&'static str),
     /// A server or client process said something other than what its role prescribes.
     Process(String),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for Failure {
             Self::Usage(text) => write!(f, "{text}"),
             Self::Io { during, source } => write!(f, "{during}: {source}"),
             Self::Call(text) => write!(f, "call failed: {text}"),
+            Self::Unsupported(what) => write!(f, "this system has no {what}"),
             Self::Process(text) => write!(f, "process: {text}"),
         }
     }

@@ -1,24 +1,33 @@
 //! Measurement of DreamMesh beside other RPC systems, on the same messages and the same machine.
 //!
-//! The library holds what the `load` binary and the Criterion benches share. It does not decide
+//! The library holds what the `compare` binary and the Criterion benches share. It does not decide
 //! whether a figure is good; it prints what was measured, with the machine it was measured on.
 //!
-//! - [`workload`]: the messages and what "read all of it" means, one file each.
-//! - [`system`]: the systems under measurement, one file each.
-//! - [`run`]: keeps a number of calls outstanding and counts them.
-//! - [`process`]: the server and client roles of one measurement, as processes on one core.
+//! - [`workload`]: what is measured, one family a file; [`message`]: what is sent, one a file;
+//!   [`handler`]: what the server does with it; [`pinning`] and [`transport`]: where and over what.
+//! - [`system`]: the systems under measurement, one a file, each with a [`client`].
+//! - [`matrix`]: which of all that a run visits; [`options`]: the command line.
+//! - [`process`]: the server and client of one measurement; [`run`]: the calls that the client makes;
+//!   [`meter`] and [`latency`]: counting and timing them.
 //! - [`report`]: rounds, medians, the table and the JSON.
-//! - [`machine`]: what the figures were measured on, and how much CPU was spent.
-//! - [`options`]: the command line.
+//! - [`machine`]: what the figures were measured on, and what a process has used.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod failure;
+pub mod handler;
+pub mod latency;
 pub mod machine;
+pub mod matrix;
+pub mod message;
+pub mod meter;
 pub mod options;
+pub mod pinning;
 pub mod process;
 pub mod report;
 pub mod run;
 pub mod system;
+pub mod transport;
 pub mod workload;
 
 /// The bench contract as our own compiler has it.

@@ -1,10 +1,11 @@
 //! What the figures were measured on, and how much CPU a process has spent.
 
+use std::fmt;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
@@ -51,6 +52,16 @@ impl Machine {
     }
 }
 
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} x {}, {}, {}, commit {}",
+            self.processors, self.processor, self.kernel, self.compiler, self.commit
+        )
+    }
+}
+
 fn unknown() -> String {
     "unknown".to_owned()
 }
@@ -91,16 +102,33 @@ pub fn pin(core: usize) -> Result<(), Failure> {
 #[cfg(not(target_os = "linux"))]
 pub fn pin(_core: usize) -> Result<(), Failure> {
     Err(Failure::Usage(
-        "this system has no call to pin a process; use --core none".to_owned(),
+        "this system has no call to pin a process; use --only multi-thread".to_owned(),
     ))
 }
 
-/// The CPU time, user and system, that this process has spent so far.
+/// What a process has used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Usage {
+    /// CPU time, user and system, in seconds.
+    pub cpu_s: f64,
+    /// Resident memory, in KiB.
+    pub rss_kib: u64,
+}
+
+/// What this process has used so far.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system refuses to say.
+pub fn usage() -> Result<Usage, Failure> {
+    Ok(Usage {
+        cpu_s: cpu_spent()?.as_secs_f64(),
+        rss_kib: resident_kib()?,
+    })
+}
+
 #[cfg(unix)]
-pub fn cpu_spent() -> Result<Duration, Failure> {
+fn cpu_spent() -> Result<Duration, Failure> {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage = getrusage(UsageWho::RUSAGE_SELF).map_err(|errno| Failure::Io {
         during: "reading CPU time",
@@ -114,15 +142,38 @@ pub fn cpu_spent() -> Result<Duration, Failure> {
     ))
 }
 
-/// The CPU time, user and system, that this process has spent so far.
-///
-/// # Errors
-/// Always here: only Unix systems are supported.
 #[cfg(not(unix))]
-pub fn cpu_spent() -> Result<Duration, Failure> {
+fn cpu_spent() -> Result<Duration, Failure> {
     Err(Failure::Usage(
         "CPU time is measured on Unix systems only".to_owned(),
     ))
+}
+
+/// Resident memory as Linux states it; zero on systems that do not.
+fn resident_kib() -> Result<u64, Failure> {
+    if !cfg!(target_os = "linux") {
+        return Ok(0);
+    }
+    let text =
+        fs::read_to_string("/proc/self/status").map_err(Failure::io("reading resident memory"))?;
+    let kib = (text.lines())
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().strip_suffix("kB"))
+        .and_then(|number| number.trim().parse().ok());
+    kib.ok_or_else(|| Failure::Process("the system states no resident memory".to_owned()))
+}
+
+/// Lets this process have as many files open as the system allows it at most.
+///
+/// A system that refuses is no failure yet: only workloads of many connections need it.
+pub fn allow_many_files() {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+        }
+    }
 }
 
 /// The CPU time that this thread has spent so far: what a measurement counts that must not depend

@@ -1,82 +1,61 @@
-//! The command line of `load`.
+//! The command line of `compare`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::Parser;
 use lexopt::prelude::{Long, ValueExt as _};
 
 use crate::failure::Failure;
-use crate::system::{self, Link};
-use crate::workload::Workload;
+use crate::matrix::Only;
+use crate::run::Plan;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-Loads RPC systems with unary calls, client and server process on one core, and compares them.
+Measures RPC systems side by side: client and server as processes of their own, in interleaved rounds.
 
-usage: load [options]
-  --systems a,b       systems to measure (default: all)
-  --links tcp,unix    links to measure (default: all a system has)
-  --workloads a,b     64B, order-1KiB (default: both)
-  --depth N           calls outstanding on the one connection (default 64)
-  --rounds N          interleaved rounds; the median is reported (default 3)
-  --seconds S         measured time per system, link, workload and round (default 2)
-  --warm-up S         time before that (default 0.5)
-  --core N|none       core that both processes are tied to (default 0)
-  --json              print JSON instead of the table
+usage: compare [options]
+  --only NAME      confine the run to a system, transport, workload or setting; may be repeated
+  --quick          one short round: shows that everything runs, but measures nothing worth quoting
+  --rounds N       interleaved rounds, of which the median is reported (default 3)
+  --seconds S      measured time per case and round (default 1)
+  --warm-up S      time before that (default 0.3)
+  --json PATH      where the rows go (default results.json in the directory of --out)
+  --out DIR        where the table and the charts go (default target/compare)
+  --list           print what would be measured, and what would be skipped and why
 ";
 
-/// A combination that is measured.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Case {
-    /// What is measured.
-    pub system: &'static dyn system::System,
-    /// What it runs over.
-    pub link: Link,
-    /// What it exchanges.
-    pub workload: Workload,
-}
-
-/// A measurement as asked for.
+/// A run as asked for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Names of the systems, empty for all.
-    pub systems: Vec<String>,
-    /// Names of the links, empty for all.
-    pub links: Vec<String>,
-    /// Names of the workloads, empty for all.
-    pub workloads: Vec<String>,
-    /// Calls outstanding.
-    pub depth: usize,
+    /// What the run is confined to.
+    pub only: Only,
     /// Interleaved rounds.
     pub rounds: usize,
-    /// Measured time per case and round.
-    pub measured: Duration,
-    /// Time before it.
-    pub warm_up: Duration,
-    /// The core both processes are tied to.
-    pub core: Option<usize>,
-    /// Whether to print JSON.
-    pub json: bool,
+    /// Measured time per case and round, and the time before it.
+    pub plan: Plan,
+    /// Where the rows go, if not beside the rest.
+    pub json: Option<PathBuf>,
+    /// Where the table and the charts go.
+    pub out: PathBuf,
+    /// Whether only to say what would be measured.
+    pub list: bool,
     /// Whether only the help was asked for.
     pub help: bool,
-    /// The role of a child process: `server`, or the address a client loads.
+    /// The role of a child process.
     pub role: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
-            systems: Vec::new(),
-            links: Vec::new(),
-            workloads: Vec::new(),
-            depth: 64,
+            only: Only::default(),
             rounds: 3,
-            measured: Duration::from_secs(2),
-            warm_up: Duration::from_millis(500),
-            core: Some(0),
-            json: false,
+            plan: Plan::new(Duration::from_millis(300), Duration::from_secs(1)),
+            json: None,
+            out: PathBuf::from("target/compare"),
+            list: false,
             help: false,
             role: None,
         }
@@ -97,76 +76,37 @@ impl Options {
         let mut options = Self::default();
         while let Some(argument) = parser.next()? {
             match argument {
-                Long("systems") => options.systems = list(&mut parser)?,
-                Long("links") => options.links = list(&mut parser)?,
-                Long("workloads") => options.workloads = list(&mut parser)?,
-                Long("depth") => options.depth = parser.value()?.parse()?,
+                Long("only") => options.confine(&parser.value()?.string()?)?,
+                Long("quick") => options.hurry(),
                 Long("rounds") => options.rounds = parser.value()?.parse()?,
-                Long("seconds") => options.measured = seconds(&mut parser)?,
-                Long("warm-up") => options.warm_up = seconds(&mut parser)?,
-                Long("core") => options.core = core(&mut parser)?,
-                Long("json") => options.json = true,
+                Long("seconds") => options.plan.measured = seconds(&mut parser)?,
+                Long("warm-up") => options.plan.warm_up = seconds(&mut parser)?,
+                Long("json") => options.json = Some(parser.value()?.into()),
+                Long("out") => options.out = parser.value()?.into(),
+                Long("list") => options.list = true,
                 Long("help") => options.help = true,
                 // Only for the processes that this binary starts of itself.
                 Long("role") => options.role = Some(parser.value()?.string()?),
                 other => return Err(other.unexpected()),
             }
         }
-        if options.depth == 0 || options.rounds == 0 {
-            return Err("depth and rounds must be at least 1".into());
+        if options.rounds == 0 || options.plan.measured.is_zero() {
+            return Err("rounds and seconds must be more than nothing".into());
         }
         Ok(options)
     }
 
-    /// Every combination asked for, in the order in which a round visits them.
-    ///
-    /// # Errors
-    /// When a name is unknown.
-    pub fn cases(&self) -> Result<Vec<Case>, Failure> {
-        for name in &self.systems {
-            system::parse(name)?;
-        }
-        for name in &self.workloads {
-            Workload::parse(name)?;
-        }
-        let wanted =
-            |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
-        let mut cases = Vec::new();
-        for workload in Workload::ALL
-            .into_iter()
-            .filter(|w| wanted(&self.workloads, w.name()))
-        {
-            for system in system::ALL
-                .into_iter()
-                .filter(|s| wanted(&self.systems, s.name()))
-            {
-                let links = system
-                    .links()
-                    .iter()
-                    .filter(|link| wanted(&self.links, link.name()));
-                cases.extend(links.map(|&link| Case {
-                    system,
-                    link,
-                    workload,
-                }));
-            }
-        }
-        if cases.is_empty() {
-            return Err(Failure::Usage(
-                "nothing to measure: no system has such a link".to_owned(),
-            ));
-        }
-        Ok(cases)
+    fn confine(&mut self, name: &str) -> Result<(), lexopt::Error> {
+        self.only
+            .add(name)
+            .map_err(|failure| failure.to_string().into())
     }
-}
 
-fn list(parser: &mut Parser) -> Result<Vec<String>, lexopt::Error> {
-    Ok(parser
-        .value()?
-        .string()?
-        .split(',')
-        .map(str::to_owned)
-        .collect())
+    /// One round, each case just long enough to show that it runs.
+    const fn hurry(&mut self) {
+        self.rounds = 1;
+        self.plan = Plan::new(Duration::from_millis(50), Duration::from_millis(150));
+    }
 }
 
 fn seconds(parser: &mut Parser) -> Result<Duration, lexopt::Error> {
@@ -174,11 +114,52 @@ fn seconds(parser: &mut Parser) -> Result<Duration, lexopt::Error> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string().into())
 }
 
-fn core(parser: &mut Parser) -> Result<Option<usize>, lexopt::Error> {
-    let value = parser.value()?;
-    if value == "none" {
-        Ok(None)
-    } else {
-        value.parse().map(Some)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, String> {
+        let all = std::iter::once("compare").chain(arguments.iter().copied());
+        Options::parse(Parser::from_iter(all)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_said_is_the_whole_matrix() {
+        let options = parse(&[]).unwrap();
+        assert_eq!((options.rounds, options.only), (3, Only::default()));
+        assert_eq!(options.json, None);
+    }
+
+    #[test]
+    fn what_follows_quick_is_more_precise_than_quick() {
+        let options = parse(&["--quick", "--seconds", "0.5"]).unwrap();
+        assert_eq!(options.rounds, 1);
+        assert_eq!(options.plan.measured, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn only_adds_up() {
+        let options = parse(&["--only", "tonic", "--only=tcp"]).unwrap();
+        let mut only = Only::default();
+        only.add("tonic").unwrap();
+        only.add("tcp").unwrap();
+        assert_eq!(options.only, only);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for wrong in [
+            &["--rounds", "0"] as &[&str],
+            &["--rounds", "many"],
+            &["--seconds", "-1"],
+            &["--seconds", "0"],
+            &["--seconds", "inf"],
+            &["--only", "nobody"],
+            &["--only"],
+            &["--depth", "64"],
+            &["stray"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -1,24 +1,84 @@
-//! One measurement is two processes of this binary, a server and a client, tied to one core.
+//! One measurement is two processes of this binary, a server and a client.
 //!
-//! They talk to their parent in lines. A server prints its address, then its CPU time for every
-//! line it is sent, and ends when its input does. A client prints a line when counting begins and
-//! its result at the end. The parent sleeps meanwhile, so it disturbs neither.
+//! They talk to their parent in lines. A server prints its address, then its usage for every line
+//! it is sent, and ends when its input does. A client prints a line when counting begins and when
+//! it ends, each time waiting for the parent to take note of the server's usage, and its result at
+//! the end. The parent sleeps meanwhile, so it disturbs neither.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{BufRead as _, Write as _};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::machine;
-use crate::options::{Case, Options};
-use crate::run::{Plan, Seen};
-use crate::system::Address;
+use crate::machine::{self, Usage};
+use crate::matrix::Case;
+use crate::pinning::{End, Pinning};
+use crate::run::{Plan, Seen, Task};
+use crate::system;
+use crate::transport::{Address, Transport};
+use crate::workload::Workload;
+
+mod child;
 
 /// The line by which a client says that counting begins.
-const MEASURING: &str = "measuring";
+pub(crate) const BEGIN: &str = "begin";
+/// The line by which a client says that counting ends.
+pub(crate) const END: &str = "end";
 
-/// Tells the parent process that counting begins.
-pub(crate) fn announce_measuring() {
-    say(MEASURING);
+/// What a process of this binary is told to do, as its parent puts it on the command line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Role {
+    end: End,
+    system: String,
+    transport: Transport,
+    workload: String,
+    pinning: Pinning,
+    plan: Plan,
+    address: Option<String>,
+}
+
+impl Role {
+    fn new(case: &Case, plan: Plan, end: End, address: Option<String>) -> Self {
+        Self {
+            end,
+            system: case.system.name().to_owned(),
+            transport: case.transport,
+            workload: case.workload.to_string(),
+            pinning: case.pinning,
+            plan,
+            address,
+        }
+    }
+
+    /// Reads what a parent put on the command line.
+    ///
+    /// # Errors
+    /// When it is no role.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        serde_json::from_str(text).map_err(|error| Failure::Usage(format!("{error} in {text:?}")))
+    }
+
+    fn text(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(|error| Failure::Process(error.to_string()))
+    }
+}
+
+/// Says something to the parent and waits until it has taken note.
+///
+/// This blocks the thread on purpose: what is measured should not go on meanwhile.
+///
+/// # Errors
+/// When the parent is gone.
+pub(crate) fn checkpoint(line: &str) -> Result<(), Failure> {
+    say(line);
+    let mut noted = String::new();
+    match std::io::stdin().lock().read_line(&mut noted) {
+        Ok(0) => Err(Failure::Process("the parent is gone".to_owned())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::io("hearing the parent")(error)),
+    }
 }
 
 /// Writes one line to the parent; a parent that is gone ends this process soon by itself.
@@ -27,154 +87,87 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Plays the role that the parent asked for.
+/// Plays the role that the parent gave.
 ///
 /// # Errors
 /// When the system under measurement fails.
-pub fn play(role: &str, options: &Options) -> Result<(), Failure> {
-    let cases = options.cases()?;
-    let [case] = cases.as_slice() else {
-        return Err(Failure::Usage("a role plays exactly one case".to_owned()));
-    };
-    if let Some(core) = options.core {
-        machine::pin(core)?;
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::io("starting the runtime"))?;
-    if role == "server" {
+pub fn play(role: &Role) -> Result<(), Failure> {
+    let system = system::parse(&role.system)?;
+    let workload = Workload::parse(&role.workload)?;
+    machine::allow_many_files();
+    let runtime = role.pinning.runtime(role.end)?;
+    let Some(address) = &role.address else {
         std::thread::spawn(answer_parent);
         let ready = Box::new(|address: Address| say(&address.to_string()));
-        runtime.block_on(case.system.serve(case.link, case.workload, ready))?;
-        // The connection ended; the parent still wants the CPU time and then closes our input.
+        runtime.block_on(system.serve(role.transport, workload, ready))?;
+        // Whatever was served has ended; the parent still asks for usage and closes our input.
         loop {
             std::thread::park();
         }
-    }
-    let plan = Plan::new(options.depth, options.warm_up, options.measured);
-    let address = Address::parse(role)?;
-    let seen = runtime.block_on(case.system.load(address, case.workload, plan))?;
+    };
+    let task = Task {
+        address: Address::parse(address)?,
+        transport: role.transport,
+        workload,
+        plan: role.plan,
+    };
+    let seen = runtime.block_on(system.load(&task))?;
     say(&serde_json::to_string(&seen).map_err(|error| Failure::Process(error.to_string()))?);
     Ok(())
 }
 
-/// Answers each line of the parent with the CPU time in seconds, and ends the process with it.
+/// Answers each line of the parent with this process's usage, and ends the process with it.
 fn answer_parent() {
     for line in std::io::stdin().lines() {
-        let Ok(cpu) = line
+        let usage = line
             .map_err(Failure::io("hearing the parent"))
-            .and_then(|_| machine::cpu_spent())
-        else {
-            break;
-        };
-        say(&cpu.as_secs_f64().to_string());
+            .and_then(|_| machine::usage())
+            .and_then(|usage| {
+                serde_json::to_string(&usage).map_err(|error| Failure::Process(error.to_string()))
+            });
+        let Ok(usage) = usage else { break };
+        say(&usage);
     }
     let _ = std::fs::remove_file(Address::own_socket());
     std::process::exit(0);
 }
 
 /// What one measurement gave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Measured {
     /// What the client saw.
     pub seen: Seen,
-    /// The server's CPU time while the client counted, in seconds.
-    pub server_cpu_seconds: f64,
+    /// What the server had used when counting began.
+    pub server_before: Usage,
+    /// What it had used when counting ended.
+    pub server_after: Usage,
 }
+
+/// How long a process may take beyond its plan before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts both processes, waits for the measurement and ends them.
 ///
 /// # Errors
-/// When either process cannot be started, fails, or does not keep to its lines.
-pub fn measure(case: &Case, options: &Options) -> Result<Measured, Failure> {
-    let mut server = Spoken::start(case, options, "server")?;
-    let address = server.hear()?;
-    let mut client = Spoken::start(case, options, &address)?;
-    let line = client.hear()?;
-    if line != MEASURING {
-        return Err(Failure::Process(format!("the client said {line:?}")));
-    }
-    let before = server.cpu_seconds()?;
-    let result = client.hear()?;
-    let after = server.cpu_seconds()?;
+/// When either process cannot be started, fails, is stuck, or does not keep to its lines.
+pub fn measure(case: &Case, plan: Plan) -> Result<Measured, Failure> {
+    let mut server = child::Child::start(&Role::new(case, plan, End::Server, None).text()?)?;
+    let address = server.hear(PATIENCE)?;
+    let role = Role::new(case, plan, End::Client, Some(address));
+    let mut client = child::Child::start(&role.text()?)?;
+    client.expect(BEGIN, plan.warm_up + PATIENCE)?;
+    let server_before = server.usage(PATIENCE)?;
+    client.tell()?;
+    client.expect(END, plan.measured + PATIENCE)?;
+    let server_after = server.usage(PATIENCE)?;
+    client.tell()?;
+    let result = client.hear(PATIENCE)?;
     let seen = serde_json::from_str(&result)
         .map_err(|error| Failure::Process(format!("{error} in {result:?}")))?;
     Ok(Measured {
         seen,
-        server_cpu_seconds: after - before,
+        server_before,
+        server_after,
     })
-}
-
-/// A child process and its lines; dropping it ends the process.
-struct Spoken {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Spoken {
-    fn start(case: &Case, options: &Options, role: &str) -> Result<Self, Failure> {
-        let this = std::env::current_exe().map_err(Failure::io("finding this binary"))?;
-        let core = options
-            .core
-            .map_or_else(|| "none".to_owned(), |core| core.to_string());
-        let mut child = Command::new(this)
-            .args(["--role", role, "--core", &core])
-            .args(["--systems", case.system.name(), "--links", case.link.name()])
-            .args(["--workloads", case.workload.name()])
-            .args(["--depth", &options.depth.to_string()])
-            .args(["--seconds", &options.measured.as_secs_f64().to_string()])
-            .args(["--warm-up", &options.warm_up.as_secs_f64().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(Failure::io("starting a process"))?;
-        let input = child.stdin.take();
-        let output = child.stdout.take().ok_or_else(|| {
-            Failure::Process("a child with piped output has no output".to_owned())
-        })?;
-        Ok(Self {
-            child,
-            input,
-            output: BufReader::new(output),
-        })
-    }
-
-    fn hear(&mut self) -> Result<String, Failure> {
-        let mut line = String::new();
-        let heard = self
-            .output
-            .read_line(&mut line)
-            .map_err(Failure::io("hearing a process"))?;
-        if heard == 0 {
-            let status = self
-                .child
-                .wait()
-                .map_err(Failure::io("waiting for a process"))?;
-            return Err(Failure::Process(format!("ended early with {status}")));
-        }
-        Ok(line.trim_end().to_owned())
-    }
-
-    fn cpu_seconds(&mut self) -> Result<f64, Failure> {
-        if let Some(input) = &mut self.input {
-            writeln!(input).map_err(Failure::io("asking a process"))?;
-        }
-        let line = self.hear()?;
-        line.parse()
-            .map_err(|_| Failure::Process(format!("the server said {line:?}")))
-    }
-}
-
-impl Drop for Spoken {
-    fn drop(&mut self) {
-        // A server ends with its input and cleans up; whoever does not follow is ended by its id.
-        drop(self.input.take());
-        let mut rest = Vec::new();
-        let _ = std::io::Read::read_to_end(&mut self.output, &mut rest);
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

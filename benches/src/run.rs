@@ -1,195 +1,244 @@
-//! Keeps a number of calls outstanding and counts those that end within the measured time.
+//! The client's side of a measurement: makes the calls of a workload and counts them.
+//!
+//! Each pattern of calls is one file, written once over [`Client`] for all systems.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::future::Future;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
+use crate::client::Client;
 use crate::failure::Failure;
-use crate::machine;
+use crate::latency::{Latencies, Percentiles};
+use crate::machine::{self, Usage};
+use crate::message::Message;
+use crate::meter::{Meter, Phase};
+use crate::process;
+use crate::transport::{Address, Transport};
+use crate::workload::{Shape, Workload};
 
-/// How long and how deep to load a system.
-#[derive(Clone, Copy, Debug)]
+mod closed;
+
+/// What a client is to do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Task {
+    /// Where the server is.
+    pub address: Address,
+    /// What it is reached over.
+    pub transport: Transport,
+    /// What to do there.
+    pub workload: &'static Workload,
+    /// How long, and how fast.
+    pub plan: Plan,
+}
+
+/// How long to load a system, and at what rate where a rate is set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Calls outstanding at any time.
-    pub depth: usize,
     /// Time before anything is counted.
     pub warm_up: Duration,
     /// Time during which calls are counted.
     pub measured: Duration,
+    /// Calls that begin per second, in an open loop.
+    pub rate_per_s: Option<f64>,
 }
 
 impl Plan {
-    /// A plan of `depth` outstanding calls.
+    /// A closed-loop plan.
     #[must_use]
-    pub const fn new(depth: usize, warm_up: Duration, measured: Duration) -> Self {
+    pub const fn new(warm_up: Duration, measured: Duration) -> Self {
         Self {
-            depth,
             warm_up,
             measured,
+            rate_per_s: None,
         }
     }
 }
 
 /// What the client saw.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Seen {
-    /// Calls that ended within the measured time.
+    /// Calls that were counted.
     pub calls: u64,
     /// The measured time, in seconds, as it turned out.
     pub seconds: f64,
-    /// The client's CPU time within the measured time, in seconds.
-    pub client_cpu_seconds: f64,
-    /// Median latency of the sampled calls, in microseconds.
-    pub p50_us: f64,
-    /// 99th percentile latency of the sampled calls, in microseconds.
-    pub p99_us: f64,
+    /// What the client's process had used when counting began.
+    pub before: Usage,
+    /// What it had used when counting ended.
+    pub after: Usage,
+    /// The latencies of the calls that were timed.
+    pub latency: Option<Percentiles>,
 }
 
-/// One call in this many is timed, so that reading the clock is not part of what is compared.
+/// One call in this many is timed where many are outstanding, so that reading the clock is not
+/// part of what is compared.
 const SAMPLE_EVERY: u64 = 16;
 
-const WARMING: u8 = 0;
-const MEASURING: u8 = 1;
-const OVER: u8 = 2;
-
-/// What one lane counted.
-#[derive(Debug, Default)]
-struct Tally {
-    calls: u64,
-    latencies: Vec<Duration>,
-}
-
-/// Which part of the plan is running; shared with whoever makes the calls.
-#[derive(Clone, Debug, Default)]
-pub struct Phase(Arc<AtomicU8>);
-
-impl Phase {
-    /// Whether calls count now.
-    #[inline]
-    #[must_use]
-    pub fn measuring(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == MEASURING
-    }
-
-    /// Whether to make no further call.
-    #[inline]
-    #[must_use]
-    pub fn over(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == OVER
-    }
-
-    fn enter(&self, phase: u8) {
-        self.0.store(phase, Ordering::Relaxed);
+/// How many calls a meter times one of.
+#[must_use]
+pub fn sample_every(workload: &Workload) -> u64 {
+    if workload.concurrency > 1 && matches!(workload.shape, Shape::Unary | Shape::Download) {
+        SAMPLE_EVERY
+    } else {
+        1
     }
 }
 
-/// Runs `depth` lanes, each a task that makes one call after another with a call source of its own.
+/// Carries out a workload against an RPC system.
 ///
-/// `lane` makes a lane's call source; the source is called once per call. The first error ends
-/// the run.
+/// `connect` opens a new connection each time it is called. A client must be ready to make calls
+/// when its future is done, but need not have waited for the server.
 ///
 /// # Errors
-/// When any call failed.
-pub async fn drive<L, C, F>(plan: Plan, mut lane: L) -> Result<Seen, Failure>
+/// When a connection cannot be opened or any call fails.
+pub async fn rpc<N, F, C>(task: &Task, connect: N) -> Result<Seen, Failure>
 where
-    L: FnMut() -> C,
-    C: FnMut() -> F + Send + 'static,
-    F: Future<Output = Result<(), Failure>> + Send + 'static,
+    N: Fn() -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<C, Failure>> + Send,
+    C: Client,
 {
-    let phase = Phase::default();
-    let mut lanes = JoinSet::new();
-    for _ in 0..plan.depth {
-        lanes.spawn(keep_calling(phase.clone(), lane()));
+    match task.workload.shape {
+        Shape::Unary => closed::unary(task, connect).await,
+        other => Err(Failure::Process(format!("nobody plays {other:?} yet"))),
     }
-    let clocked = clock_phases(plan, &phase);
-    let clocked = tokio::select! {
-        clocked = clocked => clocked?,
-        Some(ended) = lanes.join_next() => {
-            return Err(match ended {
-                Ok(Err(failure)) => failure,
-                other => Failure::Process(format!("a lane ended early: {other:?}")),
-            });
-        }
-    };
-    let mut total = Tally::default();
-    while let Some(ended) = lanes.join_next().await {
-        let tally = ended.map_err(|error| Failure::Process(error.to_string()))??;
-        total.calls += tally.calls;
-        total.latencies.extend(tally.latencies);
-    }
-    Ok(clocked.seen(total.calls, total.latencies))
 }
 
-/// Measured time and CPU of one run.
+/// Opens a workload's connections, one after another.
+async fn open<N, F, C>(task: &Task, connect: &N) -> Result<Vec<C>, Failure>
+where
+    N: Fn() -> F,
+    F: Future<Output = Result<C, Failure>>,
+{
+    let mut clients = Vec::with_capacity(task.workload.connections);
+    for _ in 0..task.workload.connections {
+        clients.push(connect().await?);
+    }
+    Ok(clients)
+}
+
+/// The lanes of a run: tasks that each count calls until the phase is over.
+#[derive(Debug)]
+pub struct Lanes {
+    phase: Phase,
+    latencies: Latencies,
+    sample_every: u64,
+    tasks: JoinSet<Result<u64, Failure>>,
+    started: usize,
+}
+
+impl Lanes {
+    /// No lanes yet.
+    #[must_use]
+    pub fn of(workload: &Workload) -> Self {
+        Self {
+            phase: Phase::default(),
+            latencies: Latencies::default(),
+            sample_every: sample_every(workload),
+            tasks: JoinSet::new(),
+            started: 0,
+        }
+    }
+
+    /// Starts one; what is given back counts as calls.
+    pub fn start<F>(&mut self, lane: impl FnOnce(Meter) -> F)
+    where
+        F: Future<Output = Result<u64, Failure>> + Send + 'static,
+    {
+        let meter = Meter::new(
+            self.phase.clone(),
+            self.latencies.clone(),
+            self.started,
+            self.sample_every,
+        );
+        self.started += 1;
+        self.tasks.spawn(lane(meter));
+    }
+
+    /// Which part of the plan is running.
+    #[must_use]
+    pub const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Lets the lanes run as planned, and sums up. The first failure of any lane ends the run.
+    ///
+    /// # Errors
+    /// When a lane fails or ends before its time.
+    pub async fn run(mut self, plan: Plan) -> Result<Seen, Failure> {
+        let clocked = tokio::select! {
+            clocked = clock(plan, &self.phase) => clocked?,
+            Some(ended) = self.tasks.join_next() => {
+                return Err(match ended {
+                    Ok(Err(failure)) => failure,
+                    other => Failure::Process(format!("a lane ended early: {other:?}")),
+                });
+            }
+        };
+        let mut calls = 0;
+        while let Some(ended) = self.tasks.join_next().await {
+            calls += ended.map_err(|error| Failure::Process(error.to_string()))??;
+        }
+        Ok(clocked.seen(calls, self.latencies.percentiles()))
+    }
+}
+
+/// Measured time, and what the client used within it.
 #[derive(Clone, Copy, Debug)]
 pub struct Clocked {
     elapsed: Duration,
-    cpu: Duration,
+    before: Usage,
+    after: Usage,
 }
 
 impl Clocked {
     /// Puts the calls that were counted beside the time that was measured.
     #[must_use]
-    pub fn seen(self, calls: u64, mut latencies: Vec<Duration>) -> Seen {
-        latencies.sort_unstable();
-        let quantile = |share: f64| {
-            let rank = (latencies.len().saturating_sub(1) as f64 * share).round();
-            latencies
-                .get(rank as usize)
-                .map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e6)
-        };
+    pub const fn seen(self, calls: u64, latency: Option<Percentiles>) -> Seen {
         Seen {
             calls,
             seconds: self.elapsed.as_secs_f64(),
-            client_cpu_seconds: self.cpu.as_secs_f64(),
-            p50_us: quantile(0.5),
-            p99_us: quantile(0.99),
+            before: self.before,
+            after: self.after,
+            latency,
         }
     }
 }
 
-/// Moves the phase on at the planned times, and tells the parent process when counting starts.
+/// Moves the phase on at the planned times, while the parent takes note of the server's usage.
 ///
 /// # Errors
-/// When CPU time cannot be read.
-pub async fn clock_phases(plan: Plan, phase: &Phase) -> Result<Clocked, Failure> {
+/// When this process's usage cannot be read, or the parent is gone.
+pub async fn clock(plan: Plan, phase: &Phase) -> Result<Clocked, Failure> {
     tokio::time::sleep(plan.warm_up).await;
-    crate::process::announce_measuring();
-    let cpu = machine::cpu_spent()?;
+    process::checkpoint(process::BEGIN)?;
+    let before = machine::usage()?;
     let begun = machine::now();
-    phase.enter(MEASURING);
+    phase.measure();
     tokio::time::sleep(plan.measured).await;
-    phase.enter(OVER);
+    phase.end();
+    let (elapsed, after) = (begun.elapsed(), machine::usage()?);
+    process::checkpoint(process::END)?;
     Ok(Clocked {
-        elapsed: begun.elapsed(),
-        cpu: machine::cpu_spent()?.saturating_sub(cpu),
+        elapsed,
+        before,
+        after,
     })
 }
 
-async fn keep_calling<C, F>(phase: Phase, mut call: C) -> Result<Tally, Failure>
-where
-    C: FnMut() -> F,
-    F: Future<Output = Result<(), Failure>>,
-{
-    let mut tally = Tally::default();
-    let mut made = 0_u64;
-    loop {
-        let begun = made.is_multiple_of(SAMPLE_EVERY).then(machine::now);
-        call().await?;
-        made += 1;
-        if phase.over() {
-            return Ok(tally);
-        }
-        if phase.measuring() {
-            tally.calls += 1;
-            tally.latencies.extend(begun.map(|begun| begun.elapsed()));
-        }
+/// Makes one unary call of a workload.
+#[inline]
+async fn call<C: Client>(
+    client: &C,
+    message: Message,
+    handler: crate::handler::Handler,
+) -> Result<(), Failure> {
+    match message {
+        Message::Small => client.small(handler).await,
+        Message::Order => client.order().await,
+        Message::Blob(bytes) => client.blob(bytes).await,
     }
 }
-
-const _: () = assert!(WARMING == 0, "a new phase is the first one");

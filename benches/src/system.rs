@@ -1,120 +1,97 @@
 //! The systems under measurement.
 //!
-//! A system is one file: how it serves the bench contract and how it calls it. Each is set up
-//! the way its own documentation recommends for speed; deviations are stated in its file.
+//! A system is one file with a [`System`] in it, and one line in [`all`]. An RPC system has a
+//! [`Client`](crate::client::Client) as well, and its [`System::load`] is a call of
+//! [`run::rpc`](crate::run::rpc), which plays every workload over that client:
+//!
+//! ```text
+//! fn load<'a>(&'a self, task: &'a Task) -> Work<'a, Seen> {
+//!     let address = task.address.clone();
+//!     Box::pin(run::rpc(task, move || connect(address.clone())))
+//! }
+//! ```
+//!
+//! A floor, which knows bytes but no calls, plays the workloads that suit it by itself.
+//!
+//! Each system is set up the way its own documentation recommends for speed. Settings away from
+//! its defaults are stated in its file and in [`System::settings`], for the report.
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::Pin;
 
 use crate::failure::Failure;
-use crate::run::{Plan, Seen};
+use crate::run::{Seen, Task};
+use crate::transport::{Address, Transport};
 use crate::workload::Workload;
 
 pub mod dreammesh;
 pub mod echo;
 pub mod tonic;
 
-/// What carries the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Link {
-    /// TCP over the loopback interface, with `TCP_NODELAY`.
-    Tcp,
-    /// A Unix stream socket.
-    Unix,
-}
-
-impl Link {
-    /// The name used on the command line and in the report.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Unix => "unix",
-        }
-    }
-}
-
-/// Where a server can be reached, as one process tells another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Address {
-    /// A TCP address.
-    Tcp(SocketAddr),
-    /// The path of a Unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "tcp:{address}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl Address {
-    /// Reads what [`Display`](fmt::Display) wrote.
-    ///
-    /// # Errors
-    /// When the text is neither a TCP address nor a socket path.
-    pub fn parse(text: &str) -> Result<Self, Failure> {
-        let wrong = || Failure::Usage(format!("not an address: {text:?}"));
-        match text.split_once(':').ok_or_else(wrong)? {
-            ("tcp", address) => address.parse().map(Self::Tcp).map_err(|_| wrong()),
-            ("unix", path) => Ok(Self::Unix(path.into())),
-            _ => Err(wrong()),
-        }
-    }
-
-    /// A socket path no other process uses.
-    #[must_use]
-    pub fn own_socket() -> PathBuf {
-        std::env::temp_dir().join(format!("dreammesh-load-{}.sock", std::process::id()))
-    }
-}
-
-/// A future that lives on one thread's runtime.
+/// A future of a system; the process's runtime blocks on it.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + 'a>>;
 
+/// What a server calls once, when it accepts connections.
+pub type Ready<'a> = Box<dyn FnOnce(Address) + 'a>;
+
 /// One system under measurement.
+///
+/// [`serve`](Self::serve) and [`load`](Self::load) run in processes of their own, each on the
+/// runtime that the setting asks for: current-thread, or multi-threaded with the defaults of
+/// `#[tokio::main]`. A system that brings its own runtime starts that inside instead.
 pub trait System: Sync {
     /// The name used on the command line and in the report.
     fn name(&self) -> &'static str;
 
-    /// What it can run over.
-    fn links(&self) -> &'static [Link];
+    /// The packages whose versions the report states, as in `Cargo.lock`; ours have none.
+    fn packages(&self) -> &'static [&'static str];
 
-    /// Serves until dropped; calls `ready` once, when connections are accepted.
+    /// What is set away from its defaults, and why, in one line for the report.
+    fn settings(&self) -> &'static str;
+
+    /// What it can run over.
+    fn transports(&self) -> &'static [Transport];
+
+    /// Why it does not run a workload over one of its transports, if it does not; the report says
+    /// so. The default is that it runs everything.
+    fn skips(&self, transport: Transport, workload: &Workload) -> Option<&'static str> {
+        let _ = (transport, workload);
+        None
+    }
+
+    /// Serves the bench contract until dropped; calls `ready` once, when it accepts connections.
+    ///
+    /// It serves any number of connections, each with calls of any workload it does not skip.
     fn serve<'a>(
         &'a self,
-        link: Link,
-        workload: Workload,
-        ready: Box<dyn FnOnce(Address) + 'a>,
+        transport: Transport,
+        workload: &'static Workload,
+        ready: Ready<'a>,
     ) -> Work<'a, ()>;
 
-    /// Opens one connection and loads it as planned.
-    fn load<'a>(&'a self, address: Address, workload: Workload, plan: Plan) -> Work<'a, Seen>;
+    /// Carries out a workload against a server of the same system.
+    fn load<'a>(&'a self, task: &'a Task) -> Work<'a, Seen>;
 }
 
 /// Every system, in the order in which a round visits them.
-pub const ALL: [&dyn System; 4] = [
-    &dreammesh::DreamMesh::DEFAULT,
-    &dreammesh::DreamMesh::FULL,
-    &tonic::Tonic,
-    &echo::Echo,
-];
+#[must_use]
+pub fn all() -> Vec<&'static dyn System> {
+    vec![
+        &dreammesh::DreamMesh::DEFAULT,
+        &dreammesh::DreamMesh::FULL,
+        &tonic::Tonic,
+        &echo::Echo,
+    ]
+}
 
 /// Finds a system by its name.
 ///
 /// # Errors
 /// When no system has that name.
 pub fn parse(name: &str) -> Result<&'static dyn System, Failure> {
-    ALL.into_iter()
+    all()
+        .into_iter()
         .find(|system| system.name() == name)
         .ok_or_else(|| Failure::Usage(format!("no system is called {name:?}")))
 }

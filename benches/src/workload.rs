@@ -1,109 +1,182 @@
-//! The messages that are exchanged, and what reading all of one means.
+//! What is measured: which message, how many at a time, over how many connections, in what shape.
 //!
-//! A workload is one file: the constants of its message, a builder per representation, and a
-//! reader per representation that folds every field into a [`Digest`]. Equal digests on both
-//! sides are what makes "all fields read" more than a claim.
+//! A family of workloads is one file with a table of [`Workload`] values, and one line in
+//! [`families`]. A new [`Shape`] is a file in [`crate::run`] as well.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
 use crate::failure::Failure;
+use crate::handler::Mix;
+use crate::message::Message;
+use crate::pinning::Pinning;
 
-pub mod order;
-pub mod small;
+pub mod unary;
 
-/// Which message is exchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing to measure a system by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Workload {
-    /// The 63-byte message of [`small`].
-    #[serde(rename = "64B")]
-    Small,
-    /// The 908-byte message of [`order`].
-    #[serde(rename = "order-1KiB")]
-    Order,
+pub struct Workload {
+    /// The name used on the command line and in the report; unique with the two numbers below.
+    pub name: &'static str,
+    /// What is sent.
+    pub message: Message,
+    /// In what pattern.
+    pub shape: Shape,
+    /// What the handlers do.
+    pub mix: Mix,
+    /// Calls outstanding at any time, over all connections; zero where the rate decides.
+    pub concurrency: usize,
+    /// Connections, between which the calls are shared out evenly.
+    pub connections: usize,
+    /// The settings in which it is measured unless something else is asked for.
+    pub pinnings: &'static [Pinning],
+}
+
+/// The pattern of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Closed loop: each lane makes one unary call after another.
+    Unary,
+    /// Open loop: calls begin at a fixed rate, whatever became of the earlier ones.
+    Open(Rate),
+    /// Each lane reads one stream of answers after another; messages are counted.
+    Download,
+    /// Each lane sends a message on its stream, waits for the answer, and sends the next.
+    PingPong,
+    /// Connections that have made one call each and then do nothing.
+    Idle,
+    /// Each lane connects, makes one call and closes, again and again.
+    Connect,
+    /// As [`Self::Unary`], with a stream beside it on each connection whose reader is slow.
+    SlowReader,
+}
+
+/// The rate of an open loop, as a share of what was measured before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rate {
+    /// How much of the capacity, in percent.
+    pub percent: u32,
+    /// Whose capacity.
+    pub of: Capacity,
+}
+
+/// Whose capacity a rate refers to: the calls per second of 64 small calls outstanding, closed
+/// loop, over the same transport in the same setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Capacity {
+    /// The measured system's own.
+    Own,
+    /// tonic's, so that all systems get the same rate.
+    Tonic,
 }
 
 impl Workload {
-    /// Every workload, in the order in which the report lists them.
-    pub const ALL: [Self; 2] = [Self::Small, Self::Order];
-
-    /// The name used on the command line and in the report.
+    /// Closed-loop unary calls that are answered at once, measured on one core.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Small => "64B",
-            Self::Order => "order-1KiB",
+    pub const fn unary(
+        name: &'static str,
+        message: Message,
+        concurrency: usize,
+        connections: usize,
+    ) -> Self {
+        Self {
+            name,
+            message,
+            shape: Shape::Unary,
+            mix: Mix::all(crate::handler::Handler::Immediate),
+            concurrency,
+            connections,
+            pinnings: &[Pinning::OneCore],
         }
     }
 
-    /// The message's size as protobuf, which is what the byte echo sends instead of it.
+    /// The same in another pattern.
     #[must_use]
-    pub const fn protobuf_bytes(self) -> usize {
-        match self {
-            Self::Small => small::PROTOBUF_BYTES,
-            Self::Order => order::PROTOBUF_BYTES,
-        }
+    pub const fn shaped(self, shape: Shape) -> Self {
+        Self { shape, ..self }
     }
 
-    /// Finds a workload by its name.
+    /// The same with other handlers.
+    #[must_use]
+    pub const fn handled(self, mix: Mix) -> Self {
+        Self { mix, ..self }
+    }
+
+    /// The same in other settings.
+    #[must_use]
+    pub const fn within(self, pinnings: &'static [Pinning]) -> Self {
+        Self { pinnings, ..self }
+    }
+
+    /// Whether a client needs streaming calls for it.
+    #[must_use]
+    pub const fn streams(&self) -> bool {
+        matches!(
+            self.shape,
+            Shape::Download | Shape::PingPong | Shape::SlowReader
+        )
+    }
+
+    /// Whether bytes that are sent back can stand in for its calls, which is all a floor can do.
+    #[must_use]
+    pub fn suits_floors(&self) -> bool {
+        matches!(self.shape, Shape::Unary)
+            && self.mix == Mix::all(crate::handler::Handler::Immediate)
+    }
+
+    /// Every workload, in the order in which a round visits them.
+    #[must_use]
+    pub fn all() -> Vec<&'static Self> {
+        families().into_iter().flatten().collect()
+    }
+
+    /// Finds a workload by what [`Display`](fmt::Display) writes.
     ///
     /// # Errors
-    /// When no workload has that name.
-    pub fn parse(name: &str) -> Result<Self, Failure> {
-        Self::ALL
+    /// When there is no such workload.
+    pub fn parse(text: &str) -> Result<&'static Self, Failure> {
+        Self::all()
             .into_iter()
-            .find(|workload| workload.name() == name)
-            .ok_or_else(|| Failure::Usage(format!("no workload is called {name:?}")))
+            .find(|workload| workload.to_string() == text)
+            .ok_or_else(|| Failure::Usage(format!("no workload is called {text:?}")))
     }
 }
 
-/// A cheap summary that cannot be computed without visiting every field.
-///
-/// Text contributes its length and both end bytes: enough that the bytes must be reachable and
-/// found, without turning the figure into one of checksumming speed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Digest(u64);
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.name, self.concurrency, self.connections)
+    }
+}
 
-impl Digest {
-    /// Folds a number in.
-    #[inline]
-    pub const fn number(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+/// The tables of the families' files.
+fn families() -> [&'static [Workload]; 1] {
+    [unary::ALL]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_workload_is_found_by_what_it_is_called_and_by_nothing_else() {
+        for workload in Workload::all() {
+            assert_eq!(Workload::parse(&workload.to_string()).unwrap(), workload);
+        }
+        assert!(Workload::parse("64B/0/0").is_err());
     }
 
-    /// Folds a floating-point number in, by its bits.
-    #[inline]
-    pub const fn float(&mut self, value: f64) {
-        self.number(value.to_bits());
-    }
-
-    /// Folds text or bytes in.
-    #[inline]
-    pub fn bytes(&mut self, value: &[u8]) {
-        let ends = match (value.first(), value.last()) {
-            (Some(first), Some(last)) => u64::from(*first) << 8 | u64::from(*last),
-            _ => 0,
-        };
-        self.number((value.len() as u64) << 16 | ends);
-    }
-
-    /// Fails when what was received is not what was sent.
-    ///
-    /// # Errors
-    /// When the two digests differ.
-    #[inline]
-    pub fn expect(self, expected: Self) -> Result<(), Failure> {
-        if self == expected {
-            Ok(())
-        } else {
-            Err(mismatch(self, expected))
+    #[test]
+    fn no_connection_is_without_a_lane() {
+        for workload in Workload::all() {
+            assert!(workload.connections >= 1, "{workload}");
+            let rate = matches!(workload.shape, Shape::Open(_) | Shape::Idle);
+            assert!(
+                rate || workload.concurrency >= workload.connections,
+                "{workload}"
+            );
         }
     }
-}
-
-#[cold]
-fn mismatch(found: Digest, expected: Digest) -> Failure {
-    Failure::Call(format!(
-        "the message read back differs: {found:?} instead of {expected:?}"
-    ))
 }

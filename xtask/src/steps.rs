@@ -111,9 +111,9 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(none)),
         ),
         slow(
-            "load",
-            "the load driver runs every system it compares",
-            Box::new(programs::load),
+            "compare",
+            "the benchmark runs every system that it compares",
+            Box::new(programs::compare),
         ),
     ]
 }

@@ -18,7 +18,8 @@ use std::hint::black_box;
 use bytes::Bytes;
 use cpu::CpuTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
-use dreammesh_benches::workload::{Digest, order, small};
+use dreammesh_benches::handler::Handler;
+use dreammesh_benches::message::{Digest, order, small};
 use dreammesh_benches::{ours, peer};
 use prost::Message as _;
 use rkyv::util::AlignedVec;
@@ -46,7 +47,7 @@ fn small(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("64B");
     let expected = small::digest();
 
-    let message = small::owned();
+    let message = small::owned(Handler::Immediate);
     let received: Bytes = archive::encode(&message).into_segment().into_bytes();
     eprintln!("64B as our archive: {} bytes", received.len());
     let write = || drop(black_box(archive::encode(black_box(&message))));
@@ -61,7 +62,7 @@ fn small(c: &mut Criterion<CpuTime>) {
         stock::read_small(black_box(&received))
     });
 
-    let message = small::prost();
+    let message = small::prost(Handler::Immediate);
     let received = message.encode_to_vec();
     let mut kept = Vec::new();
     let write = || encode(black_box(&message), &mut kept);

@@ -1,6 +1,7 @@
 //! Stock rkyv: what its derives give, with no schema evolution and no depth limit.
 
-use dreammesh_benches::workload::{Digest, order, small};
+use dreammesh_benches::handler::Handler;
+use dreammesh_benches::message::{Digest, order, small};
 use rkyv::rancor::Error;
 use rkyv::util::AlignedVec;
 use rkyv::{Archive, Serialize};
@@ -39,7 +40,7 @@ pub(crate) struct Order {
 }
 
 pub(crate) fn small() -> Small {
-    let message = small::prost();
+    let message = small::prost(Handler::Immediate);
     Small {
         id: message.id,
         ts: message.ts,

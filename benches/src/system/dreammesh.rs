@@ -3,15 +3,21 @@
 //! The server reads the request in place and answers with an owned message it keeps, archived
 //! anew for every call; the client archives an owned message it keeps, likewise for every call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use dreammesh::{Connector, Metrics, Request, Response, Server, Status};
+use dreammesh::{Connector, Metrics, Receiver, Request, Response, Sender, Server, Status};
 
+use crate::client::{Client, STREAM_MESSAGES};
 use crate::failure::Failure;
+use crate::handler::Handler;
+use crate::message::{Digest, blob, order, small};
+use crate::meter::Meter;
 use crate::ours::{Bench, BenchClient, BenchServer, Blob, Order, Small};
-use crate::run::{Plan, Seen, drive};
-use crate::system::{Address, Link, System, Work};
-use crate::workload::{Digest, Workload, order, small};
+use crate::run::{self, Seen, Task};
+use crate::system::{Ready, System, Work};
+use crate::transport::{Address, Transport};
+use crate::workload::{Shape, Workload};
 
 /// DreamMesh.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +36,7 @@ impl DreamMesh {
 }
 
 /// Long enough never to pass, so that it costs only its bookkeeping.
-const DEADLINE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 impl System for DreamMesh {
     fn name(&self) -> &'static str {
@@ -41,141 +47,225 @@ impl System for DreamMesh {
         }
     }
 
-    fn links(&self) -> &'static [Link] {
-        &[Link::Tcp, Link::Unix]
+    fn packages(&self) -> &'static [&'static str] {
+        &["dreammesh"]
+    }
+
+    fn settings(&self) -> &'static str {
+        if self.full {
+            "a deadline on every call, metrics on both sides; the rest is default"
+        } else {
+            "all default"
+        }
+    }
+
+    fn transports(&self) -> &'static [Transport] {
+        &[Transport::Tcp, Transport::Unix]
+    }
+
+    fn skips(&self, _transport: Transport, workload: &Workload) -> Option<&'static str> {
+        let unary = matches!(workload.shape, Shape::Unary | Shape::Open(_));
+        (self.full && !unary).then_some("deadlines and metrics are compared on unary calls")
     }
 
     fn serve<'a>(
         &'a self,
-        link: Link,
-        _workload: Workload,
-        ready: Box<dyn FnOnce(Address) + 'a>,
+        transport: Transport,
+        _workload: &'static Workload,
+        ready: Ready<'a>,
     ) -> Work<'a, ()> {
         Box::pin(async move {
             let path = Address::own_socket();
-            let place = match link {
-                Link::Tcp => "dreammesh+tcp://127.0.0.1:0".to_owned(),
-                Link::Unix => format!("unix://{}", path.display()),
+            let place = match transport {
+                Transport::Unix => format!("unix://{}", path.display()),
+                _ => "dreammesh+tcp://127.0.0.1:0".to_owned(),
             };
-            let mut server = Server::builder().service(BenchServer::new(Answers::prepare()));
+            let mut server = Server::builder().service(BenchServer::new(Answers::default()));
             if self.full {
                 server = server.metrics(Metrics::new());
             }
             let server = server.bind(&place).await.map_err(Failure::call)?;
             ready(match server.local_addr() {
-                Some(address) => Address::Tcp(address),
-                None => Address::Unix(path),
+                Some(address) => Address::Port(address),
+                None => Address::Path(path),
             });
             server.serve().await;
             Ok(())
         })
     }
 
-    fn load<'a>(&'a self, address: Address, workload: Workload, plan: Plan) -> Work<'a, Seen> {
-        Box::pin(async move {
-            let target = match address {
-                Address::Tcp(address) => format!("dreammesh+tcp://{address}"),
-                Address::Unix(path) => format!("unix://{}", path.display()),
-            };
-            let mut channel = Connector::new()
-                .channel_builder(&target)
-                .map_err(Failure::call)?;
-            if self.full {
-                channel = channel.metrics(Metrics::new());
-            }
-            let (client, timeout) = (
-                BenchClient::new(channel.build()),
-                self.full.then_some(DEADLINE),
-            );
-            match workload {
-                Workload::Small => load_small(client, timeout, plan).await,
-                Workload::Order => load_order(client, timeout, plan).await,
-            }
+    fn load<'a>(&'a self, task: &'a Task) -> Work<'a, Seen> {
+        let (full, address) = (self.full, task.address.clone());
+        let metrics = Metrics::new();
+        Box::pin(run::rpc(task, move || {
+            let caller = Caller::connect(&address, full.then(|| metrics.clone()));
+            async move { caller }
+        }))
+    }
+}
+
+/// A channel of its own, and the messages it sends.
+#[derive(Clone)]
+struct Caller {
+    client: BenchClient,
+    timeout: Option<Duration>,
+    messages: Arc<Messages>,
+}
+
+/// What is sent, and what the answers must be.
+struct Messages {
+    small: [Small; Handler::ALL.len()],
+    answer: Digest,
+    order: (Order, Digest),
+    payloads: blob::Payloads,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self {
+            small: Handler::ALL.map(small::owned),
+            answer: small::digest(),
+            order: (order::owned(), order::digest()),
+            payloads: blob::Payloads::default(),
+        }
+    }
+}
+
+impl Caller {
+    fn connect(address: &Address, metrics: Option<Metrics>) -> Result<Self, Failure> {
+        let target = match address {
+            Address::Port(address) => format!("dreammesh+tcp://{address}"),
+            Address::Path(path) => format!("unix://{}", path.display()),
+        };
+        let mut channel = Connector::new()
+            .channel_builder(&target)
+            .map_err(Failure::call)?;
+        let timeout = metrics.is_some().then_some(DEADLINE);
+        if let Some(metrics) = metrics {
+            channel = channel.metrics(metrics);
+        }
+        Ok(Self {
+            client: BenchClient::new(channel.build()),
+            timeout,
+            messages: Arc::default(),
         })
     }
 }
 
-async fn load_small(
-    client: BenchClient,
-    timeout: Option<Duration>,
-    plan: Plan,
-) -> Result<Seen, Failure> {
-    let expected = small::digest();
-    drive(plan, || {
-        let (client, message) = (client.clone(), small::owned());
-        move || {
-            let call = client.echo(&message);
-            let call = match timeout {
-                Some(timeout) => call.timeout(timeout).into_future(),
-                None => call.into_future(),
-            };
-            async move {
-                let answer = call.await.map_err(Failure::call)?;
-                small::read_view(answer.view()).expect(expected)
+/// Sends a call, with a deadline if there is one.
+macro_rules! sent {
+    ($call:expr, $timeout:expr) => {
+        match $timeout {
+            Some(timeout) => $call.timeout(timeout).into_future(),
+            None => $call.into_future(),
+        }
+    };
+}
+
+impl Client for Caller {
+    async fn small(&self, handler: Handler) -> Result<(), Failure> {
+        let request = &self.messages.small[handler as usize];
+        let answer = sent!(self.client.echo(request), self.timeout);
+        let answer = answer.await.map_err(Failure::call)?;
+        small::read_view(answer.view()).expect(self.messages.answer)
+    }
+
+    async fn order(&self) -> Result<(), Failure> {
+        let (request, expected) = &self.messages.order;
+        let answer = sent!(self.client.process(request), self.timeout);
+        let answer = answer.await.map_err(Failure::call)?;
+        order::read_view(answer.view()).expect(*expected)
+    }
+
+    async fn blob(&self, bytes: usize) -> Result<(), Failure> {
+        let request = self.messages.payloads.owned(bytes);
+        let answer = sent!(self.client.copy(&request), self.timeout);
+        let answer = answer.await.map_err(Failure::call)?;
+        blob::read(answer.view().data()).expect(blob::digest(bytes))
+    }
+
+    async fn download(&self, meter: &mut Meter) -> Result<(), Failure> {
+        let request = &self.messages.small[0];
+        let mut answers = (self.client.download(request).await).map_err(Failure::call)?;
+        while let Some(answer) = answers.next().await.map_err(Failure::call)? {
+            small::read_view(answer.view()).expect(self.messages.answer)?;
+            if !meter.took().await {
+                break;
             }
         }
-    })
-    .await
-}
+        Ok(())
+    }
 
-async fn load_order(
-    client: BenchClient,
-    timeout: Option<Duration>,
-    plan: Plan,
-) -> Result<Seen, Failure> {
-    let expected = order::digest();
-    drive(plan, || {
-        let (client, message) = (client.clone(), order::owned());
-        move || {
-            let call = client.process(&message);
-            let call = match timeout {
-                Some(timeout) => call.timeout(timeout).into_future(),
-                None => call.into_future(),
-            };
-            async move {
-                let answer = call.await.map_err(Failure::call)?;
-                order::read_view(answer.view()).expect(expected)
+    async fn ping_pong(&self, meter: &mut Meter) -> Result<(), Failure> {
+        let request = &self.messages.small[0];
+        let (asks, mut answers) = self.client.ping_pong().await.map_err(Failure::call)?;
+        loop {
+            asks.send(request).await.map_err(Failure::call)?;
+            let answer = answers.next().await.map_err(Failure::call)?;
+            let answer = answer.ok_or(Failure::Unsupported("a stream that goes on"))?;
+            small::read_view(answer.view()).expect(self.messages.answer)?;
+            if !meter.took().await {
+                return Ok(());
             }
-        }
-    })
-    .await
-}
-
-/// The handler: reads all of a request, checks it, and archives an answer of the same size.
-#[derive(Debug)]
-struct Answers {
-    small: (Small, Digest),
-    order: (Order, Digest),
-}
-
-impl Answers {
-    fn prepare() -> Self {
-        Self {
-            small: (small::owned(), small::digest()),
-            order: (order::owned(), order::digest()),
         }
     }
+}
+
+/// The handlers: each reads all of a request, checks it, and archives an answer of the same size.
+#[derive(Default)]
+struct Answers {
+    expected: small::Expected,
+    messages: Messages,
 }
 
 impl Bench for Answers {
     async fn echo(&self, request: Request<Small>) -> Result<Response<Small>, Status> {
-        let (answer, expected) = &self.small;
-        small::read_view(request.view())
-            .expect(*expected)
-            .map_err(refuse)?;
-        Ok(Response::new(answer))
+        let view = request.view();
+        let handler = self.expected.handler(view.id(), small::read_view(view));
+        handler.map_err(refuse)?.play().await;
+        Ok(Response::new(&self.messages.small[0]))
     }
 
     async fn process(&self, request: Request<Order>) -> Result<Response<Order>, Status> {
-        let (answer, expected) = &self.order;
+        let (answer, expected) = &self.messages.order;
         order::read_view(request.view())
             .expect(*expected)
             .map_err(refuse)?;
         Ok(Response::new(answer))
     }
 
-    async fn bulk(&self, _request: Request<Small>) -> Result<Response<Blob>, Status> {
-        Err(Status::unimplemented("no workload uses it yet"))
+    async fn copy(&self, request: Request<Blob>) -> Result<Response<Blob>, Status> {
+        let payload = request.view().data();
+        let bytes = payload.len();
+        blob::read(payload)
+            .expect(blob::digest(bytes))
+            .map_err(refuse)?;
+        Ok(Response::new(self.messages.payloads.owned(bytes)))
+    }
+
+    async fn download(
+        &self,
+        _request: Request<Small>,
+        answers: Sender<Small>,
+    ) -> Result<(), Status> {
+        for _ in 0..STREAM_MESSAGES {
+            answers.send(&self.messages.small[0]).await?;
+        }
+        Ok(())
+    }
+
+    async fn ping_pong(
+        &self,
+        mut asks: Receiver<Small>,
+        answers: Sender<Small>,
+    ) -> Result<(), Status> {
+        while let Some(ask) = asks.next().await? {
+            let view = ask.view();
+            let handler = self.expected.handler(view.id(), small::read_view(view));
+            handler.map_err(refuse)?;
+            answers.send(&self.messages.small[0]).await?;
+        }
+        Ok(())
     }
 }
 

@@ -106,27 +106,13 @@ pub(crate) fn quickstart(root: &Path) -> Result<Notes, String> {
     Ok(Notes::new())
 }
 
-/// The load driver for a moment: its figures mean nothing then, but every system in it must answer.
-pub(crate) fn load(root: &Path) -> Result<Notes, String> {
+/// The benchmark for a moment: its figures mean nothing then, but every system in it must answer.
+pub(crate) fn compare(root: &Path) -> Result<Notes, String> {
+    let arguments = "run --release --locked --package dreammesh-benches --bin compare";
     Tool::cargo(root)
-        .args([
-            "run",
-            "--release",
-            "--locked",
-            "--package",
-            "dreammesh-benches",
-            "--bin",
-            "load",
-        ])
-        .args([
-            "--",
-            "--rounds",
-            "1",
-            "--seconds",
-            "0.2",
-            "--warm-up",
-            "0.1",
-        ])
+        .args(arguments.split(' '))
+        .args(["--", "--quick", "--only", "one-core"])
+        .args(["--out", "target/compare-quick"])
         .run()?;
     Ok(Notes::new())
 }

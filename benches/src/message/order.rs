@@ -1,6 +1,6 @@
 //! "order-1KiB": a business document with sixteen nested items.
 
-use crate::workload::Digest;
+use crate::message::Digest;
 use crate::{ours, peer};
 
 /// The message's size as protobuf.
