@@ -27,7 +27,7 @@ use crate::error::WireError;
 use crate::layout::UNKNOWN_FLAG;
 use crate::limits::Limits;
 use crate::message::{Encode, Message};
-use crate::segment::{Externals, Segment};
+use crate::segment::{Content, Segment};
 
 /// The buffers of one archive in the making.
 #[derive(Debug, Default)]
@@ -38,14 +38,16 @@ pub struct Builder {
     scratch: Vec<u8>,
     /// Where in `scratch` pointer words stand that hold an absolute target, ascending.
     fixups: Vec<u32>,
-    /// Shared buffers and where in `out` each is spliced in.
-    externals: Option<Box<Externals>>,
+    /// The bytes spliced into `out`, which are not among its own.
     external_bytes: usize,
     /// How many tables are open.
     depth: u32,
     limits: Limits,
     /// The first error; once set, writing goes on without effect.
     error: Option<WireError>,
+    /// Buffers to be written next.
+    #[allow(clippy::vec_box, reason = "a segment holds the box it was taken from")]
+    spare: Vec<Box<Content>>,
 }
 
 /// A table body in progress.
@@ -205,7 +207,7 @@ impl Builder {
     }
 
     /// Appends bytes and says where they are; null only after an error.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Target {
         let Some(at) = self.out.append(bytes) else {
             self.too_large();
@@ -214,6 +216,23 @@ impl Builder {
         Target {
             word: (at + self.external_bytes) as u32 + 1,
             len: bytes.len() as u32,
+        }
+    }
+
+    /// Appends bytes, which are not empty, and says what belongs into their slot.
+    #[inline(always)]
+    fn slot_of(&mut self, bytes: &[u8]) -> Slot {
+        let at = self.out.append(bytes);
+        if at.is_none() {
+            self.too_large();
+        }
+        let target = at.map_or(Target::NULL, |at| Target {
+            word: (at + self.external_bytes) as u32 + 1,
+            len: bytes.len() as u32,
+        });
+        Slot {
+            bytes: target.to_le_bytes(),
+            is_default: at.is_none(),
         }
     }
 
@@ -236,7 +255,7 @@ impl Builder {
             word: self.position() as u32 + 1,
             len: bytes.len() as u32,
         };
-        Externals::push(&mut self.externals, self.out.len(), bytes.clone());
+        self.out.splice(bytes.clone());
         self.external_bytes += bytes.len();
         // Not below nought, as the bytes were just found to fit.
         self.out
@@ -324,14 +343,28 @@ impl Builder {
 
     /// Copies a body that was written beside scratch behind its children.
     #[inline(always)]
-    fn close_local(&mut self, body: Body, local: &mut [u8], pointers: &Pointers) -> Target {
+    fn close_local<const SIZE: usize>(
+        &mut self,
+        body: Body,
+        local: &mut [u8; SIZE],
+        pointers: &Pointers,
+    ) -> Target {
         self.depth -= 1;
         let Some(len) = self.put_prefix(body) else {
             return Target::NULL;
         };
         let position = self.position();
         pointers.each(local, |at, word| make_relative(word, position + at));
-        self.put_body(&local[..body.end as usize], len)
+        match self.out.append_first(local, body.end as usize) {
+            Some(_) => Target {
+                word: position as u32 + 1,
+                len,
+            },
+            None => {
+                self.too_large();
+                Target::NULL
+            }
+        }
     }
 
     /// Writes the reference to a body's unknown fields, if it has any: its size word.
@@ -349,15 +382,6 @@ impl Builder {
             return None;
         }
         Some(body.end | UNKNOWN_FLAG)
-    }
-
-    /// Appends a body whose pointers are relative already.
-    #[inline]
-    fn put_body(&mut self, body: &[u8], len: u32) -> Target {
-        let Target { word, .. } = self.bytes(body);
-        // A null reference has no length.
-        let len = if word == 0 { 0 } else { len };
-        Target { word, len }
     }
 
     #[cold]

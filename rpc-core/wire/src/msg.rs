@@ -12,7 +12,7 @@ use crate::message::{Encode, Encoded, Message, Origin};
 use crate::raw::RawTable;
 use crate::segment::Segment;
 use crate::table::Table;
-use crate::validate::{self, Root};
+use crate::validate::{self, Root, Texts};
 
 /// A validated message that is read in place; cloning shares the archive.
 pub struct Msg<M> {
@@ -30,7 +30,14 @@ impl<M: Message> Msg<M> {
     ///
     /// Says which rule of the archived form the bytes break, or which limit they pass.
     pub fn from_archive(archive: Bytes, limits: &Limits) -> Result<Self, WireError> {
-        let root = validate::root(M::LAYOUT, &archive, limits)?;
+        let flat = const { &Texts::all(M::LAYOUT) };
+        let accepted = flat
+            .as_ref()
+            .and_then(|texts| validate::accept(texts, &archive, limits));
+        let root = match accepted {
+            Some(root) => root,
+            None => validate::root(M::LAYOUT, &archive, limits)?,
+        };
         Ok(Self {
             archive,
             root,

@@ -2,83 +2,65 @@
 
 use bytes::Bytes;
 
+use crate::builder::pool;
+
 /// An archive as the builder leaves it.
 ///
-/// `externals` are spliced in: each stands at a position of `head`, ascending. Dropping a segment
-/// hands its buffer back to the thread's pool.
+/// Dropping a segment hands its buffer back to the thread's pool.
 #[derive(Debug, Default)]
 pub struct Segment {
-    head: Vec<u8>,
-    /// Boxed, as nearly all segments have none and every segment is moved a few times.
-    externals: Option<Box<Externals>>,
+    /// Nothing stands for no bytes. A segment is moved a few times on its way, and one word moves
+    /// in a register, where a vector's three are stored apart and loaded together.
+    content: Option<Box<Content>>,
 }
 
-/// Shared buffers and where each is spliced in.
-#[derive(Debug)]
-pub(crate) struct Externals {
-    first: (usize, Bytes),
-    others: Vec<(usize, Bytes)>,
+/// The bytes of a segment.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) head: Vec<u8>,
+    /// Shared buffers and where in `head` each is spliced in, ascending.
+    pub(crate) externals: Vec<(usize, Bytes)>,
 }
 
-impl Externals {
-    /// Adds a buffer at `position`, which is not below those before.
-    pub(crate) fn push(externals: &mut Option<Box<Self>>, position: usize, bytes: Bytes) {
-        match externals {
-            Some(externals) => externals.others.push((position, bytes)),
-            None => {
-                *externals = Some(Box::new(Self {
-                    first: (position, bytes),
-                    others: Vec::new(),
-                }));
-            }
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &(usize, Bytes)> {
-        core::iter::once(&self.first).chain(&self.others)
-    }
-
-    /// The bytes of all together.
-    fn len(&self) -> usize {
-        self.iter().map(|(_, bytes)| bytes.len()).sum()
-    }
-}
+/// What a segment without content holds.
+static NOTHING: Content = Content {
+    head: Vec::new(),
+    externals: Vec::new(),
+};
 
 impl Segment {
     /// A segment of bytes that already are an archive or another encoding of a message.
     #[must_use]
     pub fn from_vec(head: Vec<u8>) -> Self {
-        Self {
-            head,
-            externals: None,
-        }
+        let externals = Vec::new();
+        Self::from_content(Some(Box::new(Content { head, externals })))
     }
 
     /// A segment that shares `bytes`.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        let mut externals = None;
-        Externals::push(&mut externals, 0, bytes);
-        Self {
-            head: Vec::new(),
-            externals,
-        }
+        let mut content = pool::spare().unwrap_or_default();
+        content.externals.push((0, bytes));
+        Self::from_content(Some(content))
     }
 
     #[inline(always)]
-    pub(crate) const fn from_parts(head: Vec<u8>, externals: Option<Box<Externals>>) -> Self {
-        Self { head, externals }
+    pub(crate) const fn from_content(content: Option<Box<Content>>) -> Self {
+        Self { content }
+    }
+
+    #[inline]
+    fn content(&self) -> &Content {
+        self.content.as_deref().unwrap_or(&NOTHING)
     }
 
     /// The bytes of all parts together.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.head.len()
-            + self
-                .externals
-                .as_ref()
-                .map_or(0, |externals| externals.len())
+        let content = self.content();
+        let externals = content.externals.iter().map(|(_, bytes)| bytes.len());
+        content.head.len() + externals.sum::<usize>()
     }
 
     /// Whether there is nothing at all.
@@ -92,19 +74,19 @@ impl Segment {
     #[must_use]
     #[inline]
     pub fn as_slice(&self) -> Option<&[u8]> {
-        match &self.externals {
-            None => Some(&self.head),
-            Some(externals) if self.head.is_empty() && externals.others.is_empty() => {
-                Some(&externals.first.1)
-            }
-            Some(_) => None,
+        let content = self.content();
+        match content.externals.as_slice() {
+            [] => Some(&content.head),
+            [(_, bytes)] if content.head.is_empty() => Some(bytes),
+            _ => None,
         }
     }
 
     /// The parts in order; joined they are the archive.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let content = self.content();
         let mut from = 0;
-        let mut next = self.externals.iter().flat_map(|externals| externals.iter());
+        let mut next = content.externals.iter();
         let mut pending: Option<&Bytes> = None;
         core::iter::from_fn(move || {
             if let Some(bytes) = pending.take() {
@@ -112,9 +94,9 @@ impl Segment {
             }
             let (until, external) = match next.next() {
                 Some((position, bytes)) => (*position, Some(bytes)),
-                None => (self.head.len(), None),
+                None => (content.head.len(), None),
             };
-            let part = &self.head[from..until];
+            let part = &content.head[from..until];
             from = until;
             if part.is_empty() {
                 return external.map(Part::Shared);
@@ -135,11 +117,12 @@ impl Segment {
     /// The whole as one buffer; copies only if something is external.
     #[must_use]
     pub fn into_bytes(mut self) -> Bytes {
-        match self.externals.take() {
-            Some(externals) if self.head.is_empty() && externals.others.is_empty() => {
-                return externals.first.1;
-            }
-            externals => self.externals = externals,
+        if let Some(content) = &mut self.content
+            && content.head.is_empty()
+            && content.externals.len() == 1
+            && let Some((_, bytes)) = content.externals.pop()
+        {
+            return bytes;
         }
         Bytes::from(self.into_vec())
     }
@@ -147,18 +130,23 @@ impl Segment {
     /// The whole as one vector; copies only if something is external.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<u8> {
-        if self.externals.is_none() {
-            return core::mem::take(&mut self.head);
+        match &mut self.content {
+            Some(content) if content.externals.is_empty() => core::mem::take(&mut content.head),
+            _ => {
+                let mut out = Vec::new();
+                self.copy_to(&mut out);
+                out
+            }
         }
-        let mut out = Vec::new();
-        self.copy_to(&mut out);
-        out
     }
 }
 
 impl Drop for Segment {
+    #[inline]
     fn drop(&mut self) {
-        crate::builder::pool::recycle(core::mem::take(&mut self.head));
+        if let Some(content) = self.content.take() {
+            pool::recycle(content);
+        }
     }
 }
 

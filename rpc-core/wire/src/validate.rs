@@ -4,6 +4,9 @@
 //! end of the last value accepted, is all the state there is: each value must start at or behind
 //! it and end in front of the body that refers to it. Bytes in between are never looked at.
 
+mod flat;
+
+pub(crate) use self::flat::{Texts, accept};
 use crate::error::WireError;
 use crate::layout::{
     Class, Kind, LIST_SIZE, Layout, MapKey, ONEOF_SIZE, REF_SIZE, Shape, UNKNOWN_FLAG,
@@ -31,6 +34,12 @@ pub(crate) fn root(
 pub(crate) struct Root(u64);
 
 impl Root {
+    /// The table of `size` bytes at `body`, both below 2 GiB.
+    #[inline(always)]
+    const fn new(body: usize, size: usize) -> Self {
+        Self(body as u64 | (size as u64) << 32)
+    }
+
     /// Where the body starts.
     #[inline(always)]
     pub(crate) const fn body(self) -> usize {
@@ -101,47 +110,6 @@ struct Strides {
     end_word: u32,
     /// Where the region ends.
     end: usize,
-}
-
-/// The slots of a table that refers to nothing but text and bytes.
-struct Texts {
-    /// Offset, and whether it must be UTF-8.
-    slots: [(u32, bool); Self::SLOTS],
-    /// `len <= SLOTS`
-    len: usize,
-}
-
-impl Texts {
-    /// Few enough to be gathered anew for each list.
-    const SLOTS: usize = 6;
-
-    /// The slots recorded in a table of this size word, if they are all of the table's references.
-    fn of(layout: &'static Layout, size: u32) -> Option<Self> {
-        // A size word with the flag is greater than any slot's end, so it is told apart here.
-        if size & UNKNOWN_FLAG != 0 || layout.fields.len() > u64::BITS as usize {
-            return None;
-        }
-        let mut texts = Self {
-            slots: [(0, false); Self::SLOTS],
-            len: 0,
-        };
-        let mut followed = layout.followed();
-        while followed != 0 {
-            let field = &layout.fields[followed.trailing_zeros() as usize];
-            if u64::from(field.offset) + u64::from(field.slot_size()) > u64::from(size) {
-                break;
-            }
-            let utf8 = match (field.shape, &field.kind) {
-                (Shape::Plain | Shape::Nullable, Kind::String) => true,
-                (Shape::Plain | Shape::Nullable, Kind::Bytes) => false,
-                _ => return None,
-            };
-            *texts.slots.get_mut(texts.len)? = (field.offset, utf8);
-            texts.len += 1;
-            followed &= followed - 1;
-        }
-        Some(texts)
-    }
 }
 
 impl Validator<'_> {
@@ -415,7 +383,7 @@ impl Validator<'_> {
     fn text_elements(&mut self, list: &Strides, texts: &Texts) -> Result<(), Refused> {
         let mut body = list.first;
         for _ in 0..list.len {
-            for (offset, utf8) in &texts.slots[..texts.len] {
+            for (offset, utf8) in texts.slots() {
                 self.text(body + *offset as usize, list.start, *utf8)?;
             }
             body += list.stride;

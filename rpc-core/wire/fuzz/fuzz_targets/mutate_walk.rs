@@ -5,6 +5,8 @@ use bytes::Bytes;
 use dreammesh_wire::{Encoded, Limits, Msg};
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../tests/wire/card.rs"]
+mod card;
 #[allow(dead_code, reason = "shared with the tests, which use the rest")]
 #[path = "../../tests/wire/dice.rs"]
 mod dice;
@@ -16,6 +18,9 @@ mod walk;
 
 fuzz_target!(|data: &[u8]| {
     let mut dice = dice::Dice::new(data);
+    if dice.byte() % 2 == 0 {
+        return card(&mut dice);
+    }
     let value = dice.sample();
     let Ok(encoded) = Encoded::<sample::Sample>::new(&value, &Limits::default()) else { return };
     let mut archive = encoded.into_segment().into_vec();
@@ -30,6 +35,19 @@ fuzz_target!(|data: &[u8]| {
         walk::walk(&msg);
     }
 });
+
+fn card(dice: &mut dice::Dice<'_>) {
+    let value = dice.card();
+    let Ok(encoded) = Encoded::<card::Card>::new(&value, &Limits::default()) else { return };
+    let mut archive = encoded.into_segment().into_vec();
+    let whole = Bytes::from(archive.clone());
+    assert_eq!(card::read(&whole, &Limits::default()), Some(value));
+    while !dice.is_used_up() && !archive.is_empty() {
+        mutate(dice, &mut archive);
+    }
+    let archive = Bytes::from(archive.into_boxed_slice());
+    let _ = card::read(&archive, &Limits::default());
+}
 
 fn mutate(dice: &mut dice::Dice<'_>, archive: &mut Vec<u8>) {
     let at = dice.wide() as usize % archive.len();

@@ -187,12 +187,20 @@ impl Elements {
 
     /// Copies a table that was written beside scratch to its end, and takes it in.
     #[inline(always)]
-    fn append(&mut self, builder: &mut Builder, body: Body, local: &[u8], pointers: &Pointers) {
+    fn append<const SIZE: usize>(
+        &mut self,
+        builder: &mut Builder,
+        body: Body,
+        local: &[u8; SIZE],
+        pointers: &Pointers,
+    ) {
         let base = builder.scratch.len();
-        let has_room = builder.scratch.capacity() - base >= local.len();
+        let has_room = builder.scratch.capacity() - base >= SIZE;
         // Most lists hold tables of one size without unknown fields: nothing has to move.
         if body.end != self.uniform || !has_room || body.has_unknown() {
-            self.append_other(builder, body, local, pointers);
+            // The addresses of copies are given away, so that the table stays in registers.
+            let (body, local) = (body, *local);
+            self.append_other(builder, body, &local, pointers);
             return;
         }
         self.count += 1;
@@ -202,6 +210,7 @@ impl Elements {
         builder.scratch.truncate(base + body.end as usize);
     }
 
+    #[cold]
     #[inline(never)]
     fn append_other(
         &mut self,
@@ -344,20 +353,29 @@ impl Elements {
     }
 
     /// As [`finish`](Self::finish), for elements that may have been [appended](Self::append).
-    #[inline]
+    #[inline(always)]
     fn finish_tables(self, builder: &mut Builder, pointers: &Pointers) -> Option<ListSlot> {
         // Tables of which nothing is recorded still take a byte each.
         if self.uniform == VARIED || self.stride == 0 {
             return self.finish(builder);
         }
         let position = builder.position();
+        let from = builder.out.len();
         let all = self.base..self.base + self.count * self.stride;
-        let mut next = position;
-        for table in builder.scratch[all.clone()].chunks_exact_mut(self.stride) {
-            pointers.each(table, |at, word| make_relative(word, next + at));
-            next += self.stride;
+        let at = builder.out.append(&builder.scratch[all.clone()]);
+        if at.is_some() {
+            // What was stored last is loaded as it was stored, and the copy is not waited for.
+            let tables = builder.scratch[all].chunks_exact_mut(self.stride);
+            let copies = builder.out.since(from).chunks_exact_mut(self.stride);
+            let mut next = position;
+            for (table, copy) in tables.zip(copies) {
+                pointers.each(table, |at, word| {
+                    make_relative(word, next + at);
+                    copy[at..at + 4].copy_from_slice(word);
+                });
+                next += self.stride;
+            }
         }
-        let at = builder.out.append(&builder.scratch[all]);
         builder.scratch.truncate(self.base);
         if at.is_none() {
             builder.too_large();

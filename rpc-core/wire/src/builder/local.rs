@@ -60,8 +60,11 @@ impl Pointers {
     /// Calls `with` with each pointer word of `body` that is not null and where it is, ascending.
     #[inline(always)]
     pub(crate) fn each(&self, body: &mut [u8], mut with: impl FnMut(usize, &mut [u8; 4])) {
-        for at in &self.offsets[..self.len] {
-            let at = usize::from(*at);
+        let mut index = 0;
+        // As it is in a constant, this becomes straight code without the checks.
+        while index < self.len {
+            let at = usize::from(self.offsets[index]);
+            index += 1;
             // What is not recorded is null.
             let Some(word) = body.get_mut(at..).and_then(<[u8]>::first_chunk_mut) else {
                 return;

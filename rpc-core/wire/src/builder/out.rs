@@ -1,86 +1,185 @@
 //! The finished bytes of an archive in the making, and how many there may be.
 
+use core::ptr::NonNull;
+
+use bytes::Bytes;
+
+use crate::segment::Content;
+
 /// Bytes that grow up to a bound.
-#[derive(Debug, Default)]
+///
+/// Where they are and how many is kept beside the vector that owns them: archiving is mostly
+/// appending, and through the vector each would load and store twice as much.
+#[derive(Debug)]
 pub(crate) struct Out {
-    bytes: Vec<u8>,
-    /// How long `bytes` may become.
-    len_max: usize,
-    /// How long `bytes` may become without another look: at most `len_max` and the capacity.
+    /// Owns the bytes; the length of its `head` says nothing while they are written.
+    content: Option<Box<Content>>,
+    /// The start of `content.head`, dangling if there is none.
+    start: NonNull<u8>,
+    /// How many bytes behind `start` are written; `len <= bound` unless `bound` was lowered.
+    len: usize,
+    /// How large `len` may become without another look: at most `len_max` and the capacity.
     bound: usize,
+    /// How large `len` may become.
+    len_max: usize,
+}
+
+/// Less would be grown again by the next field of nearly every message.
+const CAPACITY_MIN: usize = 256;
+
+impl Default for Out {
+    fn default() -> Self {
+        Self::new(None, 0)
+    }
 }
 
 impl Out {
-    /// Goes on behind `bytes`.
-    pub(super) fn new(bytes: Vec<u8>, len_max: usize) -> Self {
-        let bound = len_max.min(bytes.capacity());
-        Self {
-            bytes,
+    /// Starts anew in the buffer of `content`.
+    #[inline(always)]
+    pub(super) fn new(content: Option<Box<Content>>, len_max: usize) -> Self {
+        let mut out = Self {
+            content,
+            start: NonNull::dangling(),
+            len: 0,
+            bound: 0,
             len_max,
-            bound,
+        };
+        out.refresh();
+        out
+    }
+
+    /// Takes over what the vector knows and others ask for.
+    #[inline(always)]
+    fn refresh(&mut self) {
+        if let Some(content) = &mut self.content {
+            // SAFETY: a vector's pointer is never null.
+            self.start = unsafe { NonNull::new_unchecked(content.head.as_mut_ptr()) };
+            self.bound = self.len_max.min(content.head.capacity());
         }
     }
 
-    pub(super) fn into_vec(self) -> Vec<u8> {
-        self.bytes
+    /// What was written; nothing may be appended behind it.
+    #[inline(always)]
+    pub(super) fn take(&mut self) -> Option<Box<Content>> {
+        self.bound = 0;
+        self.len_max = 0;
+        let mut content = self.content.take()?;
+        // SAFETY: `len` bytes behind `start`, the start of this vector, were written, and each
+        // method that raises `len` found it within the capacity.
+        unsafe { content.head.set_len(self.len) };
+        self.len = 0;
+        Some(content)
     }
 
     #[inline(always)]
     pub(super) const fn len(&self) -> usize {
-        self.bytes.len()
+        self.len
     }
 
     /// Sets how many bytes there may be; what is there already stays.
     pub(super) fn set_len_max(&mut self, len_max: usize) {
         self.len_max = len_max;
-        self.bound = len_max.min(self.bytes.capacity());
+        self.bound = 0;
+        self.refresh();
     }
 
     /// Whether `len` more bytes are allowed.
     #[inline(always)]
     pub(super) const fn fits(&self, len: usize) -> bool {
-        len <= self.len_max.saturating_sub(self.bytes.len())
+        len <= self.len_max.saturating_sub(self.len)
+    }
+
+    /// Notes that `bytes` are to be spliced in here.
+    pub(super) fn splice(&mut self, bytes: Bytes) {
+        let at = self.len;
+        let content = self.content.get_or_insert_default();
+        content.externals.push((at, bytes));
+        self.refresh();
     }
 
     /// Appends `bytes` and says where; nothing if they are not allowed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn append(&mut self, bytes: &[u8]) -> Option<usize> {
-        let at = self.bytes.len();
+        let at = self.len;
         // Neither length passes half of the address space, so the sum does not wrap.
         let end = at + bytes.len();
         if end > self.bound && !self.grow(bytes.len()) {
             return None;
         }
-        // SAFETY: `end` is at most `bound`, which never passes the capacity: `new`, `set_len_max`
-        // and `grow` see to it, and no vector's capacity shrinks by itself. So `bytes.len()` bytes
-        // behind `at` may be written; `bytes` is another object, as `self` is borrowed mutably.
+        // SAFETY: `end` is at most `bound`, which never passes the capacity: `refresh` alone
+        // raises it. So `bytes.len()` bytes behind `at` may be written; `bytes` is another
+        // object, as `self` is borrowed mutably.
         unsafe {
-            copy(bytes.as_ptr(), self.bytes.as_mut_ptr().add(at), bytes.len());
-            self.bytes.set_len(end);
+            copy(bytes.as_ptr(), self.start.as_ptr().add(at), bytes.len());
         }
+        self.len = end;
         Some(at)
+    }
+
+    /// Appends the first `len` of `bytes` and says where; nothing if they are not allowed.
+    ///
+    /// All are copied where there is room: a copy of constant length needs no branch, and lets
+    /// `bytes` stay in registers.
+    #[inline(always)]
+    pub(super) fn append_first<const SIZE: usize>(
+        &mut self,
+        bytes: &[u8; SIZE],
+        len: usize,
+    ) -> Option<usize> {
+        let at = self.len;
+        if at + SIZE > self.bound {
+            // The address of a copy is given away, so that `bytes` itself needs none.
+            let bytes = *bytes;
+            return self.append_near_bound(&bytes[..len]);
+        }
+        // SAFETY: `at + SIZE` is at most `bound`, which never passes the capacity.
+        unsafe {
+            let to = self.start.as_ptr().add(at);
+            to.cast::<[u8; SIZE]>().write(*bytes);
+        }
+        self.len = at + len.min(SIZE);
+        Some(at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn append_near_bound(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.append(bytes)
     }
 
     /// Appends zeros; whether they are allowed.
     pub(super) fn pad(&mut self, len: usize) -> bool {
-        let fits = self.fits(len);
-        if fits {
-            self.bytes.resize(self.bytes.len() + len, 0);
-            self.bound = self.len_max.min(self.bytes.capacity());
+        let end = self.len + len;
+        if end > self.bound && !self.grow(len) {
+            return false;
         }
-        fits
+        // SAFETY: `end` is at most `bound`, which never passes the capacity.
+        unsafe { self.start.as_ptr().add(self.len).write_bytes(0, len) };
+        self.len = end;
+        true
+    }
+
+    /// The bytes behind `at`.
+    #[inline(always)]
+    pub(super) fn since(&mut self, at: usize) -> &mut [u8] {
+        assert!(at <= self.len);
+        // SAFETY: all bytes up to `len` were written and belong to the vector at `start`.
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr().add(at), self.len - at) }
     }
 
     /// Makes room for `len` more bytes; whether they are allowed.
     #[cold]
     #[inline(never)]
     fn grow(&mut self, len: usize) -> bool {
-        let fits = self.fits(len);
-        if fits {
-            self.bytes.reserve(len);
-            self.bound = self.len_max.min(self.bytes.capacity());
+        if !self.fits(len) {
+            return false;
         }
-        fits
+        let content = self.content.get_or_insert_default();
+        // SAFETY: as in `take`.
+        unsafe { content.head.set_len(self.len) };
+        content.head.reserve(len.max(CAPACITY_MIN));
+        self.refresh();
+        true
     }
 }
 
@@ -132,21 +231,34 @@ unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
 mod tests {
     use super::*;
 
+    fn head(mut out: Out) -> Vec<u8> {
+        out.take().map(|content| content.head).unwrap_or_default()
+    }
+
+    fn with_capacity(capacity: usize) -> Option<Box<Content>> {
+        let head = Vec::with_capacity(capacity);
+        Some(Box::new(Content {
+            head,
+            externals: Vec::new(),
+        }))
+    }
+
     #[test]
     fn every_length_is_copied_whole_and_no_further() {
         for len in 0..200 {
             let bytes: Vec<u8> = (0..len).map(|at| at as u8 + 1).collect();
-            let mut out = Out::new(vec![9; 3], 3 + len);
+            let mut out = Out::new(None, 3 + len);
+            assert_eq!(out.append(&[9; 3]), Some(0));
             assert_eq!(out.append(&bytes), Some(3));
             assert_eq!(out.append(&[1]), None);
             assert_eq!(out.append(&[]), Some(3 + len));
-            assert_eq!(out.into_vec()[3..], bytes);
+            assert_eq!(head(out)[3..], bytes);
         }
     }
 
     #[test]
     fn a_lowered_bound_holds_whatever_the_capacity() {
-        let mut out = Out::new(Vec::with_capacity(100), 10);
+        let mut out = Out::new(with_capacity(100), 10);
         assert_eq!(out.append(&[1; 10]), Some(0));
         assert_eq!(out.append(&[1]), None);
         out.set_len_max(0);
@@ -155,5 +267,46 @@ mod tests {
         out.set_len_max(11);
         assert_eq!(out.append(&[1]), Some(10));
         assert!(!out.pad(1));
+    }
+
+    #[test]
+    fn the_first_bytes_are_kept_wherever_the_bound_is() {
+        for room in 0..40 {
+            for len in 0..=16 {
+                let bytes: [u8; 16] = core::array::from_fn(|at| at as u8 + 1);
+                let mut out = Out::new(with_capacity(20), 3 + room);
+                assert_eq!(out.append(&[9; 3]), Some(0));
+                let at = out.append_first(&bytes, len);
+                assert_eq!(at, (len <= room).then_some(3), "{len} in {room}");
+                assert_eq!(out.len(), 3 + at.map_or(0, |_| len));
+                assert_eq!(out.since(3), &bytes[..at.map_or(0, |_| len)]);
+                assert_eq!(head(out).len(), 3 + at.map_or(0, |_| len));
+            }
+        }
+    }
+
+    #[test]
+    fn padding_is_zero_in_a_buffer_that_was_used() {
+        let mut out = Out::new(None, 100);
+        assert_eq!(out.append(&[7; 50]), Some(0));
+        let content = out.take().map(|mut content| {
+            content.head.clear();
+            content
+        });
+        let mut out = Out::new(content, 10);
+        assert!(out.pad(10));
+        assert!(!out.pad(1));
+        assert_eq!(head(out), [0; 10]);
+    }
+
+    #[test]
+    fn what_is_written_survives_growing() {
+        let mut out = Out::new(with_capacity(1), 5000);
+        for at in 0..5000 {
+            assert_eq!(out.append(&[at as u8]), Some(at));
+        }
+        assert_eq!(out.append(&[0]), None);
+        let head = head(out);
+        assert!((0..5000).all(|at| head[at] == at as u8) && head.len() == 5000);
     }
 }

@@ -5,7 +5,7 @@ use core::borrow::Borrow;
 use bytes::Bytes;
 
 use super::list::{Elements, ListWriter};
-use super::{Builder, Target};
+use super::{Builder, EXTERNAL_MIN, Target};
 use crate::element::{Element, Scalar, via};
 use crate::message::{Encode, Message, OpenEnum};
 
@@ -193,7 +193,7 @@ impl<S: AsRef<str> + ?Sized> Put<str, S> for via::Str {
         if text.is_empty() {
             return Slot::reference(Target::NULL);
         }
-        Slot::reference(builder.bytes(text.as_bytes()))
+        builder.slot_of(text.as_bytes())
     }
 
     #[inline(always)]
@@ -222,7 +222,12 @@ impl<S: BytesSource + ?Sized> Put<[u8], S> for via::Bytes {
         if value.as_bytes().is_empty() {
             return Slot::reference(Target::NULL);
         }
-        Slot::reference(<Self as Put<[u8], S>>::target(builder, value).0)
+        match value.shared() {
+            Some(shared) if shared.len() >= EXTERNAL_MIN => {
+                Slot::reference(builder.external(shared))
+            }
+            _ => builder.slot_of(value.as_bytes()),
+        }
     }
 
     #[inline(always)]

@@ -119,7 +119,16 @@ impl<'b, M: Message> TableWriter<'b, M> {
         };
         let offset = checked.offset::<T>();
         let slot = value.slot(self.builder);
-        if !slot.is_default {
+        let class = const { <T::Via as Access<T>>::CLASS };
+        if Self::IS_LOCAL && class.is_scalar() {
+            // What is default is zero, as the slot is already: writing it needs no branch.
+            self.put(offset, &slot.bytes[..class.size() as usize]);
+            self.body.wrote(if slot.is_default {
+                0
+            } else {
+                offset + class.size()
+            });
+        } else if !slot.is_default {
             self.put_slot::<T>(offset, &slot);
         }
     }

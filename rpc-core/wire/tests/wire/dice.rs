@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::card::Card;
 use crate::sample::{Color, Leaf, Sample, other::Place, sample::Choice};
 
 /// A finite supply of decisions; once used up, every decision is nought.
@@ -109,6 +110,17 @@ impl<'a> Dice<'a> {
         Place {
             lat: self.float(),
             lon: self.float(),
+            unknown_fields: self.unknown(),
+        }
+    }
+
+    /// A message of text, bytes and a number.
+    pub fn card(&mut self) -> Card {
+        Card {
+            name: self.text(),
+            id: self.wide() as u32,
+            key: self.bytes(),
+            note: self.maybe(Self::text),
             unknown_fields: self.unknown(),
         }
     }

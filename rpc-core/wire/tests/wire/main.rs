@@ -3,6 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bounds;
+#[allow(
+    unreachable_pub,
+    clippy::exhaustive_structs,
+    reason = "shared with the fuzz targets"
+)]
+mod card;
 #[allow(dead_code, unreachable_pub, reason = "shared with the fuzz targets")]
 mod dice;
 mod embedded;

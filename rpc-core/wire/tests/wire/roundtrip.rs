@@ -1,7 +1,9 @@
 //! What is written is what is read.
 
+use bytes::Bytes;
 use dreammesh_wire::{Encoded, Limits, Msg};
 
+use crate::card::{self, Card};
 use crate::dice::Dice;
 use crate::sample::{Leaf, Sample};
 use crate::walk::walk;
@@ -41,6 +43,26 @@ fn a_list_of_tables_keeps_what_each_holds() {
 }
 
 proptest::proptest! {
+    #[test]
+    fn both_validators_agree_on_a_card(
+        seed in proptest::collection::vec(proptest::num::u8::ANY, 0..100),
+        at: proptest::sample::Index,
+        byte: u8,
+    ) {
+        let value = Dice::new(&seed).card();
+        let limits = Limits::default();
+        let mut archive = Encoded::<Card>::new(&value, &limits).unwrap().into_segment().into_vec();
+        proptest::prop_assert_eq!(card::read(&Bytes::from(archive.clone()), &limits), Some(value));
+        for len in 0..archive.len() {
+            let _ = card::read(&Bytes::from(archive[..len].to_vec()), &limits);
+        }
+        let at = at.index(archive.len());
+        for byte in [byte, 0, 0xff, archive[at] ^ 1, archive[at] ^ 0x80] {
+            archive[at] = byte;
+            let _ = card::read(&Bytes::from(archive.clone()), &limits);
+        }
+    }
+
     #[test]
     fn any_message_survives(seed in proptest::collection::vec(proptest::num::u8::ANY, 0..2000)) {
         let value = Dice::new(&seed).sample();
