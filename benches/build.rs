@@ -15,5 +15,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Payloads as `Bytes` save the peer a copy each way; small fields are as it has them by default.
     peer = peer.bytes(".dreammesh.bench.v1.Blob");
     peer.compile_fds(descriptors)?;
+    let lock = PathBuf::from("../Cargo.lock");
+    println!("cargo:rerun-if-changed={}", lock.display());
+    let packages = packages(&std::fs::read_to_string(lock)?);
+    std::fs::write(out_dir.join("packages.rs"), packages)?;
     Ok(())
+}
+
+/// The names and versions of a lock file's packages, as a constant table.
+fn packages(lock: &str) -> String {
+    let mut table = String::from(
+        "/// Every package of the workspace's lock file, with its version.\n\
+         const PACKAGES: &[(&str, &str)] = &[\n",
+    );
+    let mut name = None;
+    for line in lock.lines() {
+        if let Some(found) = line.strip_prefix("name = ") {
+            name = Some(found);
+        } else if let (Some(name), Some(version)) = (name, line.strip_prefix("version = ")) {
+            table.push_str(&format!("    ({name}, {version}),\n"));
+        }
+    }
+    table.push_str("];\n");
+    table
 }

@@ -6,10 +6,11 @@
 //! - [`workload`]: what is measured, one family a file; [`message`]: what is sent, one a file;
 //!   [`handler`]: what the server does with it; [`pinning`] and [`transport`]: where and over what.
 //! - [`system`]: the systems under measurement, one a file, each with a [`client`].
-//! - [`matrix`]: which of all that a run visits; [`options`]: the command line.
+//! - [`matrix`]: which of all that a run visits, and [`measure`] visiting it; [`progress`] says how
+//!   long it takes; [`options`]: the command line.
 //! - [`process`]: the server and client of one measurement; [`run`]: the calls that the client makes;
 //!   [`meter`] and [`latency`]: counting and timing them.
-//! - [`report`]: rounds, medians, the table and the JSON.
+//! - [`report`]: medians over rounds, the rows as JSON, the page, the charts, and the bars.
 //! - [`machine`]: what the figures were measured on, and what a process has used.
 #![forbid(unsafe_code)]
 
@@ -19,11 +20,13 @@ pub mod handler;
 pub mod latency;
 pub mod machine;
 pub mod matrix;
+pub mod measure;
 pub mod message;
 pub mod meter;
 pub mod options;
 pub mod pinning;
 pub mod process;
+pub mod progress;
 pub mod report;
 pub mod run;
 pub mod system;

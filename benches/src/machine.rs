@@ -31,6 +31,8 @@ pub struct Machine {
     pub kernel: String,
     /// The compiler on the path; the one that built this binary unless the toolchain was changed.
     pub compiler: String,
+    /// What allocates memory: one allocator for all systems that are measured in this process.
+    pub allocator: String,
     /// The commit that is checked out, with a mark when the tree has other changes.
     pub commit: String,
 }
@@ -46,6 +48,10 @@ impl Machine {
             processors: std::thread::available_parallelism().map_or(0, usize::from),
             kernel: said(&["uname", "-sr"]).unwrap_or_else(unknown),
             compiler: said(&["rustc", "--version"]).unwrap_or_else(unknown),
+            allocator: format!(
+                "the system's allocator ({})",
+                said(&["getconf", "GNU_LIBC_VERSION"]).unwrap_or_else(unknown)
+            ),
             commit: said(&["git", "describe", "--always", "--dirty", "--abbrev=12"])
                 .unwrap_or_else(unknown),
         }
@@ -56,11 +62,28 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} x {}, {}, {}, commit {}",
-            self.processors, self.processor, self.kernel, self.compiler, self.commit
+            "{} x {}, {}, {}, {}, commit {}",
+            self.processors,
+            self.processor,
+            self.kernel,
+            self.compiler,
+            self.allocator,
+            self.commit
         )
     }
 }
+
+/// The names and versions of packages, as this build was resolved.
+#[must_use]
+pub fn versions(packages: &[&str]) -> String {
+    let found = PACKAGES.iter().filter(|(name, _)| packages.contains(name));
+    let named: Vec<_> = found
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    named.join(", ")
+}
+
+include!(concat!(env!("OUT_DIR"), "/packages.rs"));
 
 fn unknown() -> String {
     "unknown".to_owned()

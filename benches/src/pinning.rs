@@ -44,6 +44,20 @@ impl Pinning {
         }
     }
 
+    /// What the setting means, for the report.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::OneCore => {
+                "Both processes tied to one and the same core, current-thread runtimes"
+            }
+            Self::TwoCore => "Each process tied to a core of its own, current-thread runtimes",
+            Self::MultiThread => {
+                "Nothing tied down, multi-threaded runtimes: what `#[tokio::main]` gives"
+            }
+        }
+    }
+
     /// The core that a process is tied to, if it is.
     #[must_use]
     pub const fn core(self, end: End) -> Option<usize> {

@@ -1,15 +1,20 @@
-//! Rounds, medians, the table and the JSON.
+//! What a run gave, for people and for programs.
 
-use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 use crate::failure::Failure;
 use crate::machine::Machine;
 use crate::matrix::{Matrix, Skipped};
+use crate::measure::{self, Results};
 use crate::options::Options;
-use crate::process::{self, Measured};
 
+pub mod bars;
+mod charts;
+mod markdown;
 mod row;
 pub mod statistics;
+mod svg;
 
 pub use row::Row;
 
@@ -19,42 +24,34 @@ pub use row::Row;
 pub struct Report {
     /// What it was measured on.
     pub machine: Machine,
+    /// Interleaved rounds.
+    pub rounds: usize,
     /// Measured seconds per case and round.
     pub seconds: f64,
-    /// One row per case.
-    pub rows: Vec<Row>,
+    /// The rows, and what failed.
+    pub results: Results,
     /// What was left out.
     pub skipped: Vec<Skipped>,
-    /// What was meant to be measured and failed.
-    pub failed: Vec<String>,
 }
 
 impl Report {
-    /// Measures every case once per round, so that drift of the machine falls on all alike.
+    /// Measures what was asked for.
     #[must_use]
     pub fn measure(options: &Options) -> Self {
         let matrix = Matrix::of(&options.only);
-        let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); matrix.cases.len()];
-        let mut failed = Vec::new();
-        for round in 1..=options.rounds {
-            for (case, results) in matrix.cases.iter().zip(&mut measured) {
-                eprintln!("round {round}/{}: {case}", options.rounds);
-                match process::measure(case, options.plan) {
-                    Ok(result) => results.push(result),
-                    Err(failure) => failed.push(format!("round {round}, {case}: {failure}")),
-                }
-            }
-        }
-        let rows = matrix.cases.iter().zip(&measured);
         Self {
             machine: Machine::observe(),
+            rounds: options.rounds,
             seconds: options.plan.measured.as_secs_f64(),
-            rows: rows
-                .filter_map(|(case, results)| Row::of(case, options.plan.rate_per_s, results))
-                .collect(),
+            results: measure::measure(&matrix, options),
             skipped: matrix.skipped,
-            failed,
         }
+    }
+
+    /// Whether all that was meant to be measured was.
+    #[must_use]
+    pub const fn complete(&self) -> bool {
+        self.results.failed.is_empty()
     }
 
     /// The rows as JSON.
@@ -62,35 +59,29 @@ impl Report {
     /// # Errors
     /// When a figure has no JSON form.
     pub fn json(&self) -> Result<String, Failure> {
-        serde_json::to_string_pretty(&self.rows)
+        serde_json::to_string_pretty(&self.results.rows)
             .map_err(|error| Failure::Process(error.to_string()))
     }
 
-    /// The report as a table for people.
+    /// The report as a page of Markdown.
     #[must_use]
-    pub fn table(&self) -> String {
-        let mut text = format!("{}\n\n", self.machine);
-        for row in &self.rows {
-            let figure = |spread: Option<statistics::Spread>| {
-                spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.2}", spread.median))
-            };
-            let _ = writeln!(
-                text,
-                "{:<14} {:<5} {:<14} {:>4}/{:<4} {:<12} {:>12} calls/s {:>8} us cpu {:>10} us p50",
-                row.system,
-                row.transport,
-                row.workload,
-                row.concurrency,
-                row.connections,
-                row.pinning,
-                figure(row.calls_per_s),
-                figure(row.cpu_us_per_call),
-                figure(row.p50_us),
-            );
+    pub fn markdown(&self) -> String {
+        markdown::page(self)
+    }
+
+    /// Writes the rows, the page and the charts.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&self, out: &Path, json: Option<&Path>) -> Result<(), Failure> {
+        fs::create_dir_all(out).map_err(Failure::io("making the directory of the report"))?;
+        let writing = || Failure::io("writing the report");
+        let beside = out.join("results.json");
+        fs::write(json.unwrap_or(&beside), self.json()?).map_err(writing())?;
+        fs::write(out.join("results.md"), self.markdown()).map_err(writing())?;
+        for (name, chart) in charts::all(&self.results.rows) {
+            fs::write(out.join(name), chart).map_err(writing())?;
         }
-        for failed in &self.failed {
-            let _ = writeln!(text, "failed: {failed}");
-        }
-        text
+        Ok(())
     }
 }

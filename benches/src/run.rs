@@ -19,6 +19,10 @@ use crate::transport::{Address, Transport};
 use crate::workload::{Shape, Workload};
 
 mod closed;
+mod connections;
+mod open_loop;
+mod schedule;
+mod streams;
 
 /// What a client is to do.
 #[derive(Clone, Debug)]
@@ -81,7 +85,7 @@ const SAMPLE_EVERY: u64 = 16;
 /// How many calls a meter times one of.
 #[must_use]
 pub fn sample_every(workload: &Workload) -> u64 {
-    if workload.concurrency > 1 && matches!(workload.shape, Shape::Unary | Shape::Download) {
+    if workload.concurrency > 1 && !matches!(workload.shape, Shape::Connect) {
         SAMPLE_EVERY
     } else {
         1
@@ -103,7 +107,12 @@ where
 {
     match task.workload.shape {
         Shape::Unary => closed::unary(task, connect).await,
-        other => Err(Failure::Process(format!("nobody plays {other:?} yet"))),
+        Shape::Open(_) => open_loop::run(task, connect).await,
+        Shape::Download => streams::download(task, connect).await,
+        Shape::PingPong => streams::ping_pong(task, connect).await,
+        Shape::Idle => connections::idle(task, connect).await,
+        Shape::Connect => connections::connect(task, connect).await,
+        Shape::SlowReader => connections::slow_reader(task, connect).await,
     }
 }
 
@@ -158,10 +167,13 @@ impl Lanes {
         self.tasks.spawn(lane(meter));
     }
 
-    /// Which part of the plan is running.
-    #[must_use]
-    pub const fn phase(&self) -> &Phase {
-        &self.phase
+    /// Starts one that waits after each message and does not count.
+    fn start_slow<F>(&mut self, pause: Duration, lane: impl FnOnce(Meter) -> F)
+    where
+        F: Future<Output = Result<u64, Failure>> + Send + 'static,
+    {
+        let meter = Meter::slow(self.phase.clone(), pause);
+        self.tasks.spawn(lane(meter));
     }
 
     /// Lets the lanes run as planned, and sums up. The first failure of any lane ends the run.

@@ -60,6 +60,11 @@ pub trait System: Sync {
         None
     }
 
+    /// Whether it moves bytes but has no calls of the contract: what the others are held against.
+    fn is_floor(&self) -> bool {
+        false
+    }
+
     /// Serves the bench contract until dropped; calls `ready` once, when it accepts connections.
     ///
     /// It serves any number of connections, each with calls of any workload it does not skip.

@@ -10,6 +10,9 @@ use crate::handler::Mix;
 use crate::message::Message;
 use crate::pinning::Pinning;
 
+pub mod connections;
+pub mod open;
+pub mod streams;
 pub mod unary;
 
 /// One thing to measure a system by.
@@ -152,8 +155,8 @@ impl fmt::Display for Workload {
 }
 
 /// The tables of the families' files.
-fn families() -> [&'static [Workload]; 1] {
-    [unary::ALL]
+fn families() -> [&'static [Workload]; 4] {
+    [unary::ALL, streams::ALL, connections::ALL, open::ALL]
 }
 
 #[cfg(test)]

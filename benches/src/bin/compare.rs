@@ -37,12 +37,9 @@ fn run() -> Result<bool, Failure> {
         return Ok(true);
     }
     let report = Report::measure(&options);
-    std::fs::create_dir_all(&options.out).map_err(Failure::io("making the directory"))?;
-    let json = options.json.clone();
-    let json = json.unwrap_or_else(|| options.out.join("results.json"));
-    std::fs::write(&json, report.json()?).map_err(Failure::io("writing the rows"))?;
-    print(&report.table())?;
-    Ok(report.failed.is_empty())
+    report.write(&options.out, options.json.as_deref())?;
+    print(&report.markdown())?;
+    Ok(report.complete())
 }
 
 fn print(text: &str) -> Result<(), Failure> {

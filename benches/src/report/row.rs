@@ -95,6 +95,19 @@ impl Row {
         })
     }
 
+    /// Where it was measured: transport, workload, calls, connections, setting.
+    #[must_use]
+    pub const fn at(&self) -> (&'static str, &'static str, usize, usize, &'static str) {
+        let (workload, pinning) = (self.workload, self.pinning);
+        (
+            self.transport,
+            workload,
+            self.concurrency,
+            self.connections,
+            pinning,
+        )
+    }
+
     /// The figures with the names that the JSON gives them.
     #[must_use]
     pub const fn figures(&self) -> [(&'static str, Option<Spread>); 11] {
@@ -136,5 +149,68 @@ impl Serialize for Row {
             }
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A row of `64B` with 64 calls outstanding over TCP on one core, the CPU time being what so
+    /// many calls per second leave of a second.
+    pub(crate) fn row(system: &'static str, calls_per_s: f64) -> Row {
+        let figure = |figure: f64| Spread::of([figure * 0.5, figure, figure * 2.0].map(Some));
+        Row {
+            system,
+            transport: "tcp",
+            workload: "64B",
+            concurrency: 64,
+            connections: 1,
+            pinning: "one-core",
+            rounds: 3,
+            rate_per_s: None,
+            calls_per_s: figure(calls_per_s),
+            p50_us: figure(1.0),
+            p99_us: figure(2.0),
+            p999_us: figure(3.0),
+            cpu_us_per_call: figure(1e6 / calls_per_s),
+            client_cpu_us_per_call: figure(0.5e6 / calls_per_s),
+            server_cpu_us_per_call: figure(0.5e6 / calls_per_s),
+            client_rss_kib: figure(4096.0),
+            server_rss_kib: figure(8192.0),
+            client_kib_per_connection: None,
+            server_kib_per_connection: None,
+        }
+    }
+
+    #[test]
+    fn a_row_is_a_flat_object_with_the_agreed_names() {
+        let json = serde_json::to_value(row("tonic", 1_000.0)).unwrap();
+        let text = |name: &str| json[name].as_str().unwrap().to_owned();
+        assert_eq!(text("system"), "tonic");
+        assert_eq!(text("transport"), "tcp");
+        assert_eq!(text("workload"), "64B");
+        assert_eq!(text("pinning"), "one-core");
+        let number = |name: &str| json[name].as_f64().unwrap_or(f64::NAN);
+        for (name, expected) in [
+            ("concurrency", 64.0_f64),
+            ("connections", 1.0),
+            ("rounds", 3.0),
+            ("calls_per_s", 1_000.0),
+            ("calls_per_s_min", 500.0),
+            ("calls_per_s_max", 2_000.0),
+            ("p50_us", 1.0),
+            ("p99_us", 2.0),
+            ("p999_us", 3.0),
+            ("cpu_us_per_call", 1_000.0),
+            ("client_cpu_us_per_call", 500.0),
+            ("server_cpu_us_per_call", 500.0),
+            ("client_rss_kib", 4_096.0),
+            ("server_rss_kib", 8_192.0),
+        ] {
+            assert_eq!(number(name).to_bits(), expected.to_bits(), "{name}");
+        }
+        assert!(json["rate_per_s"].is_null());
+        assert!(json.get("server_kib_per_connection_min").is_none());
     }
 }

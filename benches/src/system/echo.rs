@@ -52,6 +52,10 @@ impl System for Echo {
         (!workload.suits_floors()).then_some("bytes that are sent back make no such calls")
     }
 
+    fn is_floor(&self) -> bool {
+        true
+    }
+
     fn serve<'a>(
         &'a self,
         transport: Transport,

@@ -1,0 +1,293 @@
+//! The page: what was measured on what, the bars, and a table a setting.
+
+use std::fmt::Write as _;
+
+use crate::pinning::Pinning;
+use crate::report::bars::{self, Outcome};
+use crate::report::statistics::Spread;
+use crate::report::{Report, Row};
+use crate::system;
+
+/// The whole page.
+pub(super) fn page(report: &Report) -> String {
+    let mut text = heading(report);
+    text.push_str(&systems(&report.results.rows));
+    text.push_str(&bars(&report.results.rows));
+    for pinning in Pinning::ALL {
+        let rows = report.results.rows.iter();
+        let rows: Vec<_> = rows
+            .filter(|row| row.pinning == pinning.name() && row.calls_per_s.is_some())
+            .collect();
+        if !rows.is_empty() {
+            let _ = write!(
+                text,
+                "\n## {}\n\n{}.\n\n",
+                pinning.name(),
+                pinning.meaning()
+            );
+            text.push_str(&table(&rows));
+        }
+    }
+    text.push_str(&idle(&report.results.rows));
+    text.push_str(&left_out(report));
+    text
+}
+
+fn heading(report: &Report) -> String {
+    format!(
+        "# Comparison\n\n{}.\n\n\
+         Medians of {} interleaved rounds of {} s a case, in brackets the smallest and the largest; \
+         client and server are processes of their own.\n\
+         CPU is user and system time per call; latencies are of calls, from when each was meant to \
+         begin in an open loop.\n",
+        report.machine, report.rounds, report.seconds,
+    )
+}
+
+/// What was measured, in which version, with which settings.
+fn systems(rows: &[Row]) -> String {
+    let mut text = "\n## Systems\n\n| System | Versions | Settings |\n|---|---|---|\n".to_owned();
+    for system in system::all() {
+        if rows.iter().any(|row| row.system == system.name()) {
+            let versions = crate::machine::versions(system.packages());
+            let _ = writeln!(
+                text,
+                "| {} | {versions} | {} |",
+                system.name(),
+                system.settings()
+            );
+        }
+    }
+    text
+}
+
+/// The bars of which this run measured the rows.
+fn bars(rows: &[Row]) -> String {
+    let mut lines = String::new();
+    for bar in bars::ALL {
+        let [default, full] = ["dreammesh", "dreammesh-full"].map(|s| bar.outcome(s, rows));
+        if default.is_none() && full.is_none() {
+            continue;
+        }
+        let (transport, pinning) = bar.place();
+        let _ = writeln!(
+            lines,
+            "| {} | {transport}, {pinning} | {} | {} | {} | {} |",
+            bar.what,
+            bar.against(),
+            bar.needed(),
+            reached(bar, default),
+            reached(bar, full),
+        );
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "\n## Bars\n\nCalls per second are compared where nothing else is said, in brackets CPU \
+         time per call.\n\n\
+         | Bar | Where | Against | Needed | dreammesh | dreammesh-full |\n|---|---|---|---|---|---|\n\
+         {lines}"
+    )
+}
+
+fn reached(bar: &bars::Bar, outcome: Option<Outcome>) -> String {
+    let Some(outcome) = outcome else {
+        return "–".to_owned();
+    };
+    let by_cpu = outcome
+        .by_cpu
+        .map_or_else(String::new, |ratio| format!(" ({})", bar.said(ratio)));
+    let mark = if outcome.met { "met" } else { "**missed**" };
+    format!("{}{by_cpu} {mark}", bar.said(outcome.got))
+}
+
+const COLUMNS: &str = "\
+| Workload | Calls | Conns | Transport | System | Calls/s | Client CPU | Server CPU | p50 | p99 | p99.9 \
+| Client RSS | Server RSS |
+|---|--:|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|
+";
+
+/// One setting's rows; what a row shares with the one above it is left blank.
+fn table(rows: &[&Row]) -> String {
+    let mut text = COLUMNS.to_owned();
+    let mut above: Option<&Row> = None;
+    for row in rows {
+        let same = above.is_some_and(|above| above.at() == row.at());
+        let workload = above.is_some_and(|above| workload_of(above) == workload_of(row));
+        let calls = row.rate_per_s.map_or_else(
+            || row.concurrency.to_string(),
+            |rate| format!("{}/s", grouped(rate)),
+        );
+        let blank = |blank: bool, text: &str| {
+            if blank {
+                String::new()
+            } else {
+                text.to_owned()
+            }
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            blank(workload, row.workload),
+            blank(workload && row.rate_per_s.is_none(), &calls),
+            blank(workload, &row.connections.to_string()),
+            blank(same, row.transport),
+            row.system,
+            ranged(row.calls_per_s),
+            micros(row.client_cpu_us_per_call),
+            micros(row.server_cpu_us_per_call),
+            micros(row.p50_us),
+            micros(row.p99_us),
+            micros(row.p999_us),
+            mebibytes(row.client_rss_kib),
+            mebibytes(row.server_rss_kib),
+        );
+        above = Some(row);
+    }
+    text
+}
+
+fn workload_of(row: &Row) -> (&str, usize, usize) {
+    (row.workload, row.concurrency, row.connections)
+}
+
+/// What connections that do nothing take.
+fn idle(rows: &[Row]) -> String {
+    let mut lines = String::new();
+    for row in rows {
+        if let (Some(client), Some(server)) =
+            (row.client_kib_per_connection, row.server_kib_per_connection)
+        {
+            let _ = writeln!(
+                lines,
+                "| {} | {} | {} | {} | {} | {} |",
+                row.system,
+                row.transport,
+                row.pinning,
+                row.connections,
+                kibibytes(client),
+                kibibytes(server),
+            );
+        }
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "\n## Idle connections\n\nResident memory that each connection added after it had made one \
+         call.\n\n\
+         | System | Transport | Setting | Connections | Client, each | Server, each |\n\
+         |---|---|---|--:|--:|--:|\n{lines}"
+    )
+}
+
+/// What the tables do not have.
+fn left_out(report: &Report) -> String {
+    let mut text = String::new();
+    if !report.skipped.is_empty() {
+        text.push_str("\n## Not measured\n\n");
+    }
+    let mut noted: Vec<(&str, &str)> = Vec::new();
+    for skipped in &report.skipped {
+        let of = (skipped.system, skipped.reason);
+        if noted.contains(&of) {
+            continue;
+        }
+        noted.push(of);
+        let same = report.skipped.iter().filter(|s| (s.system, s.reason) == of);
+        let mut workloads: Vec<_> = same.map(|skipped| skipped.workload).collect();
+        workloads.dedup();
+        workloads.sort_unstable();
+        workloads.dedup();
+        let (system, reason) = of;
+        let _ = writeln!(text, "- {system}: {}: {reason}", workloads.join(", "));
+    }
+    if !report.results.failed.is_empty() {
+        text.push_str("\n## Failed\n\n");
+    }
+    for failed in &report.results.failed {
+        let _ = writeln!(text, "- {failed}");
+    }
+    text
+}
+
+fn ranged(spread: Option<Spread>) -> String {
+    spread.map_or_else(dash, |spread| {
+        format!(
+            "{} ({}–{})",
+            grouped(spread.median),
+            grouped(spread.min),
+            grouped(spread.max)
+        )
+    })
+}
+
+fn micros(spread: Option<Spread>) -> String {
+    spread.map_or_else(dash, |spread| match spread.median {
+        small if small < 10.0 => format!("{small:.2} µs"),
+        middle if middle < 100.0 => format!("{middle:.1} µs"),
+        large => format!("{} µs", grouped(large)),
+    })
+}
+
+fn mebibytes(spread: Option<Spread>) -> String {
+    spread.map_or_else(dash, |spread| format!("{:.1} MiB", spread.median / 1024.0))
+}
+
+fn kibibytes(spread: Spread) -> String {
+    format!(
+        "{:.1} KiB ({:.1}–{:.1})",
+        spread.median, spread.min, spread.max
+    )
+}
+
+fn dash() -> String {
+    "–".to_owned()
+}
+
+/// A whole number with its thousands set apart.
+pub(super) fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::row::tests::row;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let shown = [0.4, 999.0, 1_000.0, 1_234_567.4, -1_000.0, -100.0].map(grouped);
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567", "-1,000", "-100"]);
+    }
+
+    #[test]
+    fn the_table_names_a_workload_once() {
+        let (ours, tonic) = (row("dreammesh", 150_000.0), row("tonic", 10_000.0));
+        let expected = "\
+            | 64B | 64 | 1 | tcp | dreammesh | 150,000 (75,000–300,000) | 3.33 µs | 3.33 µs \
+            | 1.00 µs | 2.00 µs | 3.00 µs | 4.0 MiB | 8.0 MiB |\n\
+            |  |  |  |  | tonic | 10,000 (5,000–20,000) | 50.0 µs | 50.0 µs \
+            | 1.00 µs | 2.00 µs | 3.00 µs | 4.0 MiB | 8.0 MiB |\n";
+        assert_eq!(table(&[&ours, &tonic]), format!("{COLUMNS}{expected}"));
+    }
+
+    #[test]
+    fn a_bar_is_shown_with_what_was_reached() {
+        let rows = [row("dreammesh", 140_000.0), row("tonic", 10_000.0)];
+        let text = bars(&rows);
+        let line = "| 64B, 64 outstanding | tcp, one-core | tonic | at least 15× \
+                    | 14.0× (14.0×) **missed** | – |\n";
+        assert!(text.ends_with(line), "{text}");
+        assert_eq!(bars(&rows[..1]), "");
+    }
+}
