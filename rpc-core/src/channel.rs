@@ -12,7 +12,7 @@ use dreammesh_wire::{Limits, Segment};
 
 pub use attempt::Attempt;
 pub use build::ChannelBuilder;
-pub use call::{ClientCall, ClientReply};
+pub use call::{ClientCall, ClientCallParts, ClientReply};
 pub(crate) use call::{ClientStream, Reply};
 pub use calls::{
     BidiCall, CallFuture, ClientStreamingCall, Requests, ServerStreamingCall, UnaryCall,
@@ -69,7 +69,7 @@ impl Channel {
             WireOption::Auto => settings.wire,
             declared => declared,
         };
-        ClientCall {
+        ClientCall::new(ClientCallParts {
             method,
             metadata: Metadata::new(),
             deadline: context.deadline,
@@ -84,7 +84,7 @@ impl Channel {
             wire,
             extensions: Extensions::new(),
             message,
-        }
+        })
     }
 }
 

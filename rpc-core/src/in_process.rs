@@ -15,6 +15,7 @@ mod pipe;
 mod slots;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -32,7 +33,7 @@ use crate::clock;
 use crate::message;
 use crate::port::{
     Answer, Connection, ConnectionAsk, ConnectionSource, Ended, Handler, Lookup, OpenTicket,
-    Opening, Received, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
+    Opened, Opening, Received, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
 };
 use crate::server::Router;
 
@@ -107,7 +108,7 @@ impl InProcess {
         call.trace = opening.trace.cloned();
         call.priority = opening.priority;
         call.attempt = opening.attempt;
-        call.idempotency_key = opening.idempotency_key.map(str::to_owned);
+        call.idempotency_key = opening.idempotency_key.map(Box::from);
         call.limits = self.limits;
         call.half_closed = opening.half_close;
         let first = opening.message.take();
@@ -150,7 +151,7 @@ impl InProcess {
             },
             _ => return Poll::Ready(Err(Ended::no_stream())),
         };
-        if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
+        if let Poll::Ready(outcome) = Pin::new(&mut future).poll(cx) {
             drop(future);
             self.slots().remove(key);
             return Poll::Ready(answer_of(outcome, method, mode));
@@ -236,12 +237,11 @@ impl StreamPort for InProcess {
 }
 
 impl Connection for InProcess {
-    fn poll_open(
-        &self,
-        _: &mut Context<'_>,
-        opening: Opening<'_>,
-    ) -> Poll<Result<StreamKey, Ended>> {
-        Poll::Ready(self.open(opening))
+    fn poll_open(&self, _: &mut Context<'_>, opening: Opening<'_>) -> Poll<Result<Opened, Ended>> {
+        Poll::Ready(self.open(opening).map(|key| Opened {
+            key,
+            waiting: false,
+        }))
     }
 
     fn abandon_open(&self, _: OpenTicket) {}

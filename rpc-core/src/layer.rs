@@ -14,7 +14,6 @@ mod observe;
 mod service;
 pub(crate) mod trace;
 
-pub(crate) use metrics::Cells;
 pub use metrics::{CallCounts, MethodSnapshot, Metrics, Side};
 #[doc(hidden)]
 pub use observe::Observation;

@@ -5,7 +5,7 @@
 //!
 //! # The life of a call on the client
 //!
-//! 1. [`Connection::poll_open`] until it is ready; the key it returns names the stream from then
+//! 1. [`Connection::poll_open`] until it is ready; the key it gives names the stream from then
 //!    on. A caller that stops waiting calls [`Connection::abandon_open`].
 //! 2. A method with one response: [`StreamPort::poll_unary`] until it is ready, which ends the
 //!    stream. A method with many: [`StreamPort::poll_headers`], then
@@ -24,9 +24,11 @@
 //! that panics gives an outcome of `INTERNAL`; the carrier need not catch anything.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
 use dreammesh_wire::{Limits, Segment};
@@ -35,6 +37,7 @@ use crate::call::{
     Begun, CallError, Deadline, Extensions, Initiator, Metadata, MethodInfo, Peer, Priority,
     Status, TraceContext, WireOption,
 };
+use crate::layer::Observation;
 
 /// Names one stream of one connection; never reused on it, so a stale key harms nobody.
 ///
@@ -114,6 +117,8 @@ pub struct Opening<'a> {
     pub metadata: &'a Metadata,
     /// By when the call must have ended; the connection enforces it, also while it waits here.
     pub deadline: Option<Deadline>,
+    /// The present, when the caller has just looked at the clock.
+    pub now: Option<Instant>,
     /// The trace it belongs to.
     pub trace: Option<&'a TraceContext>,
     /// How urgent it is.
@@ -130,6 +135,20 @@ pub struct Opening<'a> {
     pub half_close: bool,
     /// The place among those that wait.
     pub ticket: &'a mut OpenTicket,
+}
+
+/// A call that was opened.
+#[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "built by carriers in the hot path"
+)]
+pub struct Opened {
+    /// Names its stream.
+    pub key: StreamKey,
+    /// Whether the connection has kept the waker as [`StreamPort::poll_unary`] would, so that the
+    /// caller of a method with one request and one response need not ask before it is woken.
+    pub waiting: bool,
 }
 
 /// A message as it came, not yet validated.
@@ -327,11 +346,7 @@ pub trait Connection: StreamPort {
     /// # Errors
     /// How it ended before it began; the message stays in the opening when it provably did not
     /// begin, so that it can be opened elsewhere.
-    fn poll_open(
-        &self,
-        cx: &mut Context<'_>,
-        opening: Opening<'_>,
-    ) -> Poll<Result<StreamKey, Ended>>;
+    fn poll_open(&self, cx: &mut Context<'_>, opening: Opening<'_>) -> Poll<Result<Opened, Ended>>;
 
     /// Leaves the queue of those that wait to open.
     fn abandon_open(&self, ticket: OpenTicket);
@@ -389,15 +404,24 @@ pub trait ConnectionSource: Send + Sync + fmt::Debug {
 }
 
 /// A call as it reaches a handler; also what server layers see.
+///
+/// It is one pointer to its parts, since it is moved from hand to hand several times before the
+/// handler has it.
+#[derive(Debug)]
+pub struct ServerCall(Box<ServerCallParts>);
+
+/// The parts of a [`ServerCall`], which it dereferences to.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct ServerCall {
+pub struct ServerCallParts {
     /// The method.
     pub method: &'static MethodInfo,
     /// The caller's metadata.
     pub metadata: Metadata,
     /// By when it must have ended.
     pub deadline: Option<Deadline>,
+    /// When it arrived; the carrier may leave it out, which costs metrics a look at the clock.
+    pub arrived: Option<Instant>,
     /// The trace it belongs to.
     pub trace: Option<TraceContext>,
     /// How urgent it is.
@@ -405,7 +429,7 @@ pub struct ServerCall {
     /// Which try of the call this is, from 0.
     pub attempt: u32,
     /// A key by which repetitions of one call can be told.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<Box<str>>,
     /// Who calls.
     pub peer: Peer,
     /// Typed values of the layers.
@@ -436,10 +460,11 @@ pub struct ServerStream {
 impl ServerCall {
     /// A call of a method by a peer, everything else empty.
     pub fn new(method: &'static MethodInfo, peer: Peer) -> Self {
-        Self {
+        Self(Box::new(ServerCallParts {
             method,
             metadata: Metadata::new(),
             deadline: None,
+            arrived: None,
             trace: None,
             priority: Priority::NORMAL,
             attempt: 0,
@@ -450,7 +475,21 @@ impl ServerCall {
             first: None,
             half_closed: false,
             stream: None,
-        }
+        }))
+    }
+}
+
+impl Deref for ServerCall {
+    type Target = ServerCallParts;
+
+    fn deref(&self) -> &ServerCallParts {
+        &self.0
+    }
+}
+
+impl DerefMut for ServerCall {
+    fn deref_mut(&mut self) -> &mut ServerCallParts {
+        &mut self.0
     }
 }
 
@@ -492,8 +531,54 @@ impl Outcome {
     }
 }
 
-/// The future of one call on the server.
-pub type HandlerFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// The future of one call on the server; dropping it cancels the handler.
+///
+/// Beside the handler's own future it holds what watches the call, if anything does, so that
+/// watching costs no allocation.
+pub struct HandlerFuture {
+    handling: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+    observation: Option<Observation>,
+}
+
+impl HandlerFuture {
+    /// The future of a call that nobody watches.
+    pub fn new(handling: impl Future<Output = Outcome> + Send + 'static) -> Self {
+        Self {
+            handling: Box::pin(handling),
+            observation: None,
+        }
+    }
+
+    /// The same call, watched.
+    pub(crate) fn watched(self, observation: Observation) -> Self {
+        Self {
+            observation: Some(observation),
+            ..self
+        }
+    }
+}
+
+impl Future for HandlerFuture {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = &mut *self;
+        let Some(observation) = &this.observation else {
+            return this.handling.as_mut().poll(cx);
+        };
+        let outcome = ready!(observation.enter(|| this.handling.as_mut().poll(cx)));
+        if let Some(observation) = this.observation.take() {
+            observation.finish_handling(&outcome);
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl fmt::Debug for HandlerFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandlerFuture")
+    }
+}
 
 /// Runs the calls of one method.
 pub trait Handler: Send + Sync + fmt::Debug {

@@ -6,6 +6,6 @@ mod router;
 mod watched;
 
 pub use drain::Drain;
+pub(crate) use handler::{Contained, context_of};
 pub use handler::{bidi, client_streaming, server_streaming, unary};
-pub(crate) use handler::{contained, context_of};
 pub use router::{Router, RouterBuilder, Service};

@@ -14,9 +14,7 @@ use crate::port::{Answer, Outcome, ServerCall};
 /// One request as a handler receives it: the validated message and the facts of the call.
 pub struct Request<T> {
     message: Msg<T>,
-    /// Boxed, since an async function holds its arguments several times over: that made a
-    /// handler's future so large that the allocator took its slow path for each call.
-    call: Box<ServerCall>,
+    call: ServerCall,
 }
 
 impl<T: Message> Request<T> {
@@ -26,11 +24,11 @@ impl<T: Message> Request<T> {
     /// When the message exceeds the limits of a message.
     pub fn new(message: impl IntoMessage<T>) -> Result<Self, WireError> {
         let message = message::reread(message.into_message(&message::send_limits())?)?;
-        let call = Box::new(ServerCall::new(&DIRECT, Peer::new(Endpoint::new("direct"))));
+        let call = ServerCall::new(&DIRECT, Peer::new(Endpoint::new("direct")));
         Ok(Self { message, call })
     }
 
-    pub(crate) const fn received(message: Msg<T>, call: Box<ServerCall>) -> Self {
+    pub(crate) const fn received(message: Msg<T>, call: ServerCall) -> Self {
         Self { message, call }
     }
 
@@ -58,34 +56,34 @@ impl<T: Message> Request<T> {
 /// The facts of the call.
 impl<T> Request<T> {
     /// The caller's metadata.
-    pub const fn metadata(&self) -> &Metadata {
+    pub fn metadata(&self) -> &Metadata {
         &self.call.metadata
     }
 
     /// The caller's metadata, to add to a request made in a test.
-    pub const fn metadata_mut(&mut self) -> &mut Metadata {
+    pub fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.call.metadata
     }
 
     /// By when the call must have ended.
     ///
     /// Calls made inside the handler inherit it without being told.
-    pub const fn deadline(&self) -> Option<Deadline> {
+    pub fn deadline(&self) -> Option<Deadline> {
         self.call.deadline
     }
 
     /// The trace the call belongs to.
-    pub const fn trace(&self) -> Option<&TraceContext> {
+    pub fn trace(&self) -> Option<&TraceContext> {
         self.call.trace.as_ref()
     }
 
     /// How urgent the call is.
-    pub const fn priority(&self) -> Priority {
+    pub fn priority(&self) -> Priority {
         self.call.priority
     }
 
     /// Which try of the call this is, from 0.
-    pub const fn attempt(&self) -> u32 {
+    pub fn attempt(&self) -> u32 {
         self.call.attempt
     }
 
@@ -95,17 +93,17 @@ impl<T> Request<T> {
     }
 
     /// Who calls.
-    pub const fn peer(&self) -> &Peer {
+    pub fn peer(&self) -> &Peer {
         &self.call.peer
     }
 
     /// Typed values of the layers.
-    pub const fn extensions(&self) -> &Extensions {
+    pub fn extensions(&self) -> &Extensions {
         &self.call.extensions
     }
 
     /// Typed values of the layers, to add to a request made in a test.
-    pub const fn extensions_mut(&mut self) -> &mut Extensions {
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
         &mut self.call.extensions
     }
 }

@@ -1,13 +1,17 @@
 //! One attempt of a call: get a connection, open, and take the answer of a unary method.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use super::Core;
 use super::call::{ClientCall, ClientReply, ClientStream, Reply};
 use crate::call::{Begun, CallError, MethodKind, Status, WireOption};
-use crate::port::{Answer, Connection, ConnectionAsk, Ended, OpenTicket, Opening, StreamKey};
+use crate::port::{
+    Answer, Connection, ConnectionAsk, Ended, OpenTicket, Opened, Opening, StreamKey,
+};
 
 /// One attempt of a call, polled in place; dropping it cancels the attempt.
 ///
@@ -19,6 +23,8 @@ pub struct Attempt {
     state: State,
     /// How many connections refused it before it began, bounded by [`REPICKS_MAX`].
     repicks: u8,
+    /// What the clock showed just before the first poll, if somebody looked.
+    now: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -41,7 +47,14 @@ impl Attempt {
             call,
             state: State::Connecting(OpenTicket::NONE),
             repicks: 0,
+            now: None,
         }
+    }
+
+    /// Takes over a look at the clock, for a poll that follows at once.
+    pub(crate) const fn at(mut self, now: Option<Instant>) -> Self {
+        self.now = now;
+        self
     }
 
     fn poll_connecting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
@@ -68,15 +81,17 @@ impl Attempt {
     fn poll_opening(
         &mut self,
         cx: &mut Context<'_>,
+        now: Option<Instant>,
     ) -> Poll<Result<Option<ClientStream>, CallError>> {
         let State::Opening(connection, ticket) = &mut self.state else {
             return Poll::Ready(Ok(None));
         };
-        let call = &mut self.call;
+        let call = &mut *self.call;
         let opening = Opening {
             method: call.method,
             metadata: &call.metadata,
             deadline: call.deadline,
+            now,
             trace: call.trace.as_ref(),
             priority: call.priority,
             attempt: call.attempt,
@@ -87,7 +102,7 @@ impl Attempt {
             ticket,
         };
         match ready!(connection.poll_open(cx, opening)) {
-            Ok(key) => Poll::Ready(Ok(self.opened(key))),
+            Ok(opened) => self.opened(opened),
             Err(ended) if self.may_repick(&ended) => {
                 self.repicks += 1;
                 self.state = State::Connecting(OpenTicket::NONE);
@@ -97,15 +112,21 @@ impl Attempt {
         }
     }
 
-    fn opened(&mut self, key: StreamKey) -> Option<ClientStream> {
-        let State::Opening(connection, _) = std::mem::replace(&mut self.state, State::Done) else {
-            return None;
+    /// Pending when there is nothing to do until the answer wakes the caller.
+    fn opened(&mut self, opened: Opened) -> Poll<Result<Option<ClientStream>, CallError>> {
+        let State::Opening(connection, _) = mem::replace(&mut self.state, State::Done) else {
+            return Poll::Ready(Ok(None));
         };
-        if self.call.method.kind() == MethodKind::Unary {
-            self.state = State::Answering(connection, key);
-            return None;
+        if self.call.method.kind() != MethodKind::Unary {
+            let stream = ClientStream::new(connection, opened.key);
+            return Poll::Ready(Ok(Some(stream)));
         }
-        Some(ClientStream::new(connection, key))
+        self.state = State::Answering(connection, opened.key);
+        if opened.waiting {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(None))
+        }
     }
 
     fn may_repick(&self, ended: &Ended) -> bool {
@@ -121,7 +142,7 @@ impl Attempt {
 
     fn fail(&mut self, ended: Ended) -> CallError {
         let error = CallError::from(ended);
-        match std::mem::replace(&mut self.state, State::Done) {
+        match mem::replace(&mut self.state, State::Done) {
             State::Opening(connection, _) | State::Answering(connection, _) => {
                 error.with_endpoint(connection.peer().endpoint().clone())
             }
@@ -157,12 +178,10 @@ impl Attempt {
     }
 
     fn answered(&mut self, answer: Answer) -> ClientReply {
-        let endpoint = match &self.state {
-            State::Answering(connection, _) => connection.peer().endpoint().clone(),
+        match mem::replace(&mut self.state, State::Done) {
+            State::Answering(connection, _) => ClientReply(Reply::Answer(answer, connection)),
             _ => unreachable!("only an attempt that waits for its answer is answered"),
-        };
-        self.state = State::Done;
-        ClientReply(Reply::Answer(answer, endpoint))
+        }
     }
 }
 
@@ -171,12 +190,13 @@ impl Future for Attempt {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
+        let now = this.now.take();
         loop {
             if matches!(this.state, State::Connecting(_)) {
                 ready!(this.poll_connecting(cx))?;
             }
             if matches!(this.state, State::Opening(..)) {
-                if let Some(stream) = ready!(this.poll_opening(cx))? {
+                if let Some(stream) = ready!(this.poll_opening(cx, now))? {
                     return Poll::Ready(Ok(ClientReply(Reply::Stream(stream))));
                 }
                 if matches!(this.state, State::Connecting(_)) {

@@ -1,5 +1,6 @@
 //! A call on its way out, as the channel and its layers see it.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use dreammesh_wire::Segment;
@@ -11,9 +12,16 @@ use crate::layer::Observation;
 use crate::port::{Answer, Connection, StreamKey, StreamPort};
 
 /// A call on its way out; also what client layers see and may change.
+///
+/// It is one pointer to its parts, since it is moved from hand to hand several times before it is
+/// sent.
+#[derive(Debug)]
+pub struct ClientCall(Box<ClientCallParts>);
+
+/// The parts of a [`ClientCall`], which it dereferences to.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct ClientCall {
+pub struct ClientCallParts {
     /// The method.
     pub method: &'static MethodInfo,
     /// The caller's metadata.
@@ -27,7 +35,7 @@ pub struct ClientCall {
     /// Which try of the call this is, from 0.
     pub attempt: u32,
     /// A key by which the server may tell repetitions of one call.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<Box<str>>,
     /// Whether it waits through failures to connect instead of failing with the first.
     pub wait_for_ready: bool,
     /// The form that its messages may take.
@@ -38,6 +46,26 @@ pub struct ClientCall {
 }
 
 impl ClientCall {
+    pub(crate) fn new(parts: ClientCallParts) -> Self {
+        Self(Box::new(parts))
+    }
+}
+
+impl Deref for ClientCall {
+    type Target = ClientCallParts;
+
+    fn deref(&self) -> &ClientCallParts {
+        &self.0
+    }
+}
+
+impl DerefMut for ClientCall {
+    fn deref_mut(&mut self) -> &mut ClientCallParts {
+        &mut self.0
+    }
+}
+
+impl ClientCallParts {
     /// The bytes of the request as an archive; none for a method whose requests stream.
     pub fn request_bytes(&self) -> Option<usize> {
         self.message.as_ref().map(Segment::len)
@@ -50,7 +78,8 @@ pub struct ClientReply(pub(crate) Reply);
 
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Answer(Answer, Endpoint),
+    /// An answer and the connection it came over.
+    Answer(Answer, Arc<dyn Connection>),
     Stream(ClientStream),
 }
 
@@ -74,7 +103,7 @@ impl ClientReply {
     /// The endpoint that the call went to.
     pub fn endpoint(&self) -> &Endpoint {
         match &self.0 {
-            Reply::Answer(_, endpoint) => endpoint,
+            Reply::Answer(_, connection) => connection.peer().endpoint(),
             Reply::Stream(stream) => stream.endpoint(),
         }
     }
@@ -88,7 +117,7 @@ pub(crate) struct ClientStream {
     port: Arc<dyn StreamPort>,
     key: StreamKey,
     released: bool,
-    pub(crate) observation: Option<Box<Observation>>,
+    pub(crate) observation: Option<Observation>,
 }
 
 impl ClientStream {
@@ -104,7 +133,7 @@ impl ClientStream {
     }
 
     /// Takes the watch over this call along to the end of the stream.
-    pub(crate) fn observe(&mut self, observation: Option<Box<Observation>>) {
+    pub(crate) fn observe(&mut self, observation: Option<Observation>) {
         if let Some(port) = observation.as_ref().and_then(|it| it.port_of(self)) {
             self.port = port;
         }

@@ -76,8 +76,8 @@ macro_rules! kind_of_call {
                 Self { building, types: PhantomData }
             }
 
-            /// Ends the call when it takes longer than this, in place of what the method
-            /// declares; the deadline of the call being handled holds all the same.
+            /// Ends the call when it takes longer than this from its first poll, in place of what the
+            /// method declares; the deadline of the call being handled holds all the same.
             pub const fn timeout(mut self, timeout: Duration) -> Self {
                 self.building.timeout = Some(timeout);
                 self
@@ -115,26 +115,26 @@ macro_rules! kind_of_call {
             }
 
             /// Says how urgent the call is.
-            pub const fn priority(mut self, priority: Priority) -> Self {
+            pub fn priority(mut self, priority: Priority) -> Self {
                 self.building.call.priority = priority;
                 self
             }
 
             /// Says whether the call waits through failures to connect.
-            pub const fn wait_for_ready(mut self, wait: bool) -> Self {
+            pub fn wait_for_ready(mut self, wait: bool) -> Self {
                 self.building.call.wait_for_ready = wait;
                 self
             }
 
             /// Says which form the call's messages may take.
-            pub const fn wire(mut self, wire: WireOption) -> Self {
+            pub fn wire(mut self, wire: WireOption) -> Self {
                 self.building.call.wire = wire;
                 self
             }
 
             /// Gives the call a key by which the server may tell its repetitions.
             pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-                self.building.call.idempotency_key = Some(key.into());
+                self.building.call.idempotency_key = Some(key.into().into());
                 self
             }
 
@@ -156,7 +156,7 @@ macro_rules! kind_of_call {
             type IntoFuture = CallFuture<$output>;
 
             fn into_future(self) -> CallFuture<$output> {
-                CallFuture::start(self.building)
+                CallFuture::new(self.building)
             }
         }
 

@@ -1,6 +1,7 @@
 //! One streaming call in process: two bounded queues and the handler between them.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -199,7 +200,7 @@ impl Pipe {
         };
         let Some(future) = &mut slot.0 else { return };
         let waker = Waker::from(Arc::clone(self));
-        let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+        let polled = Pin::new(future).poll(&mut Context::from_waker(&waker));
         if polled.is_ready() || self.state().cancelled {
             let handler = slot.0.take();
             drop(slot);

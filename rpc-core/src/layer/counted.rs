@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use dreammesh_wire::Segment;
 
-use super::metrics::Cells;
+use super::metrics::Tally;
 use crate::call::Metadata;
 use crate::port::{Answer, Ended, Received, StreamKey, StreamPort};
 
@@ -14,13 +14,13 @@ use crate::port::{Answer, Ended, Received, StreamKey, StreamPort};
 ///
 /// Only streaming calls of those who count have one, so others pay nothing for it.
 pub(crate) struct Counted<P: ?Sized> {
-    cells: Arc<Cells>,
+    tally: Tally,
     port: Arc<P>,
 }
 
 impl<P: ?Sized> Counted<P> {
-    pub(crate) const fn new(cells: Arc<Cells>, port: Arc<P>) -> Self {
-        Self { cells, port }
+    pub(crate) const fn new(tally: Tally, port: Arc<P>) -> Self {
+        Self { tally, port }
     }
 }
 
@@ -35,7 +35,7 @@ impl<P: StreamPort + ?Sized> StreamPort for Counted<P> {
         let bytes = message.as_ref().map_or(0, Segment::len);
         let sent = ready!(self.port.poll_send(key, cx, message, last));
         if sent.is_ok() {
-            self.cells.add_bytes(0, bytes);
+            self.tally.add_bytes(0, bytes);
         }
         Poll::Ready(sent)
     }
@@ -51,7 +51,7 @@ impl<P: StreamPort + ?Sized> StreamPort for Counted<P> {
     ) -> Poll<Result<Option<Received>, Ended>> {
         let received = ready!(self.port.poll_message(key, cx));
         if let Ok(Some(message)) = &received {
-            self.cells.add_bytes(message.bytes.len(), 0);
+            self.tally.add_bytes(message.bytes.len(), 0);
         }
         Poll::Ready(received)
     }
@@ -63,7 +63,7 @@ impl<P: StreamPort + ?Sized> StreamPort for Counted<P> {
     fn poll_unary(&self, key: StreamKey, cx: &mut Context<'_>) -> Poll<Result<Answer, Ended>> {
         let answer = ready!(self.port.poll_unary(key, cx));
         if let Ok(answer) = &answer {
-            self.cells.add_bytes(answer.message.bytes.len(), 0);
+            self.tally.add_bytes(answer.message.bytes.len(), 0);
         }
         Poll::Ready(answer)
     }

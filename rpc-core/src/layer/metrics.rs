@@ -2,30 +2,28 @@
 
 mod histogram;
 mod prometheus;
+mod shard;
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use histogram::{BOUNDS_SECONDS, Histogram};
+use histogram::BOUNDS_SECONDS;
+use shard::{Cells, Recorder};
 
-use crate::by_method::ByMethod;
+pub(crate) use shard::Tally;
+
 use crate::call::{Code, MethodInfo};
 use crate::port::WireMode;
 
 /// Counts and times calls; a clone records into the same place.
 ///
-/// It is a value handed to the builders of channels and routers. Recording takes no lock: a
-/// method's place is found in a table by its identity, and counted with relaxed atomics.
-#[derive(Clone, Default)]
+/// It is a value handed to the builders of channels and routers. Recording takes no lock and
+/// shares no counter: each thread has its own, found by the method's identity, and
+/// [`Metrics::snapshot`] adds them up.
+#[derive(Clone)]
 pub struct Metrics(Arc<Recorder>);
-
-#[derive(Default)]
-struct Recorder {
-    client: Methods,
-    server: Methods,
-}
 
 /// Which side of calls a figure is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,55 +35,51 @@ pub enum Side {
     Server,
 }
 
-/// The methods of one side.
-#[derive(Default)]
-struct Methods {
-    by_method: ByMethod<Arc<Cells>>,
-    /// How many methods were called so far, or nearly so: the order of the next.
-    called: AtomicUsize,
-}
-
-/// What is recorded of one method on one side.
-pub(crate) struct Cells {
-    method: &'static MethodInfo,
-    /// Its place among the methods, by when they were first called.
-    order: usize,
-    in_flight: AtomicI64,
-    received_bytes: AtomicU64,
-    sent_bytes: AtomicU64,
-    /// One histogram for each status code and wire mode that occurred.
-    durations: [[OnceLock<Box<Histogram>>; 2]; Code::ALL.len()],
-}
-
 impl Metrics {
     /// Nothing counted yet.
     pub fn new() -> Self {
-        Self::default()
+        Self(Recorder::new())
     }
 
-    pub(crate) fn cells(&self, side: Side, method: &'static MethodInfo) -> Arc<Cells> {
-        self.methods(side).cells(method)
+    pub(crate) fn tally(&self, side: Side, method: &'static MethodInfo) -> Tally {
+        self.0.tally(side, method)
     }
 
-    fn methods(&self, side: Side) -> &Methods {
-        match side {
-            Side::Client => &self.0.client,
-            Side::Server => &self.0.server,
-        }
+    /// Lets a method appear before it is called.
+    pub(crate) fn announce(&self, side: Side, method: &'static MethodInfo) {
+        self.0.announce(side, method);
     }
 
     /// What was recorded so far, each method in the order it was first called.
     pub fn snapshot(&self) -> Vec<MethodSnapshot> {
-        let of = |side| {
-            let cells = self.methods(side).in_order();
-            cells.into_iter().map(move |cells| cells.snapshot(side))
-        };
-        of(Side::Client).chain(of(Side::Server)).collect()
+        let shards = self.0.shards();
+        let mut methods = Vec::new();
+        for side in [Side::Client, Side::Server] {
+            let cells = || shards.iter().flat_map(|shard| shard.methods(side).iter());
+            let mut sums: Vec<Sum> = Vec::new();
+            // The ends first: each is seen only together with its beginning.
+            cells().for_each(|cells| Sum::of(&mut sums, cells).add_ends(cells));
+            cells().for_each(|cells| Sum::of(&mut sums, cells).add_counters(cells));
+            sums.sort_by_key(|sum| sum.order);
+            methods.extend(sums.into_iter().map(|sum| sum.finish(side)));
+        }
+        methods
     }
 
     /// What was recorded so far in the text format of Prometheus.
     pub fn to_prometheus(&self) -> String {
         prometheus::write(&self.snapshot())
+    }
+
+    #[cfg(test)]
+    fn recorder(&self) -> &Recorder {
+        &self.0
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -95,73 +89,83 @@ impl fmt::Debug for Metrics {
     }
 }
 
-impl Methods {
-    fn cells(&self, method: &'static MethodInfo) -> Arc<Cells> {
-        let make = || {
-            Arc::new(Cells::new(
-                method,
-                self.called.fetch_add(1, Ordering::Relaxed),
-            ))
-        };
-        Arc::clone(self.by_method.find_or_insert(method, make))
-    }
-
-    fn in_order(&self) -> Vec<&Cells> {
-        let mut all: Vec<&Cells> = self.by_method.iter().map(|cells| &**cells).collect();
-        all.sort_by_key(|cells| cells.order);
-        all
-    }
+/// What all threads recorded of one method on one side.
+struct Sum {
+    method: &'static MethodInfo,
+    order: usize,
+    begun: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
+    calls: Vec<CallCounts>,
 }
 
-impl Cells {
-    fn new(method: &'static MethodInfo, order: usize) -> Self {
-        Self {
-            method,
-            order,
-            in_flight: AtomicI64::new(0),
-            received_bytes: AtomicU64::new(0),
-            sent_bytes: AtomicU64::new(0),
-            durations: Default::default(),
+impl Sum {
+    /// The sum of a method, found by its identity.
+    fn of<'a>(sums: &'a mut Vec<Self>, cells: &Cells) -> &'a mut Self {
+        let known = sums
+            .iter()
+            .position(|sum| std::ptr::eq(sum.method, cells.method));
+        let at = known.unwrap_or_else(|| {
+            sums.push(Self {
+                method: cells.method,
+                order: cells.order,
+                begun: 0,
+                received_bytes: 0,
+                sent_bytes: 0,
+                calls: Vec::new(),
+            });
+            sums.len() - 1
+        });
+        &mut sums[at]
+    }
+
+    fn add_ends(&mut self, cells: &Cells) {
+        for (code, of_code) in Code::ALL.into_iter().zip(&cells.durations) {
+            for (mode, histogram) in [WireMode::Archive, WireMode::Protobuf]
+                .into_iter()
+                .zip(of_code)
+            {
+                let Some(histogram) = histogram.get() else {
+                    continue;
+                };
+                let known = |calls: &&mut CallCounts| (calls.code, calls.mode) == (code, mode);
+                let buckets = histogram.buckets();
+                match self.calls.iter_mut().find(known) {
+                    Some(calls) => {
+                        calls.sum += histogram.sum();
+                        for (sum, part) in calls.buckets.iter_mut().zip(buckets) {
+                            *sum += part;
+                        }
+                    }
+                    None => self.calls.push(CallCounts {
+                        code,
+                        mode,
+                        sum: histogram.sum(),
+                        buckets,
+                    }),
+                }
+            }
         }
     }
 
-    pub(crate) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    fn add_counters(&mut self, cells: &Cells) {
+        self.order = self.order.min(cells.order);
+        self.begun += cells.begun.load(Ordering::Relaxed);
+        self.received_bytes += cells.received_bytes.load(Ordering::Relaxed);
+        self.sent_bytes += cells.sent_bytes.load(Ordering::Relaxed);
     }
 
-    pub(crate) fn add_bytes(&self, received: usize, sent: usize) {
-        self.received_bytes
-            .fetch_add(received as u64, Ordering::Relaxed);
-        self.sent_bytes.fetch_add(sent as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn end(&self, code: Code, mode: WireMode, took: Duration) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        let cell = &self.durations[code.number() as usize][mode as usize];
-        cell.get_or_init(Box::default).record(took);
-    }
-
-    fn snapshot(&self, side: Side) -> MethodSnapshot {
-        let counts = |code: Code, mode: WireMode| {
-            let histogram = self.durations[code.number() as usize][mode as usize].get()?;
-            Some(CallCounts {
-                code,
-                mode,
-                sum: histogram.sum(),
-                buckets: histogram.buckets(),
-            })
-        };
-        let modes = [WireMode::Archive, WireMode::Protobuf];
-        let all = Code::ALL
-            .into_iter()
-            .flat_map(|code| modes.map(|mode| (code, mode)));
+    fn finish(mut self, side: Side) -> MethodSnapshot {
+        self.calls
+            .sort_by_key(|calls| (calls.code.number(), calls.mode as u8));
+        let ended: u64 = self.calls.iter().map(CallCounts::count).sum();
         MethodSnapshot {
             side,
             path: self.method.path(),
-            in_flight: self.in_flight.load(Ordering::Relaxed),
-            received_bytes: self.received_bytes.load(Ordering::Relaxed),
-            sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
-            calls: all.filter_map(|(code, mode)| counts(code, mode)).collect(),
+            in_flight: self.begun.saturating_sub(ended),
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+            calls: self.calls,
         }
     }
 }
@@ -175,7 +179,7 @@ pub struct MethodSnapshot {
     /// The path of the method.
     pub path: &'static str,
     /// How many calls run now.
-    pub in_flight: i64,
+    pub in_flight: u64,
     /// The bytes of messages received, in the form they came in.
     pub received_bytes: u64,
     /// The bytes of messages sent, each as the archive that was handed over.
@@ -267,9 +271,10 @@ mod tests {
         MethodInfo::new("/t.T/Two", MethodKind::Unary, &EMPTY_LAYOUT, &EMPTY_LAYOUT);
 
     fn record(metrics: &Metrics, method: &'static MethodInfo, code: Code, micros: u64) {
-        let cells = metrics.cells(Side::Client, method);
-        cells.begin();
-        cells.end(code, WireMode::Archive, Duration::from_micros(micros));
+        let tally = metrics.tally(Side::Client, method);
+        tally.begin(0, 0);
+        let took = Duration::from_micros(micros);
+        tally.end(code, WireMode::Archive, took, (0, 0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 
 use super::counted::Counted;
-use super::metrics::Cells;
+use super::metrics::Tally;
 use super::{Metrics, Side, trace};
 use crate::call::{Code, Deadline, Status};
 use crate::channel::{ClientCall, ClientReply, ClientStream, Reply};
@@ -19,7 +19,8 @@ use crate::port::{Outcome, ServerCall, StreamPort, WireMode};
 /// Dropping it unfinished counts the call as ended by its deadline if that has passed, else as
 /// cancelled.
 pub struct Observation {
-    span: Option<Span>,
+    /// Boxed, as only calls in a trace have one.
+    span: Option<Box<Span>>,
     timed: Option<Timed>,
     /// By when the call must have ended; whoever carries it drops a handler that overruns.
     deadline: Option<Deadline>,
@@ -27,37 +28,42 @@ pub struct Observation {
 }
 
 struct Timed {
-    cells: Arc<Cells>,
+    tally: Tally,
     begun: Instant,
     mode: WireMode,
+    /// The bytes of the message that ends the call, received or sent, counted with its end.
+    last_bytes: (usize, usize),
 }
 
 impl Observation {
     /// Begins to watch a call made here.
-    pub(crate) fn of_call(metrics: Option<&Metrics>, call: &mut ClientCall) -> Option<Box<Self>> {
+    pub(crate) fn of_call(
+        metrics: Option<&Metrics>,
+        call: &mut ClientCall,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Self> {
         let span = trace::client_span(call.method, &mut call.trace);
         let timed = metrics.map(|metrics| {
-            let cells = metrics.cells(Side::Client, call.method);
-            cells.add_bytes(0, call.request_bytes().unwrap_or_default());
-            Timed::begin(cells)
+            let tally = metrics.tally(Side::Client, call.method);
+            tally.begin(0, call.request_bytes().unwrap_or_default());
+            Timed::new(tally, now())
         });
         Self::new(span, timed, call.deadline)
     }
 
     /// Begins to watch a call handled here.
-    pub(crate) fn of_handling(
-        cells: Option<&Arc<Cells>>,
-        call: &mut ServerCall,
-    ) -> Option<Box<Self>> {
+    pub(crate) fn of_handling(tally: Option<Tally>, call: &mut ServerCall) -> Option<Self> {
         let span = trace::server_span(call.method, &mut call.trace);
-        let timed = cells.map(|cells| {
-            let mut timed = Timed::begin(Arc::clone(cells));
-            if let Some(first) = &call.first {
+        let timed = tally.map(|tally| {
+            let begun = call.arrived.unwrap_or_else(clock::now);
+            let mut timed = Timed::new(tally, begun);
+            let first = call.first.as_ref();
+            tally.begin(first.map_or(0, |first| first.bytes.len()), 0);
+            if let Some(first) = first {
                 timed.mode = first.mode;
-                cells.add_bytes(first.bytes.len(), 0);
             }
             if let Some(stream) = &mut call.stream {
-                stream.port = Arc::new(Counted::new(Arc::clone(cells), Arc::clone(&stream.port)));
+                stream.port = Arc::new(Counted::new(tally, Arc::clone(&stream.port)));
             }
             timed
         });
@@ -68,23 +74,19 @@ impl Observation {
     pub(crate) fn port_of(&self, stream: &ClientStream) -> Option<Arc<dyn StreamPort>> {
         let timed = self.timed.as_ref()?;
         let connection = Arc::clone(stream.connection());
-        Some(Arc::new(Counted::new(Arc::clone(&timed.cells), connection)))
+        Some(Arc::new(Counted::new(timed.tally, connection)))
     }
 
-    fn new(
-        span: Option<Span>,
-        timed: Option<Timed>,
-        deadline: Option<Deadline>,
-    ) -> Option<Box<Self>> {
+    fn new(span: Option<Span>, timed: Option<Timed>, deadline: Option<Deadline>) -> Option<Self> {
         if span.is_none() && timed.is_none() {
             return None;
         }
-        Some(Box::new(Self {
-            span,
+        Some(Self {
+            span: span.map(Box::new),
             timed,
             deadline,
             finished: false,
-        }))
+        })
     }
 
     /// Runs a poll of the call inside of its span.
@@ -106,16 +108,16 @@ impl Observation {
     pub(crate) fn replied(&mut self, reply: &ClientReply) {
         if let Reply::Answer(answer, _) = &reply.0 {
             self.received(Some(answer.message.mode));
-            if let Some(timed) = &self.timed {
-                timed.cells.add_bytes(answer.message.bytes.len(), 0);
+            if let Some(timed) = &mut self.timed {
+                timed.last_bytes.0 = answer.message.bytes.len();
             }
         }
     }
 
     /// Notes what a handler's outcome tells, and ends.
-    pub(crate) fn finish_handling(self, outcome: &Outcome) {
-        if let (Some(timed), Some(message)) = (&self.timed, &outcome.message) {
-            timed.cells.add_bytes(0, message.len());
+    pub(crate) fn finish_handling(mut self, outcome: &Outcome) {
+        if let (Some(timed), Some(message)) = (&mut self.timed, &outcome.message) {
+            timed.last_bytes.1 = message.len();
         }
         self.finish(Some(&outcome.status));
     }
@@ -145,20 +147,21 @@ impl Observation {
         if let Some(span) = &self.span {
             trace::end(span, status);
         }
-        if let Some(Timed { cells, begun, mode }) = &self.timed {
-            let took = clock::now().saturating_duration_since(*begun);
-            cells.end(status.map_or(Code::Ok, Status::code), *mode, took);
+        if let Some(timed) = &self.timed {
+            let took = clock::now().saturating_duration_since(timed.begun);
+            let code = status.map_or(Code::Ok, Status::code);
+            timed.tally.end(code, timed.mode, took, timed.last_bytes);
         }
     }
 }
 
 impl Timed {
-    fn begin(cells: Arc<Cells>) -> Self {
-        cells.begin();
+    const fn new(tally: Tally, begun: Instant) -> Self {
         Self {
-            cells,
-            begun: clock::now(),
+            tally,
+            begun,
             mode: WireMode::Archive,
+            last_bytes: (0, 0),
         }
     }
 }

@@ -14,7 +14,7 @@ use tower_service::Service;
 use crate::call::{Begun, CallError, Initiator, MethodInfo, Status};
 use crate::channel::{Attempt, ClientCall, ClientReply, Core};
 use crate::port::{Handler, HandlerFuture, Outcome, ServerCall};
-use crate::server::{contained, context_of};
+use crate::server::{Contained, context_of};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type BoxReply = Pin<Box<dyn Future<Output = Result<ClientReply, CallError>> + Send>>;
@@ -183,7 +183,7 @@ impl Future for ServedFuture {
     type Output = Result<Outcome, Status>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        Pin::new(&mut self.0).poll(cx).map(Ok)
     }
 }
 
@@ -213,7 +213,7 @@ where
         let mut service = self.service.clone();
         let context = context_of(&call);
         // A layer may make calls of its own and may panic, just as a handler may.
-        Box::pin(contained(context, async move {
+        HandlerFuture::new(Contained::new(context, async move {
             if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
                 return Outcome::failed(status_of(&*error.into()));
             }

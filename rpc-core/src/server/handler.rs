@@ -8,11 +8,12 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use dreammesh_wire::{Message, Msg};
+use pin_project_lite::pin_project;
 
 use crate::call::{MethodInfo, Receiver, Request, Response, Sender, SenderState, Status};
 use crate::context::CallContext;
@@ -33,7 +34,11 @@ where
     R: Future<Output = Result<Response<A>, Status>> + Send,
 {
     handler(service, method, move |service, mut call| async move {
-        let request = match one_request(&mut call).await {
+        let message = match complete_request(&mut call) {
+            Some(received) => read_request(received, &call),
+            None => one_request(&mut call).await,
+        };
+        let request = match message {
             Ok(message) => Request::received(message, call),
             Err(status) => return Outcome::of(status),
         };
@@ -84,7 +89,7 @@ where
     R: Future<Output = Result<Response<A>, Status>> + Send,
 {
     handler(service, method, move |service, call| async move {
-        match run(service, Receiver::of_handler(*call)).await {
+        match run(service, Receiver::of_handler(call)).await {
             Ok(response) => response.into_outcome(),
             Err(status) => Outcome::failed(failure(status)),
         }
@@ -108,7 +113,7 @@ where
         let Some((sender, state)) = sender(&call) else {
             return no_stream();
         };
-        let ended = run(service, Receiver::of_handler(*call), sender).await;
+        let ended = run(service, Receiver::of_handler(call), sender).await;
         streamed(ended, &state)
     })
 }
@@ -116,7 +121,7 @@ where
 fn handler<S, F, R>(service: &Arc<S>, method: &'static MethodInfo, run: F) -> Arc<dyn Handler>
 where
     S: Send + Sync + 'static,
-    F: Fn(Arc<S>, Box<ServerCall>) -> R + Send + Sync + 'static,
+    F: Fn(Arc<S>, ServerCall) -> R + Send + Sync + 'static,
     R: Future<Output = Outcome> + Send + 'static,
 {
     Arc::new(Typed {
@@ -137,7 +142,7 @@ struct Typed<S, F, R> {
 impl<S, F, R> Handler for Typed<S, F, R>
 where
     S: Send + Sync + 'static,
-    F: Fn(Arc<S>, Box<ServerCall>) -> R + Send + Sync + 'static,
+    F: Fn(Arc<S>, ServerCall) -> R + Send + Sync + 'static,
     R: Future<Output = Outcome> + Send + 'static,
 {
     fn method(&self) -> &'static MethodInfo {
@@ -148,9 +153,9 @@ where
         let context = context_of(&call);
         // The one allocation that a handler costs: the carrier keeps its future in one place
         // whether it ends inline or as a task.
-        Box::pin(contained(
+        HandlerFuture::new(Contained::new(
             context,
-            (self.run)(Arc::clone(&self.service), Box::new(call)),
+            (self.run)(Arc::clone(&self.service), call),
         ))
     }
 }
@@ -169,19 +174,47 @@ pub(crate) fn context_of(call: &ServerCall) -> CallContext {
     }
 }
 
-/// Runs a handler in its context; a panic ends it as `INTERNAL` and is not passed on.
-pub(crate) async fn contained(
-    mut context: CallContext,
-    run: impl Future<Output = Outcome>,
-) -> Outcome {
-    let mut run = pin!(run);
-    poll_fn(|cx| {
+pin_project! {
+    /// Runs a handler in its context; a panic ends it as `INTERNAL` and is not passed on.
+    ///
+    /// An async function would hold the handler's future twice over: as its argument, and pinned.
+    pub(crate) struct Contained<R> {
+        context: CallContext,
+        #[pin]
+        run: R,
+    }
+}
+
+impl<R> Contained<R> {
+    pub(crate) const fn new(context: CallContext, run: R) -> Self {
+        Self { context, run }
+    }
+}
+
+impl<R: Future<Output = Outcome>> Future for Contained<R> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.project();
         // The future is not polled again after a panic, so a broken invariant is never seen.
-        let poll = AssertUnwindSafe(|| context.enter(|| run.as_mut().poll(cx)));
+        let poll = AssertUnwindSafe(|| this.context.enter(|| this.run.poll(cx)));
         catch_unwind(poll)
             .unwrap_or_else(|_| Poll::Ready(Outcome::of(Status::internal("the handler panicked"))))
-    })
-    .await
+    }
+}
+
+/// The only request of a method that takes one, when it came whole with the opening.
+#[inline]
+fn complete_request(call: &mut ServerCall) -> Option<Received> {
+    if call.half_closed {
+        call.first.take()
+    } else {
+        None
+    }
+}
+
+fn read_request<Q: Message>(received: Received, call: &ServerCall) -> Result<Msg<Q>, Status> {
+    message::receive(received, &call.limits).map_err(|error| message::unreadable(&error))
 }
 
 /// The only request of a method that takes one, and the proof that there is no second.
@@ -201,7 +234,7 @@ async fn one_request<Q: Message>(call: &mut ServerCall) -> Result<Msg<Q>, Status
         ));
     }
     call.half_closed = true;
-    message::receive(received, &call.limits).map_err(|error| message::unreadable(&error))
+    read_request(received, call)
 }
 
 async fn next_request(call: &ServerCall) -> Result<Option<Received>, Status> {

@@ -1,11 +1,10 @@
 //! A handler whose calls are counted, timed and given spans.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 
 use crate::call::MethodInfo;
-use crate::layer::{Cells, Metrics, Observation, Side};
+use crate::layer::{Metrics, Observation, Side};
 use crate::port::{Handler, HandlerFuture, ServerCall};
 
 /// A handler whose calls are watched when somebody wants to know.
@@ -13,13 +12,16 @@ use crate::port::{Handler, HandlerFuture, ServerCall};
 /// It is outermost, so that its figures hold what layers refused and its span holds their events.
 pub(super) struct Watched {
     inner: Arc<dyn Handler>,
-    cells: Option<Arc<Cells>>,
+    metrics: Option<Metrics>,
 }
 
 impl Watched {
     pub(super) fn around(inner: Arc<dyn Handler>, metrics: Option<&Metrics>) -> Arc<dyn Handler> {
-        let cells = metrics.map(|metrics| metrics.cells(Side::Server, inner.method()));
-        Arc::new(Self { inner, cells })
+        let metrics = metrics.cloned();
+        if let Some(metrics) = &metrics {
+            metrics.announce(Side::Server, inner.method());
+        }
+        Arc::new(Self { inner, metrics })
     }
 }
 
@@ -29,16 +31,14 @@ impl Handler for Watched {
     }
 
     fn call(&self, mut call: ServerCall) -> HandlerFuture {
-        let Some(observation) = Observation::of_handling(self.cells.as_ref(), &mut call) else {
-            return self.inner.call(call);
-        };
-        let mut handling = observation.enter(|| self.inner.call(call));
-        Box::pin(async move {
-            let poll = poll_fn(|cx| observation.enter(|| handling.as_mut().poll(cx)));
-            let outcome = poll.await;
-            observation.finish_handling(&outcome);
-            outcome
-        })
+        let metrics = self.metrics.as_ref();
+        let tally = metrics.map(|metrics| metrics.tally(Side::Server, call.method));
+        match Observation::of_handling(tally, &mut call) {
+            None => self.inner.call(call),
+            Some(observation) => observation
+                .enter(|| self.inner.call(call))
+                .watched(observation),
+        }
     }
 }
 

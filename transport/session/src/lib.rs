@@ -44,5 +44,5 @@ pub use event::{Closed, Event};
 pub use flow::MESSAGE_OVERHEAD;
 pub use output::Output;
 pub use session::{
-    Accepted, JudgeLayouts, MethodAnswer, MethodStanding, OpenError, Session, Stats,
+    Accepted, JudgeLayouts, MethodAnswer, MethodStanding, OpenError, Sections, Session, Stats,
 };

@@ -26,7 +26,7 @@ mod timing;
 
 pub use client::OpenError;
 pub use methods::{JudgeLayouts, MethodAnswer, MethodStanding};
-pub use server::Accepted;
+pub use server::{Accepted, Sections};
 
 use bulk::Bulk;
 use lifecycle::Drain;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use dreammesh_core::call::{Metadata, Peer};
 use dreammesh_core::port::{
-    Answer, Connection, Ended, OpenTicket, Opening, Received, StreamKey, StreamPort,
+    Answer, Connection, Ended, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
 };
 use dreammesh_core::wire::Segment;
 
@@ -77,11 +77,7 @@ impl StreamPort for Client {
 
 impl Connection for Client {
     #[inline]
-    fn poll_open(
-        &self,
-        cx: &mut Context<'_>,
-        opening: Opening<'_>,
-    ) -> Poll<Result<StreamKey, Ended>> {
+    fn poll_open(&self, cx: &mut Context<'_>, opening: Opening<'_>) -> Poll<Result<Opened, Ended>> {
         self.0.poll_open(cx, opening)
     }
 

@@ -2,9 +2,10 @@
 
 use std::task::{Context, Poll, Waker};
 
-use dreammesh_core::call::{Begun, Metadata, MethodInfo, Peer, Status, WireOption};
+use dreammesh_core::call::{Begun, Metadata, MethodInfo, MethodKind, Peer, Status, WireOption};
 use dreammesh_core::port::{
-    Answer, Connection, Ended, OpenTicket, Opening, Received, StreamKey, StreamPort, WireMode,
+    Answer, Connection, Ended, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
+    WireMode,
 };
 use dreammesh_core::wire::Segment;
 use dreammesh_session::{MethodStanding, OpenError};
@@ -106,21 +107,22 @@ impl Connection for Shared {
         &self,
         cx: &mut Context<'_>,
         mut opening: Opening<'_>,
-    ) -> Poll<Result<StreamKey, Ended>> {
+    ) -> Poll<Result<Opened, Ended>> {
         let mode = match opening.wire {
             WireOption::Protobuf => WireMode::Protobuf,
             WireOption::Auto | WireOption::Archive => WireMode::Archive,
         };
         if mode == WireMode::Archive {
             match self.step(|state| state.open(cx.waker(), &mut opening, mode)) {
-                Opened::Done(result) => return result,
-                Opened::NeedsProtobuf => {}
+                Attempted::Done(result) => return result,
+                Attempted::NeedsProtobuf => {}
             }
         }
         let Opening {
             method,
             metadata,
             deadline,
+            now,
             trace,
             priority,
             attempt,
@@ -137,6 +139,7 @@ impl Connection for Shared {
             method,
             metadata,
             deadline,
+            now,
             trace,
             priority,
             attempt,
@@ -147,8 +150,8 @@ impl Connection for Shared {
             ticket: opening.ticket,
         };
         match self.step(|state| state.open(cx.waker(), &mut opening, WireMode::Protobuf)) {
-            Opened::Done(result) => result,
-            Opened::NeedsProtobuf => {
+            Attempted::Done(result) => result,
+            Attempted::NeedsProtobuf => {
                 let status = Status::internal("protobuf was asked for twice");
                 Poll::Ready(Err(Ended::by_library(status, Begun::No)))
             }
@@ -182,30 +185,31 @@ enum Sent {
 }
 
 /// What became of an attempt to open.
-enum Opened {
-    Done(Poll<Result<StreamKey, Ended>>),
+enum Attempted {
+    Done(Poll<Result<Opened, Ended>>),
     NeedsProtobuf,
 }
 
 impl State {
     /// Opens a call or queues it; whatever comes of it, a call that is done leaves the queue.
     #[inline]
-    fn open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Opened {
+    fn open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Attempted {
         let opened = self.try_open(waker, opening, mode);
-        if matches!(opened, Opened::Done(Poll::Ready(_))) && *opening.ticket != OpenTicket::NONE {
+        if matches!(opened, Attempted::Done(Poll::Ready(_))) && *opening.ticket != OpenTicket::NONE
+        {
             let next = self.waiting.leave(opening.ticket);
             self.wake_after.extend(next);
         }
         opened
     }
 
-    fn try_open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Opened {
-        let failed = |ended| Opened::Done(Poll::Ready(Err(ended)));
+    fn try_open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Attempted {
+        let failed = |ended| Attempted::Done(Poll::Ready(Err(ended)));
         // Without a deadline the time of the last batch serves; nothing is reckoned from it.
-        let now = if opening.deadline.is_some() {
-            timer::now()
-        } else {
-            self.now
+        let now = match (opening.deadline, opening.now) {
+            (None, _) => self.now,
+            (Some(_), Some(now)) => now,
+            (Some(_), None) => timer::now(),
         };
         if opening
             .deadline
@@ -240,21 +244,21 @@ impl State {
         let unsure = self.unsure.holds(index);
         let copy = match unsure && mode == WireMode::Archive && opening.message.is_some() {
             true => match Unsure::copy(opening) {
-                None => return Opened::NeedsProtobuf,
+                None => return Attempted::NeedsProtobuf,
                 copy => copy,
             },
             false => None,
         };
         match self.session.open(now, index, mode, opening) {
             Ok(key) => {
-                self.opened(key, index, opening, unsure);
+                let waiting = self.opened(key, waker, index, opening, unsure);
                 if let Some(copy) = copy {
                     self.unsure.keep(key, copy);
                 }
-                Opened::Done(Poll::Ready(Ok(key)))
+                Attempted::Done(Poll::Ready(Ok(Opened { key, waiting })))
             }
             Err(OpenError::Full) => self.wait_to_open(waker, opening),
-            Err(OpenError::NeedsProtobuf) => Opened::NeedsProtobuf,
+            Err(OpenError::NeedsProtobuf) => Attempted::NeedsProtobuf,
             Err(OpenError::Failed(ended)) => failed(ended),
             Err(other) => {
                 let status = Status::internal(format!("the call cannot be opened: {other:?}"));
@@ -278,27 +282,41 @@ impl State {
         Ok(index)
     }
 
+    /// Notes what belongs to the stream; true if that is the waker for its answer too.
     #[inline]
-    fn opened(&mut self, key: StreamKey, index: u32, opening: &Opening<'_>, unsure: bool) {
-        if let Some(slot) = self.session.user(key) {
-            slot.method = Some((opening.method, index));
-            slot.always_protobuf = unsure || opening.wire == WireOption::Protobuf;
+    fn opened(
+        &mut self,
+        key: StreamKey,
+        waker: &Waker,
+        index: u32,
+        opening: &Opening<'_>,
+        unsure: bool,
+    ) -> bool {
+        let Some(slot) = self.session.user(key) else {
+            return false;
+        };
+        slot.method = Some((opening.method, index));
+        slot.always_protobuf = unsure || opening.wire == WireOption::Protobuf;
+        let waiting = opening.method.kind() == MethodKind::Unary;
+        if waiting {
+            slot.reader = Some(waker.clone());
         }
+        waiting
     }
 
-    fn wait_to_open(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Opened {
+    fn wait_to_open(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Attempted {
         let former = self
             .waiting
             .enter(opening.ticket, waker.clone(), opening.deadline);
         self.wake_after.extend(former);
         // The timer may have to be set for the deadline.
         self.summoned |= opening.deadline.is_some();
-        Opened::Done(Poll::Pending)
+        Attempted::Done(Poll::Pending)
     }
 
     /// Waits until the server has said what it reads; whatever it says wakes all that wait.
     #[cold]
-    fn wait_for_verdict(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Opened {
+    fn wait_for_verdict(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Attempted {
         self.awaiting_verdict = true;
         self.wait_to_open(waker, opening)
     }

@@ -164,7 +164,7 @@ mod tests {
         }
 
         fn call(&self, _: ServerCall) -> HandlerFuture {
-            Box::pin(std::future::pending())
+            HandlerFuture::new(std::future::pending())
         }
     }
 

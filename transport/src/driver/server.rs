@@ -1,6 +1,7 @@
 //! The server's half of a driver: methods are looked up, handlers run.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -25,8 +26,9 @@ pub(super) struct Server {
     limits: Limits,
     /// The methods that the client has named, by its index for them.
     methods: Vec<Result<Arc<Route>, Status>>,
-    /// Accepted calls whose handlers have not begun; at most as many as run at once.
-    calls: VecDeque<(StreamKey, Accepted)>,
+    /// Accepted calls whose handlers have not begun, and when they arrived; at most as many as run
+    /// at once.
+    calls: VecDeque<(StreamKey, Instant, Accepted)>,
     /// What handlers left to be sent.
     outcomes: Vec<(StreamKey, Outcome)>,
     /// Handlers that became tasks.
@@ -74,12 +76,12 @@ impl Server {
             slot.method = Some((method, accepted.method));
             slot.always_protobuf = method.options().wire == WireOption::Protobuf;
         }
-        self.calls.push_back((key, accepted));
+        self.calls.push_back((key, state.now, accepted));
     }
 
     /// Forgets a call that has not begun.
     pub(super) fn cancel(&mut self, key: StreamKey) {
-        self.calls.retain(|(waiting, _)| *waiting != key);
+        self.calls.retain(|(waiting, ..)| *waiting != key);
     }
 
     pub(super) fn has_calls(&self) -> bool {
@@ -95,8 +97,8 @@ impl Server {
             now: begin,
         };
         let mut cx = Context::from_waker(Waker::noop());
-        while let Some((key, call)) = self.calls.pop_front() {
-            let method = call.method;
+        while let Some((key, arrived, accepted)) = self.calls.pop_front() {
+            let method = accepted.method;
             let route = match self.methods.get(method as usize) {
                 Some(Ok(route)) => route,
                 Some(Err(status)) => {
@@ -105,15 +107,17 @@ impl Server {
                 }
                 None => continue,
             };
-            let mut future =
-                route
-                    .handler()
-                    .call(server_call(shared, self.limits, key, call, route));
+            // Made one at a time and just before it is used up, so that the allocator gives the
+            // memory of one call to the next.
+            let mut call = server_call(shared, key, accepted, route.method());
+            call.arrived = Some(arrived);
+            call.limits = self.limits;
+            let mut future = route.handler().call(call);
             let pace = route.pace();
             let polled = match pace {
                 Pace::Spawned => Poll::Pending,
-                Pace::Inline => future.as_mut().poll(&mut cx),
-                Pace::Measured => watch.time(route, || future.as_mut().poll(&mut cx)),
+                Pace::Inline => Pin::new(&mut future).poll(&mut cx),
+                Pace::Measured => watch.time(route, || Pin::new(&mut future).poll(&mut cx)),
             };
             match polled {
                 Poll::Ready(outcome) => self.outcomes.push((key, outcome)),
@@ -257,20 +261,19 @@ impl State {
 /// Makes what a handler is given of what the session took in.
 fn server_call(
     shared: &Arc<Shared>,
-    limits: Limits,
     key: StreamKey,
     accepted: Accepted,
-    route: &Route,
+    method: &'static MethodInfo,
 ) -> ServerCall {
-    let method = route.method();
     let mut call = ServerCall::new(method, shared.peer_ref().clone());
-    call.metadata = accepted.metadata;
     call.deadline = accepted.deadline;
-    call.trace = accepted.trace;
     call.priority = accepted.priority;
     call.attempt = accepted.attempt;
-    call.idempotency_key = accepted.idempotency_key.map(String::from);
-    call.limits = limits;
+    if let Some(sections) = accepted.sections {
+        call.metadata = sections.metadata;
+        call.trace = sections.trace;
+        call.idempotency_key = sections.idempotency_key;
+    }
     call.first = accepted.message;
     // With more messages there already, the handler has to read on to find the end.
     call.half_closed = accepted.half_closed && !accepted.more;

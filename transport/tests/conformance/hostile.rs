@@ -95,6 +95,7 @@ fn many_calls(session: &mut Session<()>, calls: usize, bytes: usize) -> Output {
             method: &UNARY,
             metadata: &Metadata::new(),
             deadline: None,
+            now: None,
             trace: None,
             priority: Priority::NORMAL,
             attempt: 0,

@@ -114,9 +114,7 @@ impl<T: Message> Receiver<T, CallError> {
 impl<T> Receiver<T, Status> {
     pub(crate) fn of_handler(call: ServerCall) -> Self {
         let limits = call.limits;
-        let side = HandlerSide {
-            call: Box::new(call),
-        };
+        let side = HandlerSide { call };
         Self {
             side,
             limits,
@@ -177,7 +175,7 @@ impl<T, E: StreamError> fmt::Debug for Receiver<T, E> {
     reason = "nobody outside names it, which keeps the trait closed"
 )]
 pub struct HandlerSide {
-    call: Box<ServerCall>,
+    call: ServerCall,
 }
 
 impl Side for HandlerSide {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,16 +18,33 @@ use crate::layer::{CallServiceFuture, Observation, deadline};
 use crate::message;
 
 /// A call that was sent or is about to be; dropping it cancels the call.
+///
+/// The call begins, and its timeout runs, from when it is polled first.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct CallFuture<T> {
-    running: Result<CallServiceFuture, Option<CallError>>,
+    stage: Stage,
     limits: Limits,
-    observation: Option<Box<Observation>>,
+    observation: Option<Observation>,
     output: PhantomData<fn() -> T>,
 }
 
+enum Stage {
+    Built(Building),
+    Running(CallServiceFuture),
+    Ended,
+}
+
 impl<T> CallFuture<T> {
-    pub(super) fn start(building: Building) -> Self {
+    pub(super) fn new(building: Building) -> Self {
+        Self {
+            limits: building.channel.core.settings.limits,
+            stage: Stage::Built(building),
+            observation: None,
+            output: PhantomData,
+        }
+    }
+
+    fn start(&mut self, building: Building) -> Result<CallServiceFuture, CallError> {
         let Building {
             channel,
             mut call,
@@ -35,35 +53,35 @@ impl<T> CallFuture<T> {
             failed,
         } = building;
         let settings = &channel.core.settings;
-        let limits = settings.limits;
         let declared = call.method.options().deadline;
+        // Whoever needs the time first reads the clock, for all.
+        let mut read = None;
+        let mut now = || *read.get_or_insert_with(clock::now);
         call.deadline =
-            deadline::effective(own_deadline, timeout, declared, call.deadline, clock::now);
-        let observation = Observation::of_call(settings.metrics.as_ref(), &mut call);
-        let failed = failed.or_else(|| metadata_too_large(settings, &call.metadata));
-        let running = match (failed, channel.service) {
-            (Some(error), _) => Err(Some(error)),
-            (None, None) => Ok(CallServiceFuture::direct(Attempt::new(channel.core, call))),
-            (None, Some(mut service)) => Ok(service.call(call)),
-        };
-        Self {
-            running,
-            limits,
-            observation,
-            output: PhantomData,
+            deadline::effective(own_deadline, timeout, declared, call.deadline, &mut now);
+        self.observation = Observation::of_call(settings.metrics.as_ref(), &mut call, &mut now);
+        if let Some(error) = failed.or_else(|| metadata_too_large(settings, &call.metadata)) {
+            return Err(error);
         }
+        Ok(match channel.service {
+            None => CallServiceFuture::direct(Attempt::new(channel.core, call).at(read)),
+            Some(mut service) => service.call(call),
+        })
     }
 
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<ClientReply, CallError>> {
-        match &mut self.running {
-            Ok(running) => match &self.observation {
-                None => Pin::new(running).poll(cx),
-                Some(observation) => observation.enter(|| Pin::new(running).poll(cx)),
-            },
-            Err(error) => {
-                let again = || CallError::not_sent(Status::internal("polled after its end"));
-                Poll::Ready(Err(error.take().unwrap_or_else(again)))
-            }
+        if matches!(self.stage, Stage::Built(_))
+            && let Stage::Built(building) = mem::replace(&mut self.stage, Stage::Ended)
+        {
+            self.stage = Stage::Running(self.start(building)?);
+        }
+        let Stage::Running(running) = &mut self.stage else {
+            let status = Status::internal("polled after its end");
+            return Poll::Ready(Err(CallError::not_sent(status)));
+        };
+        match &self.observation {
+            None => Pin::new(running).poll(cx),
+            Some(observation) => observation.enter(|| Pin::new(running).poll(cx)),
         }
     }
 }
@@ -110,7 +128,7 @@ pub trait FromReply: Sized {
     fn from_reply(
         reply: ClientReply,
         limits: &Limits,
-        observation: &mut Option<Box<Observation>>,
+        observation: &mut Option<Observation>,
     ) -> Result<Self, CallError>;
 }
 
@@ -118,12 +136,13 @@ impl<A: Message> FromReply for Response<A> {
     fn from_reply(
         reply: ClientReply,
         limits: &Limits,
-        _: &mut Option<Box<Observation>>,
+        _: &mut Option<Observation>,
     ) -> Result<Self, CallError> {
-        let Reply::Answer(answer, endpoint) = reply.0 else {
+        let Reply::Answer(answer, connection) = reply.0 else {
             return Err(wrong_kind(&reply));
         };
-        Self::received(answer, limits).map_err(|error| unreadable(&error, endpoint))
+        Self::received(answer, limits)
+            .map_err(|error| unreadable(&error, connection.peer().endpoint().clone()))
     }
 }
 
@@ -131,7 +150,7 @@ impl<A: Message> FromReply for Receiver<A, CallError> {
     fn from_reply(
         reply: ClientReply,
         limits: &Limits,
-        observation: &mut Option<Box<Observation>>,
+        observation: &mut Option<Observation>,
     ) -> Result<Self, CallError> {
         Ok(Self::of_caller(stream_of(reply, observation)?, *limits))
     }
@@ -141,7 +160,7 @@ impl<Q: Message, A: Message> FromReply for Requests<Q, A> {
     fn from_reply(
         reply: ClientReply,
         limits: &Limits,
-        observation: &mut Option<Box<Observation>>,
+        observation: &mut Option<Observation>,
     ) -> Result<Self, CallError> {
         Ok(Self::new(stream_of(reply, observation)?, *limits))
     }
@@ -151,7 +170,7 @@ impl<Q: Message, A: Message> FromReply for (Sender<Q, CallError>, Receiver<A, Ca
     fn from_reply(
         reply: ClientReply,
         limits: &Limits,
-        observation: &mut Option<Box<Observation>>,
+        observation: &mut Option<Observation>,
     ) -> Result<Self, CallError> {
         let stream = stream_of(reply, observation)?;
         Ok((sender_of(&stream), Receiver::of_caller(stream, *limits)))
@@ -165,7 +184,7 @@ pub(super) fn sender_of<Q: Message>(stream: &ClientStream) -> Sender<Q, CallErro
 
 fn stream_of(
     reply: ClientReply,
-    observation: &mut Option<Box<Observation>>,
+    observation: &mut Option<Observation>,
 ) -> Result<ClientStream, CallError> {
     let Reply::Stream(mut stream) = reply.0 else {
         return Err(wrong_kind(&reply));

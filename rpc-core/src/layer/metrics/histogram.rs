@@ -1,7 +1,9 @@
-//! A histogram of durations that is recorded into without a lock.
+//! A histogram of durations that one thread records into and others read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use super::shard::add;
 
 /// Upper bounds of the buckets in seconds.
 ///
@@ -12,6 +14,18 @@ pub(super) const BOUNDS_SECONDS: [f64; 23] = [
     0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// The same bounds in nanoseconds, as recording compares whole numbers.
+const BOUNDS_NANOS: [u64; BOUNDS_SECONDS.len()] = {
+    let mut nanos = [0; BOUNDS_SECONDS.len()];
+    let mut at = 0;
+    while at < nanos.len() {
+        // All bounds are whole numbers of microseconds.
+        nanos[at] = (BOUNDS_SECONDS[at] * 1e6 + 0.5) as u64 * 1000;
+        at += 1;
+    }
+    nanos
+};
+
 /// Counts by bucket, the last one for what exceeds all bounds.
 #[derive(Default)]
 pub(super) struct Histogram {
@@ -21,12 +35,19 @@ pub(super) struct Histogram {
 
 impl Histogram {
     pub(super) fn record(&self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let at = BOUNDS_SECONDS.partition_point(|bound| *bound < seconds);
-        self.buckets[at].fetch_add(1, Ordering::Relaxed);
         // 584 years of calls fit.
-        self.sum_nanos
-            .fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+        let nanos = took.as_nanos() as u64;
+        let at = BOUNDS_NANOS.partition_point(|bound| *bound < nanos);
+        add(&self.sum_nanos, nanos);
+        add(&self.buckets[at], 1);
+    }
+
+    /// Adds what another one counted.
+    pub(super) fn absorb(&self, other: &Self) {
+        add(&self.sum_nanos, other.sum_nanos.load(Ordering::Relaxed));
+        for (sum, part) in self.buckets.iter().zip(&other.buckets) {
+            add(sum, part.load(Ordering::Relaxed));
+        }
     }
 
     pub(super) fn sum(&self) -> Duration {
@@ -36,7 +57,7 @@ impl Histogram {
     pub(super) fn buckets(&self) -> Vec<u64> {
         self.buckets
             .iter()
-            .map(|bucket| bucket.load(Ordering::Relaxed))
+            .map(|bucket| bucket.load(Ordering::Acquire))
             .collect()
     }
 }

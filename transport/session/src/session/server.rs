@@ -1,6 +1,5 @@
 //! What a server does: it takes calls and answers them.
 
-use std::mem;
 use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Deadline, Metadata, Priority, Status, TraceContext};
@@ -46,9 +45,17 @@ pub struct Accepted {
     pub priority: Priority,
     /// Which attempt of the call it is, from 0.
     pub attempt: u32,
+    /// What most calls do not say of themselves.
+    pub sections: Option<Box<Sections>>,
+}
+
+/// What an OPEN said in its optional sections; apart, so that other calls are small to move.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Sections {
     /// Request metadata.
     pub metadata: Metadata,
-    /// The trace it belongs to.
+    /// The trace the call belongs to.
     pub trace: Option<TraceContext>,
     /// The caller's key for telling repetitions.
     pub idempotency_key: Option<Box<str>>,
@@ -192,10 +199,11 @@ impl<U: Default> Session<U> {
                 return Ok(false);
             }
         };
-        let rare = self.slots.at(index).rare();
-        rare.metadata = entries;
-        rare.trace = open.trace;
-        rare.idempotency_key = open.idempotency_key.map(Into::into);
+        self.slots.at(index).rare().sections = Some(Box::new(Sections {
+            metadata: entries,
+            trace: open.trace,
+            idempotency_key: open.idempotency_key.map(Into::into),
+        }));
         Ok(true)
     }
 
@@ -284,7 +292,7 @@ impl<U: Default> Session<U> {
         let deadline = (slot.deadline != NEVER)
             .then(|| Deadline::after(self.epoch, Duration::from_micros(slot.deadline)))
             .flatten();
-        let mut accepted = Accepted {
+        let accepted = Accepted {
             method: slot.method,
             message: slot.unqueue(),
             more: slot.first.is_some(),
@@ -292,15 +300,8 @@ impl<U: Default> Session<U> {
             deadline,
             priority: slot.priority,
             attempt: slot.attempt,
-            metadata: Metadata::new(),
-            trace: None,
-            idempotency_key: None,
+            sections: slot.rare.as_mut().and_then(|rare| rare.sections.take()),
         };
-        if let Some(rare) = &mut slot.rare {
-            accepted.metadata = mem::take(&mut rare.metadata);
-            accepted.trace = rare.trace.take();
-            accepted.idempotency_key = rare.idempotency_key.take();
-        }
         if let Some(length) = accepted.message.as_ref().map(|message| message.bytes.len()) {
             self.return_credit(index, length);
         }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use dreammesh_core::call::{Begun, Metadata, Priority, Status, TraceContext};
+use dreammesh_core::call::{Begun, Metadata, Priority, Status};
 use dreammesh_core::port::{Ended, Received, StreamKey};
 
 use super::bulk::{Incoming, Outgoing};
+use super::server::Sections;
 use crate::flow::Receiving;
 use crate::frame::end::EndReason;
 
@@ -68,10 +69,8 @@ pub(crate) struct Rare {
     pub(crate) headers: Metadata,
     /// Trailing metadata of a clean end.
     pub(crate) trailers: Metadata,
-    /// Sections of OPEN, until the call is accepted.
-    pub(crate) metadata: Metadata,
-    pub(crate) trace: Option<TraceContext>,
-    pub(crate) idempotency_key: Option<Box<str>>,
+    /// What OPEN said in its sections, until the call is accepted.
+    pub(crate) sections: Option<Box<Sections>>,
     /// A large message being received.
     pub(crate) incoming: Option<Incoming>,
     /// A large message being sent.

@@ -182,7 +182,12 @@ impl App {
         assert_eq!(self.begun[&call], 1, "call {call} reached a handler twice");
         let plan = &self.callers[call].plan;
         assert_eq!(accepted.priority, plan.priority);
-        assert_eq!(accepted.metadata.text("call").is_some(), plan.metadata);
+        assert_eq!(
+            accepted
+                .sections
+                .is_some_and(|it| it.metadata.text("call").is_some()),
+            plan.metadata
+        );
         let mut handler = Handler {
             key,
             call,
@@ -276,6 +281,7 @@ impl Caller {
             method: info,
             metadata: &metadata,
             deadline: deadline.and_then(|timeout| Deadline::after(now, timeout)),
+            now: None,
             trace: None,
             priority: self.plan.priority,
             attempt: index as u32,

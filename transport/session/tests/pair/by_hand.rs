@@ -171,6 +171,7 @@ impl Side {
             method: info,
             metadata,
             deadline: timeout.and_then(|timeout| Deadline::after(self.now, timeout)),
+            now: None,
             trace: None,
             priority: Priority::NORMAL,
             attempt: 0,

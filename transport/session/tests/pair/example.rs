@@ -59,6 +59,7 @@ fn the_example_is_what_is_written() {
         method: &GET_ITEM,
         metadata: &metadata,
         deadline: Deadline::after(now, Duration::from_millis(50)),
+        now: None,
         trace: None,
         priority: Priority::NORMAL,
         attempt: 0,
