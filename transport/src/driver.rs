@@ -8,6 +8,7 @@
 //! - `shared`: the state behind the lock; `port`: what callers and handlers do with it.
 //! - `server`: method look-up and handlers; `route`: which methods run inline.
 //! - `payload`, `layouts`: protobuf where needed.
+//! - `gathering`: when the driver lets others go first.
 //! - `input`, `timer`: the read buffer and the one timer.
 
 use std::fmt;
@@ -25,11 +26,13 @@ use dreammesh_session::{Closed, Event, Output};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::link::BoxLink;
+use gathering::Gathering;
 use input::Input;
 use server::Server;
 use shared::{Slot, State};
 use timer::Timer;
 
+mod gathering;
 mod input;
 mod layouts;
 mod payload;
@@ -57,6 +60,7 @@ pub(crate) struct Driver {
     /// Why the session is over.
     closed: Option<Closed>,
     todo: Todo,
+    gathering: Gathering,
 }
 
 /// What a look at the session under the lock says of the time until the next.
@@ -125,6 +129,7 @@ impl Driver {
             },
             closed: None,
             todo: Todo::default(),
+            gathering: Gathering::new(),
         }
     }
 
@@ -143,6 +148,10 @@ impl Driver {
     }
 
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.gathering.stands_back(|| self.shared.lock().sent) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let begin = timer::now();
         let mut now = begin;
         let mut woken = true;
@@ -318,6 +327,7 @@ impl Driver {
         };
         // From here on a caller that appends wakes the task.
         state.scheduled = false;
+        state.sent = 0;
     }
 
     /// Does what the lock was no place for.
@@ -327,6 +337,7 @@ impl Driver {
                 task.abort();
             }
         }
+        self.gathering.woke(self.todo.wakers.len());
         self.todo.wakers.drain(..).for_each(Waker::wake);
         for index in self.todo.judge.drain(..) {
             layouts::judge(&self.shared, index);
@@ -341,6 +352,7 @@ impl Driver {
         server.run(&self.shared, now);
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
+        self.gathering.woke(server.started_tasks());
         server.send(&mut state, &mut self.todo.unsent);
         self.gather(&mut state);
         drop(state);

@@ -251,6 +251,7 @@ impl State {
         };
         match self.session.open(now, index, mode, opening) {
             Ok(key) => {
+                self.sent += 1;
                 let waiting = self.opened(key, waker, index, opening, unsure);
                 if let Some(copy) = copy {
                     self.unsure.keep(key, copy);
@@ -364,7 +365,10 @@ impl State {
         last: bool,
     ) -> Poll<Result<(), Ended>> {
         match self.session.send(key, message, mode, last) {
-            Ok(true) => Poll::Ready(Ok(())),
+            Ok(true) => {
+                self.sent += 1;
+                Poll::Ready(Ok(()))
+            }
             Ok(false) => {
                 if let Some(slot) = self.session.user(key) {
                     let former = keep(&mut slot.writer, waker);

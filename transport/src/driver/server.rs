@@ -137,6 +137,11 @@ impl Server {
         watch.now
     }
 
+    /// How many handlers became tasks in this batch.
+    pub(super) fn started_tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// Sends what handlers left; returns what has to be made protobuf first, outside the lock.
     pub(super) fn send(&mut self, state: &mut State, unsent: &mut Vec<(StreamKey, Outcome)>) {
         for (key, mut outcome) in self.outcomes.drain(..) {
@@ -215,6 +220,7 @@ impl State {
     /// Ends a call with its outcome, unless it is gone.
     #[inline]
     pub(super) fn finish(&mut self, key: StreamKey, outcome: &mut Outcome) -> Finish {
+        self.sent += 1;
         if outcome.message.is_some() {
             let Some(slot) = self.session.user(key) else {
                 return Finish::Done;

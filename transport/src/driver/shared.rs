@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) driver: Waker,
     /// Whether the driver will look at the output without being woken once more.
     pub(super) scheduled: bool,
+    /// How many calls, messages and outcomes were sent since the last batch.
+    pub(super) sent: usize,
     /// Whether the driver must run even if there is no output.
     pub(super) summoned: bool,
     /// The time of the driver's latest batch.
@@ -95,6 +97,7 @@ impl Shared {
             driver: Waker::noop().clone(),
             // The driver begins by sending HELLO.
             scheduled: true,
+            sent: 0,
             summoned: false,
             now: timer::now(),
             is_client,
