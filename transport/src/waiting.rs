@@ -1,6 +1,6 @@
 //! Calls that wait at the client: for a connection, or for the server's maximum of calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -14,6 +14,9 @@ use dreammesh_core::port::OpenTicket;
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     calls: BTreeMap<u64, Waiter>,
+    /// The deadlines of `calls` with their places, so that the driver, which asks for the earliest
+    /// one in every batch, does not look through a queue of thousands for it.
+    deadlines: BTreeSet<(Deadline, u64)>,
     next_ticket: u64,
 }
 
@@ -45,14 +48,28 @@ impl Waiting {
         });
         *ticket = OpenTicket::from_bits(place);
         let former = self.calls.insert(place, Waiter { waker, deadline });
+        let former_deadline = former.as_ref().and_then(|former| former.deadline);
+        if former_deadline != deadline {
+            self.forget(former_deadline, place);
+            self.deadlines
+                .extend(deadline.map(|deadline| (deadline, place)));
+        }
         former.map(|former| former.waker)
     }
 
     /// Takes a call out and hands over the next one's waker.
     pub(crate) fn leave(&mut self, ticket: &mut OpenTicket) -> Option<Waker> {
         let place = std::mem::take(ticket).bits()?;
-        self.calls.remove(&place);
+        if let Some(waiter) = self.calls.remove(&place) {
+            self.forget(waiter.deadline, place);
+        }
         self.wake_next()
+    }
+
+    fn forget(&mut self, deadline: Option<Deadline>, place: u64) {
+        if let Some(deadline) = deadline {
+            self.deadlines.remove(&(deadline, place));
+        }
     }
 
     /// The waker of the oldest, which keeps its place until it has been polled.
@@ -67,12 +84,13 @@ impl Waiting {
     ///
     /// Each is woken for it once; it leaves the queue when it is polled.
     pub(crate) fn wake_expired(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
-        for waiter in self.calls.values_mut() {
-            if waiter
-                .deadline
-                .take_if(|deadline| deadline.is_past(now))
-                .is_some()
-            {
+        while let Some(&(deadline, place)) = self.deadlines.first() {
+            if !deadline.is_past(now) {
+                break;
+            }
+            self.deadlines.pop_first();
+            if let Some(waiter) = self.calls.get_mut(&place) {
+                waiter.deadline = None;
                 wakers.push(waiter.waker.clone());
             }
         }
@@ -85,10 +103,59 @@ impl Waiting {
 
     /// When the earliest of their deadlines passes.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.calls
-            .values()
-            .filter_map(|waiter| waiter.deadline)
-            .min()
-            .map(Deadline::instant)
+        self.deadlines
+            .first()
+            .map(|(deadline, _)| deadline.instant())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn enter(waiting: &mut Waiting, deadline: Option<Instant>) -> OpenTicket {
+        let mut ticket = OpenTicket::NONE;
+        let deadline = deadline.map(Deadline::at);
+        waiting.enter(&mut ticket, Waker::noop().clone(), deadline);
+        ticket
+    }
+
+    #[test]
+    fn the_earliest_deadline_is_that_of_a_call_that_still_waits() {
+        let (mut waiting, now) = (Waiting::default(), crate::driver::timer::now());
+        assert_eq!(waiting.next_deadline(), None);
+        let mut late = enter(&mut waiting, Some(now + 3 * SECOND));
+        let mut early = enter(&mut waiting, Some(now + SECOND));
+        enter(&mut waiting, None);
+        assert_eq!(waiting.next_deadline(), Some(now + SECOND));
+        waiting.leave(&mut early);
+        assert_eq!(waiting.next_deadline(), Some(now + 3 * SECOND));
+        // Polled again, with another deadline than before and then with none.
+        let waker = || Waker::noop().clone();
+        waiting.enter(&mut late, waker(), Some(Deadline::at(now + 2 * SECOND)));
+        assert_eq!(waiting.next_deadline(), Some(now + 2 * SECOND));
+        waiting.enter(&mut late, waker(), None);
+        assert_eq!(waiting.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_call_is_woken_for_its_deadline_once() {
+        let (mut waiting, now) = (Waiting::default(), crate::driver::timer::now());
+        // Two with the same deadline, which must not be taken for one.
+        enter(&mut waiting, Some(now + SECOND));
+        enter(&mut waiting, Some(now + SECOND));
+        enter(&mut waiting, Some(now + 2 * SECOND));
+        let mut wakers = Vec::new();
+        waiting.wake_expired(now, &mut wakers);
+        assert_eq!(wakers.len(), 0);
+        waiting.wake_expired(now + SECOND, &mut wakers);
+        assert_eq!(wakers.len(), 2);
+        waiting.wake_expired(now + SECOND, &mut wakers);
+        assert_eq!(wakers.len(), 2);
+        assert_eq!(waiting.next_deadline(), Some(now + 2 * SECOND));
     }
 }
