@@ -12,7 +12,7 @@ use crate::report::statistics::Spread;
 use crate::run::Plan;
 use crate::system;
 use crate::transport::Transport;
-use crate::workload::{Capacity, Rate, Shape, Workload};
+use crate::workload::{Capacity, Rate, Shape, spawned};
 
 /// What a run gave.
 #[derive(Clone, Debug, Default)]
@@ -152,7 +152,7 @@ fn references(matrix: &Matrix) -> Vec<Case> {
 
 /// The case whose capacity a rate refers to: for tonic's, over TCP where it has not the transport.
 fn reference(case: &Case, rate: Rate) -> Option<Case> {
-    let workload = Workload::parse(CAPACITY).ok()?;
+    let workload = &spawned::CAPACITY;
     let (system, transport) = match rate.of {
         Capacity::Own => (case.system, case.transport),
         Capacity::Tonic => {
@@ -168,9 +168,6 @@ fn reference(case: &Case, rate: Rate) -> Option<Case> {
         pinning: case.pinning,
     })
 }
-
-/// The workload by which capacity is measured.
-const CAPACITY: &str = "64B/64/1";
 
 #[cfg(test)]
 mod tests {
@@ -189,7 +186,8 @@ mod tests {
     fn the_capacity_that_a_rate_refers_to_is_measured_first_and_once() {
         let matrix = matrix(&["dreammesh", "tcp", "multi-thread"]);
         let names: Vec<_> = references(&matrix).iter().map(Case::to_string).collect();
-        let expected = ["dreammesh", "tonic"].map(|s| format!("multi-thread 64B/64/1 {s} tcp"));
+        let expected =
+            ["dreammesh", "tonic"].map(|s| format!("multi-thread 64B-spawned/64/1 {s} tcp"));
         assert_eq!(names, expected);
     }
 

@@ -107,6 +107,7 @@ where
 {
     match task.workload.shape {
         Shape::Unary => closed::unary(task, connect).await,
+        Shape::Spawned => closed::spawned(task, connect).await,
         Shape::Open(_) => open_loop::run(task, connect).await,
         Shape::Download => streams::download(task, connect).await,
         Shape::PingPong => streams::ping_pong(task, connect).await,

@@ -12,6 +12,7 @@ use crate::pinning::Pinning;
 
 pub mod connections;
 pub mod open;
+pub mod spawned;
 pub mod streams;
 pub mod unary;
 
@@ -41,6 +42,8 @@ pub struct Workload {
 pub enum Shape {
     /// Closed loop: each lane makes one unary call after another.
     Unary,
+    /// Closed loop, with a new task for each call, as an application has that is called itself.
+    Spawned,
     /// Open loop: calls begin at a fixed rate, whatever became of the earlier ones.
     Open(Rate),
     /// Each lane reads one stream of answers after another; messages are counted.
@@ -65,8 +68,9 @@ pub struct Rate {
     pub of: Capacity,
 }
 
-/// Whose capacity a rate refers to: the calls per second of 64 small calls outstanding, closed
-/// loop, over the same transport in the same setting.
+/// Whose capacity a rate refers to: the calls per second of [`spawned`], over the same transport in
+/// the same setting. There as in an open loop, each call has a task of its own, so a rate below
+/// the capacity is one that the client could keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Capacity {
@@ -155,8 +159,14 @@ impl fmt::Display for Workload {
 }
 
 /// The tables of the families' files.
-fn families() -> [&'static [Workload]; 4] {
-    [unary::ALL, streams::ALL, connections::ALL, open::ALL]
+fn families() -> [&'static [Workload]; 5] {
+    [
+        unary::ALL,
+        spawned::ALL,
+        streams::ALL,
+        connections::ALL,
+        open::ALL,
+    ]
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Open loop: calls begin at a fixed rate, whatever became of the earlier ones.
 //!
 //! A call's latency counts from when it was meant to begin, so a system that makes calls wait,
-//! or keeps the process too busy to begin them, is charged for it (no coordinated omission).
+//! or keeps the process too busy to begin them, is charged for it (no coordinated omission). Calls
+//! that could not begin before the plan was over, or did not end soon after it, count with the
+//! time that they had waited by then, and are missing from the calls per second.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,7 @@ use crate::handler::{Handler, Mix};
 use crate::latency::Latencies;
 use crate::machine::{self, Usage};
 use crate::process;
-use crate::run::schedule::{Part, Schedule, Ticker};
+use crate::run::schedule::{Schedule, Ticker};
 use crate::run::{Seen, Task, call, open};
 
 /// Calls outstanding at most; beyond, a call begins late and is charged for that.
@@ -22,8 +24,8 @@ use crate::run::{Seen, Task, call, open};
 /// A system that falls behind would otherwise fill the memory with calls.
 const OUTSTANDING_MAX: usize = 16_384;
 
-/// How long after the last call began all of them must have ended.
-const DRAIN_MAX: Duration = Duration::from_secs(15);
+/// How long the calls that were begun have to end once the plan is over.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Makes small calls at the plan's rate.
 pub(super) async fn run<N, F, C>(task: &Task, connect: N) -> Result<Seen, Failure>
@@ -43,7 +45,7 @@ where
         client.small(Handler::Immediate).await?;
     }
     let begin = Beginner {
-        clients,
+        clients: clients.into_iter().map(Arc::new).collect(),
         mix: workload.mix,
         message: workload.message,
         schedule: Schedule::new(rate, plan.warm_up, plan.measured),
@@ -61,13 +63,16 @@ where
 struct Shared {
     latencies: Latencies,
     outstanding: AtomicUsize,
+    /// Whether calls that end are counted.
+    counting: AtomicBool,
     counted: AtomicU64,
     failed: Mutex<Option<Failure>>,
 }
 
 /// Begins calls when they are due.
 struct Beginner<C> {
-    clients: Vec<C>,
+    /// Shared, since a clone is made for a lane and may copy all that it sends.
+    clients: Vec<Arc<C>>,
     mix: Mix,
     message: crate::message::Message,
     schedule: Schedule,
@@ -79,13 +84,14 @@ impl<C: Client> Beginner<C> {
         let ticker = Ticker::new().map_err(timing)?;
         let begun = machine::now();
         let (mut next, mut counting) = (0, None);
-        while next < self.schedule.total() {
+        while next < self.schedule.total() && begun.elapsed() < self.schedule.end() {
             let due = self.schedule.due(begun.elapsed());
+            if counting.is_none() && begun.elapsed() >= self.schedule.warm_up() {
+                process::checkpoint(process::BEGIN)?;
+                counting = Some((machine::usage()?, machine::now()));
+                self.shared.counting.store(true, Ordering::Relaxed);
+            }
             while next < due && self.shared.outstanding.load(Ordering::Relaxed) < OUTSTANDING_MAX {
-                if counting.is_none() && self.schedule.part(next) != Part::WarmUp {
-                    process::checkpoint(process::BEGIN)?;
-                    counting = Some((machine::usage()?, machine::now()));
-                }
                 self.begin(next, begun + self.schedule.at(next));
                 next += 1;
             }
@@ -96,26 +102,31 @@ impl<C: Client> Beginner<C> {
                 .map_err(timing)?;
         }
         let (before, since) = counting
-            .ok_or_else(|| Failure::Process("no call fell into the measured time".to_owned()))?;
+            .ok_or_else(|| Failure::Process("the warm-up took the whole time".to_owned()))?;
+        for number in next..self.schedule.total() {
+            let waited = begun.elapsed().saturating_sub(self.schedule.at(number));
+            self.shared.latencies.record(number as usize, waited);
+        }
         self.drain(before, since).await
     }
 
     /// Makes one call on a task of its own.
     fn begin(&self, number: u64, meant: Instant) {
-        let client = self.clients[number as usize % self.clients.len()].clone();
+        let client = Arc::clone(&self.clients[number as usize % self.clients.len()]);
         let (shared, message) = (Arc::clone(&self.shared), self.message);
         let (handler, usual) = self.mix.of(number);
-        let part = self.schedule.part(number);
+        let timed = usual && self.schedule.is_timed(number);
         shared.outstanding.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            match call(&client, message, handler).await {
-                Ok(()) if part != Part::WarmUp => {
-                    shared.counted.fetch_add(1, Ordering::Relaxed);
-                    if usual && part == Part::Timed {
+            match call(&*client, message, handler).await {
+                Ok(()) => {
+                    if shared.counting.load(Ordering::Relaxed) {
+                        shared.counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    if timed {
                         shared.latencies.record(number as usize, meant.elapsed());
                     }
                 }
-                Ok(()) => {}
                 Err(failure) => {
                     let mut failed = shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
                     failed.get_or_insert(failure);
@@ -128,13 +139,11 @@ impl<C: Client> Beginner<C> {
     /// Waits for the calls that are still outstanding, and sums up.
     async fn drain(self, before: Usage, since: Instant) -> Result<Seen, Failure> {
         let begun = machine::now();
-        while self.shared.outstanding.load(Ordering::Acquire) > 0 {
-            if begun.elapsed() > DRAIN_MAX {
-                return Err(Failure::Process(
-                    "calls were left without an end".to_owned(),
-                ));
-            }
+        while self.shared.outstanding.load(Ordering::Acquire) > 0 && begun.elapsed() < DRAIN_MAX {
             tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for lane in 0..self.shared.outstanding.load(Ordering::Acquire) {
+            self.shared.latencies.record(lane, begun.elapsed());
         }
         let (seconds, after) = (since.elapsed().as_secs_f64(), machine::usage()?);
         process::checkpoint(process::END)?;

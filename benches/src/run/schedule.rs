@@ -10,17 +10,6 @@ pub(super) struct Schedule {
     measured: Duration,
 }
 
-/// Where a call stands in the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Before counting begins.
-    WarmUp,
-    /// Counted, but not timed: the pause in which both processes' usage is read may delay it.
-    Settling,
-    /// Counted and timed.
-    Timed,
-}
-
 /// How long calls are not timed after counting has begun, or half of it where there is less.
 const SETTLE: Duration = Duration::from_millis(20);
 
@@ -34,6 +23,16 @@ impl Schedule {
         }
     }
 
+    /// When counting begins.
+    pub(super) const fn warm_up(&self) -> Duration {
+        self.warm_up
+    }
+
+    /// When the plan is over.
+    pub(super) fn end(&self) -> Duration {
+        self.warm_up + self.measured
+    }
+
     /// When a call is meant to begin.
     pub(super) fn at(&self, number: u64) -> Duration {
         Duration::from_secs_f64(number as f64 / self.rate_per_s)
@@ -41,8 +40,7 @@ impl Schedule {
 
     /// How many calls are meant to have begun by then; all of them once the plan is over.
     pub(super) fn due(&self, elapsed: Duration) -> u64 {
-        let end = self.warm_up + self.measured;
-        if elapsed >= end {
+        if elapsed >= self.end() {
             return self.total();
         }
         // The call numbered zero is due at once.
@@ -52,20 +50,13 @@ impl Schedule {
 
     /// How many calls the plan has: all that begin before its end.
     pub(super) fn total(&self) -> u64 {
-        let end = self.warm_up + self.measured;
-        (end.as_secs_f64() * self.rate_per_s).ceil() as u64
+        (self.end().as_secs_f64() * self.rate_per_s).ceil() as u64
     }
 
-    /// Where a call stands in the plan.
-    pub(super) fn part(&self, number: u64) -> Part {
-        let at = self.at(number);
-        if at < self.warm_up {
-            Part::WarmUp
-        } else if at < self.warm_up + SETTLE.min(self.measured / 2) {
-            Part::Settling
-        } else {
-            Part::Timed
-        }
+    /// Whether a call is meant to begin within the measured time, beyond the pause in which both
+    /// processes' usage is read, which may delay it.
+    pub(super) fn is_timed(&self, number: u64) -> bool {
+        self.at(number) >= self.warm_up + SETTLE.min(self.measured / 2)
     }
 }
 
@@ -170,11 +161,10 @@ mod tests {
     #[test]
     fn what_the_reading_of_usage_may_delay_is_not_timed() {
         let schedule = Schedule::new(1_000.0, 100 * MS, 200 * MS);
-        let parts = [0, 99, 100, 119, 120, 299].map(|number| schedule.part(number));
-        use Part::{Settling, Timed, WarmUp};
-        assert_eq!(parts, [WarmUp, WarmUp, Settling, Settling, Timed, Timed]);
+        let timed = [0, 99, 100, 119, 120, 299].map(|number| schedule.is_timed(number));
+        assert_eq!(timed, [false, false, false, false, true, true]);
         let short = Schedule::new(1_000.0, Duration::ZERO, 10 * MS);
-        assert_eq!((short.part(4), short.part(5)), (Settling, Timed));
+        assert_eq!((short.is_timed(4), short.is_timed(5)), (false, true));
     }
 
     #[cfg(target_os = "linux")]
