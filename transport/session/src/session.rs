@@ -21,6 +21,7 @@ mod methods;
 mod receiving;
 mod sending;
 mod server;
+mod shelf;
 mod slots;
 mod timing;
 

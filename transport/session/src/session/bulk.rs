@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dreammesh_core::call::Priority;
 use dreammesh_core::port::{Received, StreamKey, WireMode};
 
+use super::shelf;
 use crate::frame::{CHUNK_BYTES_MAX, Violation};
 
 /// A large message being received.
@@ -25,7 +26,7 @@ impl Incoming {
         Self {
             total,
             mode,
-            bytes: Vec::with_capacity(total),
+            bytes: shelf::take(total),
         }
     }
 
@@ -44,7 +45,7 @@ impl Incoming {
 
     pub(crate) fn finish(self) -> Received {
         Received {
-            bytes: Bytes::from(self.bytes),
+            bytes: shelf::message(self.bytes),
             mode: self.mode,
         }
     }

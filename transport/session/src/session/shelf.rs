@@ -1,0 +1,151 @@
+//! Buffers of large messages, kept for the next ones.
+//!
+//! An allocator gives memory of this size back to the system when it is freed, and the system
+//! hands it out again page by page, each cleared at its first touch: that costs more than
+//! receiving the message does. So the buffers of messages that were dropped are kept, by the
+//! process and not by a connection, since a message outlives its connection and is dropped
+//! anywhere.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+/// What all connections together keep at most.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
+/// Larger buffers go back to the allocator, lest a few of them be all that is kept.
+const BUFFER_BYTES_MAX: usize = 4 << 20;
+
+static SHELF: Mutex<Shelf> = Mutex::new(Shelf::new());
+
+/// An empty buffer for a message of so many bytes.
+pub(super) fn take(bytes: usize) -> Vec<u8> {
+    let kept = lock().take(bytes);
+    kept.unwrap_or_else(|| Vec::with_capacity(bytes))
+}
+
+/// A whole message; its buffer is kept when its last part is dropped.
+pub(super) fn message(buffer: Vec<u8>) -> Bytes {
+    Bytes::from_owner(Lent(buffer))
+}
+
+fn lock() -> MutexGuard<'static, Shelf> {
+    SHELF.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A buffer that returns to the shelf.
+struct Lent(Vec<u8>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // What the shelf has no place for is freed outside the lock.
+        let refused = lock().put(std::mem::take(&mut self.0));
+        drop(refused);
+    }
+}
+
+/// Empty buffers, the one returned last at the end.
+#[derive(Debug)]
+struct Shelf {
+    buffers: Vec<Vec<u8>>,
+    kept_bytes: usize,
+}
+
+impl Shelf {
+    const fn new() -> Self {
+        Self {
+            buffers: Vec::new(),
+            kept_bytes: 0,
+        }
+    }
+
+    /// The buffer returned last among those that the message fills at least half.
+    fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let fits = |buffer: &Vec<u8>| (bytes..=2 * bytes).contains(&buffer.capacity());
+        let at = self.buffers.iter().rposition(fits)?;
+        let buffer = self.buffers.remove(at);
+        self.kept_bytes -= buffer.capacity();
+        Some(buffer)
+    }
+
+    /// Keeps a buffer, or gives it back.
+    fn put(&mut self, mut buffer: Vec<u8>) -> Option<Vec<u8>> {
+        let bytes = buffer.capacity();
+        if bytes > BUFFER_BYTES_MAX || bytes > KEPT_BYTES_MAX - self.kept_bytes {
+            return Some(buffer);
+        }
+        buffer.clear();
+        self.kept_bytes += bytes;
+        self.buffers.push(buffer);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 100_000;
+
+    #[test]
+    fn a_buffer_serves_messages_that_fill_at_least_half_of_it() {
+        let mut shelf = Shelf::new();
+        for (bytes, fits) in [
+            (SIZE, true),
+            (SIZE / 2, true),
+            (SIZE / 2 - 1, false),
+            (SIZE + 1, false),
+        ] {
+            shelf = Shelf::new();
+            assert_eq!(shelf.put(vec![7; SIZE]), None);
+            let taken = shelf.take(bytes);
+            assert_eq!(taken.is_some(), fits, "{bytes}");
+            assert!(taken.is_none_or(|buffer| buffer.is_empty() && buffer.capacity() == SIZE));
+        }
+        assert_eq!(shelf.kept_bytes, SIZE);
+    }
+
+    #[test]
+    fn it_keeps_buffers_up_to_both_bounds_and_none_past_them() {
+        let mut shelf = Shelf::new();
+        assert!(
+            shelf
+                .put(Vec::with_capacity(BUFFER_BYTES_MAX + 1))
+                .is_some()
+        );
+        for _ in 0..KEPT_BYTES_MAX / BUFFER_BYTES_MAX {
+            assert_eq!(shelf.put(Vec::with_capacity(BUFFER_BYTES_MAX)), None);
+        }
+        assert_eq!(shelf.kept_bytes, KEPT_BYTES_MAX);
+        assert!(shelf.put(Vec::with_capacity(1)).is_some());
+        assert!(shelf.take(BUFFER_BYTES_MAX).is_some());
+        assert_eq!(shelf.put(Vec::with_capacity(BUFFER_BYTES_MAX)), None);
+    }
+
+    #[test]
+    fn the_buffer_of_a_message_returns_with_its_last_part() {
+        // Odd, so that no other test of this process takes it.
+        let size = SIZE + 77;
+        let mut buffer = take(size);
+        buffer.extend((0..size).map(|at| at as u8));
+        let message = message(buffer);
+        let part = message.slice(10..20);
+        let kept = || {
+            let shelf = lock();
+            shelf.buffers.iter().any(|buffer| buffer.capacity() == size)
+        };
+        drop(message);
+        assert!(!kept());
+        assert_eq!(part, (10..20).collect::<Vec<u8>>());
+        drop(part);
+        assert!(kept());
+        assert_eq!(take(size).capacity(), size);
+        assert!(!kept());
+    }
+}
