@@ -18,6 +18,11 @@ pub(crate) struct Waiting {
     /// one in every batch, does not look through a queue of thousands for it.
     deadlines: BTreeSet<(Deadline, u64)>,
     next_ticket: u64,
+    /// The calls up to this place have been woken and not been polled since, or have left.
+    ///
+    /// Each report of room wakes another call, so that those that fit into the room of one batch
+    /// are sent together.
+    woken: u64,
 }
 
 #[derive(Debug)]
@@ -42,10 +47,17 @@ impl Waiting {
         waker: Waker,
         deadline: Option<Deadline>,
     ) -> Option<Waker> {
-        let place = ticket.bits().unwrap_or_else(|| {
-            self.next_ticket += 1;
-            self.next_ticket
-        });
+        let place = match ticket.bits() {
+            Some(place) => {
+                // It was polled in vain, so it has to be woken once more.
+                self.woken = self.woken.min(place - 1);
+                place
+            }
+            None => {
+                self.next_ticket += 1;
+                self.next_ticket
+            }
+        };
         *ticket = OpenTicket::from_bits(place);
         let former = self.calls.insert(place, Waiter { waker, deadline });
         let former_deadline = former.as_ref().and_then(|former| former.deadline);
@@ -72,12 +84,12 @@ impl Waiting {
         }
     }
 
-    /// The waker of the oldest, which keeps its place until it has been polled.
-    pub(crate) fn wake_next(&self) -> Option<Waker> {
-        self.calls
-            .values()
-            .next()
-            .map(|waiter| waiter.waker.clone())
+    /// The waker of the oldest that has not been woken, which keeps its place until it has been
+    /// polled; none if all have been woken, who will find out about room by themselves.
+    pub(crate) fn wake_next(&mut self) -> Option<Waker> {
+        let (&place, waiter) = self.calls.range(self.woken + 1..).next()?;
+        self.woken = place;
+        Some(waiter.waker.clone())
     }
 
     /// The wakers of the calls whose deadline has passed.
@@ -140,6 +152,22 @@ mod tests {
         assert_eq!(waiting.next_deadline(), Some(now + 2 * SECOND));
         waiting.enter(&mut late, waker(), None);
         assert_eq!(waiting.next_deadline(), None);
+    }
+
+    #[test]
+    fn each_report_of_room_wakes_another_call() {
+        let mut waiting = Waiting::default();
+        let mut tickets: Vec<_> = (0..3).map(|_| enter(&mut waiting, None)).collect();
+        assert!(waiting.wake_next().is_some());
+        assert!(waiting.wake_next().is_some());
+        // The first one leaves and hands on its turn, after which all have been woken.
+        assert!(waiting.leave(&mut tickets[0]).is_some());
+        assert!(waiting.wake_next().is_none());
+        // The second one finds no room and waits again: it and those behind it are woken anew.
+        waiting.enter(&mut tickets[1], Waker::noop().clone(), None);
+        assert!(waiting.wake_next().is_some());
+        assert!(waiting.wake_next().is_some());
+        assert!(waiting.wake_next().is_none());
     }
 
     #[test]
