@@ -22,7 +22,7 @@ use crate::run::{Seen, Task, call, open};
 /// Calls outstanding at most; beyond, a call begins late and is charged for that.
 ///
 /// A system that falls behind would otherwise fill the memory with calls.
-const OUTSTANDING_MAX: usize = 16_384;
+const OUTSTANDING_MAX: usize = 4_096;
 
 /// How long the calls that were begun have to end once the plan is over.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
