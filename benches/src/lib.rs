@@ -30,6 +30,8 @@ pub mod progress;
 pub mod report;
 pub mod run;
 pub mod system;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod transport;
 pub mod workload;
 

@@ -7,6 +7,7 @@
 use crate::failure::Failure;
 
 pub mod blob;
+pub(crate) mod fields;
 pub mod order;
 pub mod small;
 

@@ -158,14 +158,27 @@ impl Lanes {
     where
         F: Future<Output = Result<u64, Failure>> + Send + 'static,
     {
-        let meter = Meter::new(
+        let meter = self.meter();
+        self.tasks.spawn(lane(meter));
+    }
+
+    /// Starts one that stays on this thread, within a [`LocalSet`](tokio::task::LocalSet).
+    pub fn start_local<F>(&mut self, lane: impl FnOnce(Meter) -> F)
+    where
+        F: Future<Output = Result<u64, Failure>> + 'static,
+    {
+        let meter = self.meter();
+        self.tasks.spawn_local(lane(meter));
+    }
+
+    fn meter(&mut self) -> Meter {
+        self.started += 1;
+        Meter::new(
             self.phase.clone(),
             self.latencies.clone(),
-            self.started,
+            self.started - 1,
             self.sample_every,
-        );
-        self.started += 1;
-        self.tasks.spawn(lane(meter));
+        )
     }
 
     /// Starts one that waits after each message and does not count.

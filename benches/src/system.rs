@@ -25,8 +25,17 @@ use crate::run::{Seen, Task};
 use crate::transport::{Address, Transport};
 use crate::workload::Workload;
 
+#[cfg(feature = "capnp")]
+pub mod capnp;
+#[cfg(feature = "connectrpc")]
+pub mod connectrpc;
 pub mod dreammesh;
 pub mod echo;
+pub mod h2;
+#[cfg(feature = "quic")]
+pub mod quinn;
+#[cfg(feature = "tarpc")]
+pub mod tarpc;
 pub mod tonic;
 
 /// A future of a system; the process's runtime blocks on it.
@@ -86,7 +95,18 @@ pub fn all() -> Vec<&'static dyn System> {
         &dreammesh::DreamMesh::DEFAULT,
         &dreammesh::DreamMesh::FULL,
         &tonic::Tonic,
+        #[cfg(feature = "tarpc")]
+        &tarpc::Tarpc,
+        #[cfg(feature = "connectrpc")]
+        &connectrpc::Connect,
+        #[cfg(feature = "capnp")]
+        &capnp::Capnp,
         &echo::Echo,
+        &h2::H2,
+        #[cfg(feature = "quic")]
+        &quinn::Quinn::STREAM_PER_CALL,
+        #[cfg(feature = "quic")]
+        &quinn::Quinn::ONE_STREAM,
     ]
 }
 

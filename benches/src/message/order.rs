@@ -1,6 +1,7 @@
 //! "order-1KiB": a business document with sixteen nested items.
 
 use crate::message::Digest;
+use crate::message::fields::{build_order, read_order};
 use crate::{ours, peer};
 
 /// The message's size as protobuf.
@@ -87,56 +88,14 @@ pub fn prost() -> peer::Order {
 #[must_use]
 #[inline]
 pub fn read_prost(message: &peer::Order) -> Digest {
-    let mut digest = Digest::default();
-    digest.number(message.id);
-    digest.number(message.customer_id);
-    digest.number(message.created.cast_unsigned());
-    digest.number(message.updated.cast_unsigned());
-    digest.number(u64::from(message.status));
-    digest.number(u64::from(message.region));
-    digest.float(message.total);
-    digest.float(message.tax);
-    digest.number(u64::from(message.paid));
-    digest.number(message.version);
-    digest.bytes(message.customer.as_bytes());
-    digest.bytes(message.address.as_bytes());
-    digest.bytes(message.note.as_bytes());
-    for item in &message.items {
-        digest.number(item.sku);
-        digest.number(u64::from(item.qty));
-        digest.bytes(item.name.as_bytes());
-    }
-    digest
+    read_order!(message)
 }
 
 /// The message as our owned struct.
 #[must_use]
 pub fn owned() -> ours::Order {
-    let message = prost();
-    ours::Order {
-        id: message.id,
-        customer_id: message.customer_id,
-        created: message.created,
-        updated: message.updated,
-        status: message.status,
-        region: message.region,
-        total: message.total,
-        tax: message.tax,
-        paid: message.paid,
-        version: message.version,
-        customer: message.customer,
-        address: message.address,
-        note: message.note,
-        items: (message.items.into_iter())
-            .map(|item| ours::LineItem {
-                sku: item.sku,
-                qty: item.qty,
-                name: item.name,
-                ..Default::default()
-            })
-            .collect(),
-        ..Default::default()
-    }
+    use ours::{LineItem, Order};
+    build_order!(Order, LineItem)
 }
 
 /// Reads every field of our view.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::message::Digest;
+use crate::message::fields::read_small;
 use crate::{ours, peer};
 
 /// The message's size as protobuf.
@@ -62,12 +63,7 @@ impl Expected {
 #[must_use]
 #[inline]
 pub fn read_prost(message: &peer::Small) -> Digest {
-    let mut digest = Digest::default();
-    digest.number(message.id);
-    digest.number(message.ts);
-    digest.bytes(message.name.as_bytes());
-    digest.bytes(&message.data);
-    digest
+    read_small!(message)
 }
 
 /// The message as our owned struct, asking for a handler.

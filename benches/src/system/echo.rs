@@ -20,6 +20,8 @@ use crate::machine;
 use crate::meter::Meter;
 use crate::run::{Lanes, Seen, Task};
 use crate::system::{Ready, System, Work};
+#[cfg(feature = "tls")]
+use crate::tls;
 use crate::transport::{Address, Transport};
 use crate::workload::Workload;
 
@@ -27,6 +29,11 @@ use crate::workload::Workload;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Echo;
+
+#[cfg(feature = "tls")]
+const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Unix, Transport::Tls];
+#[cfg(not(feature = "tls"))]
+const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Unix];
 
 /// What one read takes at most; larger ones gave no more bytes per second.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -45,7 +52,7 @@ impl System for Echo {
     }
 
     fn transports(&self) -> &'static [Transport] {
-        &[Transport::Tcp, Transport::Unix]
+        TRANSPORTS
     }
 
     fn skips(&self, _transport: Transport, workload: &Workload) -> Option<&'static str> {
@@ -73,12 +80,22 @@ impl System for Echo {
                     tokio::spawn(return_bytes(stream));
                 }
             }
+            #[cfg(feature = "tls")]
+            let acceptor = match transport {
+                Transport::Tls => Some(tls::acceptor()?),
+                _ => None,
+            };
             let listener = (TcpListener::bind("127.0.0.1:0").await).map_err(binding)?;
             ready(Address::Port(listener.local_addr().map_err(binding)?));
             loop {
                 let accepted = listener.accept().await;
                 let (stream, _) = accepted.map_err(Failure::io("accepting"))?;
                 stream.set_nodelay(true).map_err(binding)?;
+                #[cfg(feature = "tls")]
+                if let Some(acceptor) = acceptor.clone() {
+                    tokio::spawn(async move { return_bytes(acceptor.accept(stream).await?).await });
+                    continue;
+                }
                 tokio::spawn(return_bytes(stream));
             }
         })
@@ -92,6 +109,12 @@ impl System for Echo {
                     Address::Port(address) => {
                         let stream = TcpStream::connect(address).await.map_err(connecting)?;
                         stream.set_nodelay(true).map_err(connecting)?;
+                        #[cfg(feature = "tls")]
+                        if task.transport == Transport::Tls {
+                            let stream = tls::connect(stream).await?;
+                            lanes.start(|meter| bounce(stream, task.workload, meter));
+                            continue;
+                        }
                         lanes.start(|meter| bounce(stream, task.workload, meter));
                     }
                     Address::Path(path) => {

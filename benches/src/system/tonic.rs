@@ -35,6 +35,11 @@ use crate::workload::Workload;
 #[non_exhaustive]
 pub struct Tonic;
 
+#[cfg(feature = "tls")]
+const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Unix, Transport::Tls];
+#[cfg(not(feature = "tls"))]
+const TRANSPORTS: &[Transport] = &[Transport::Tcp, Transport::Unix];
+
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
@@ -56,7 +61,7 @@ impl System for Tonic {
     }
 
     fn transports(&self) -> &'static [Transport] {
-        &[Transport::Tcp, Transport::Unix]
+        TRANSPORTS
     }
 
     fn serve<'a>(
@@ -66,7 +71,13 @@ impl System for Tonic {
         ready: Ready<'a>,
     ) -> Work<'a, ()> {
         Box::pin(async move {
-            let server = Server::builder()
+            let builder = Server::builder();
+            #[cfg(feature = "tls")]
+            let builder = match transport {
+                Transport::Tls => secure::server(builder)?,
+                _ => builder,
+            };
+            let server = builder
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .add_service(BenchServer::new(Answers::default()));
@@ -94,8 +105,36 @@ impl System for Tonic {
     }
 
     fn load<'a>(&'a self, task: &'a Task) -> Work<'a, Seen> {
-        let address = task.address.clone();
-        Box::pin(run::rpc(task, move || Caller::connect(address.clone())))
+        let (transport, address) = (task.transport, task.address.clone());
+        Box::pin(run::rpc(task, move || {
+            Caller::connect(transport, address.clone())
+        }))
+    }
+}
+
+/// tonic's own TLS, which is rustls; its provider is the one that the process has.
+#[cfg(feature = "tls")]
+mod secure {
+    use tonic::transport::ServerTlsConfig;
+    use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Server};
+
+    use crate::failure::Failure;
+    use crate::tls;
+
+    pub(super) fn server(builder: Server) -> Result<Server, Failure> {
+        tls::choose_provider();
+        let own = tls::Identity::own()?;
+        let identity = Identity::from_pem(&own.certificate_pem, &own.key_pem);
+        let config = ServerTlsConfig::new().identity(identity);
+        builder.tls_config(config).map_err(Failure::call)
+    }
+
+    pub(super) fn client(endpoint: Endpoint) -> Result<Endpoint, Failure> {
+        tls::choose_provider();
+        let root = Certificate::from_pem(&tls::Identity::own()?.certificate_pem);
+        let config = ClientTlsConfig::new().ca_certificate(root);
+        let config = config.domain_name(tls::NAME);
+        endpoint.tls_config(config).map_err(Failure::call)
     }
 }
 
@@ -110,16 +149,25 @@ struct Caller {
 }
 
 impl Caller {
-    async fn connect(address: Address) -> Result<Self, Failure> {
+    async fn connect(transport: Transport, address: Address) -> Result<Self, Failure> {
         let authority = match &address {
             Address::Port(address) => address.to_string(),
             Address::Path(_) => "localhost".to_owned(),
         };
-        let endpoint = Endpoint::from_shared(format!("http://{authority}"))
+        let scheme = match transport {
+            Transport::Tls => "https",
+            _ => "http",
+        };
+        let endpoint = Endpoint::from_shared(format!("{scheme}://{authority}"))
             .map_err(Failure::call)?
             .tcp_nodelay(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        #[cfg(feature = "tls")]
+        let endpoint = match transport {
+            Transport::Tls => secure::client(endpoint)?,
+            _ => endpoint,
+        };
         let channel = match address {
             Address::Port(_) => endpoint.connect().await,
             Address::Path(path) => endpoint.connect_with_connector(SocketAt(path)).await,
