@@ -14,6 +14,8 @@ use crate::link::BoxLink;
 pub(super) struct Input {
     /// Holds at most one incomplete frame between batches.
     pub(super) buffer: BytesMut,
+    /// The capacity of the buffer when it was made.
+    size_bytes: usize,
     /// How much room to offer the next read.
     room_bytes: usize,
 }
@@ -25,11 +27,17 @@ impl Input {
         link: &mut BoxLink,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.buffer.is_empty() && self.buffer.capacity() < self.size_bytes {
+            // Back to the front, which is still in the cache, instead of through all of it: this
+            // also leaves the pages behind it untouched as long as reads are small.
+            let _ = self.buffer.try_reclaim(self.size_bytes);
+        }
         let spare = self.buffer.capacity() - self.buffer.len();
         // Half of it will do, so that an incomplete frame left at the end of a batch does not make
         // the buffer grow.
         if spare < READ_BYTES_MIN / 2 {
             self.buffer.reserve(self.room_bytes.max(READ_BYTES_MIN));
+            self.size_bytes = self.buffer.capacity();
         }
         let spare = self.buffer.capacity() - self.buffer.len();
         let result = pin!(link.read_buf(&mut self.buffer)).poll(cx);
@@ -46,7 +54,8 @@ impl Input {
     }
 }
 
-/// Holds a batch of some hundred small calls, and is what an idle connection keeps.
+/// Holds a batch of some hundred small calls; an idle connection keeps it, but only the pages that
+/// its largest batch filled are resident.
 const READ_BYTES_MIN: usize = 64 * 1024;
 /// The batch budget: what one read may bring before the driver turns to its other duties.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
