@@ -5,6 +5,7 @@ pub(crate) const USAGE: &str = "\
 usage: cargo xtask test [--quick] [--only WORD]... [--fuzz-seconds N] [--list]
        cargo xtask tidy
        cargo xtask fuzz [--seconds N] [TARGET]
+       cargo xtask perf [--bless]
 
 test   runs every check, as CI does, and ends with a summary
        --quick           only what needs no network: fmt, clippy, tests, doc tests, tidy
@@ -12,7 +13,9 @@ test   runs every check, as CI does, and ends with a summary
        --fuzz-seconds N  seconds for each fuzz target (15 when not given)
        --list            names the steps and runs none
 tidy   holds the walls: dependencies between the rooms, pure modules, file ceilings, names, links
-fuzz   runs one fuzz target, or all of them, under AddressSanitizer (300 seconds each when not given)";
+fuzz   runs one fuzz target, or all of them, under AddressSanitizer (300 seconds each when not given)
+perf   counts the instructions of the hot paths and compares them with the baseline
+       --bless           makes the counts the baseline";
 
 const FUZZ_SECONDS_IN_TEST: u64 = 15;
 const FUZZ_SECONDS_ALONE: u64 = 300;
@@ -23,6 +26,10 @@ pub(crate) enum Command {
     Help,
     Test(TestOptions),
     Tidy,
+    Perf {
+        /// Renew the baseline instead of comparing with it.
+        bless: bool,
+    },
     Fuzz {
         seconds: u64,
         target: Option<String>,
@@ -51,6 +58,11 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, 
             Some(word) => Err(format!("tidy takes no `{word}`")),
         },
         Some("fuzz") => parse_fuzz(words),
+        Some("perf") => match (words.next().as_deref(), words.next()) {
+            (None, _) => Ok(Command::Perf { bless: false }),
+            (Some("--bless"), None) => Ok(Command::Perf { bless: true }),
+            _ => Err("perf takes nothing but --bless".to_owned()),
+        },
         Some("help" | "--help" | "-h") => Ok(Command::Help),
         Some(word) => Err(format!("there is no command `{word}`")),
         None => Err("which command?".to_owned()),
@@ -109,6 +121,8 @@ mod tests {
     fn reads_every_command() {
         assert_eq!(parsed("tidy"), Ok(Command::Tidy));
         assert_eq!(parsed("--help"), Ok(Command::Help));
+        assert_eq!(parsed("perf"), Ok(Command::Perf { bless: false }));
+        assert_eq!(parsed("perf --bless"), Ok(Command::Perf { bless: true }));
         assert_eq!(
             parsed("fuzz --seconds 7 validate"),
             Ok(Command::Fuzz {
@@ -135,6 +149,8 @@ mod tests {
             "test --fast",
             "tidy now",
             "fuzz a b",
+            "perf all",
+            "perf --bless twice",
             "test --fuzz-seconds 0",
             "fuzz --seconds x",
         ] {

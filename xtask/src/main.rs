@@ -2,11 +2,12 @@
 //!
 //! `cargo xtask test` runs every check there is, the same ones that CI runs; `--quick` keeps to the
 //! part that needs no network and a few minutes. `cargo xtask tidy` holds the walls of the house;
-//! `cargo xtask fuzz` is the long fuzz run.
+//! `cargo xtask fuzz` is the long fuzz run; `cargo xtask perf` counts instructions.
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod console;
+mod perf;
 mod plan;
 mod shell;
 mod steps;
@@ -45,6 +46,7 @@ fn run(command: Command) -> Result<bool, String> {
         }
         Command::Test(options) => Ok(plan::run(&steps::all(&options), &root, &options)),
         Command::Tidy => tidy::run(&root).map(|()| true),
+        Command::Perf { bless } => perf::run(&root, bless),
         Command::Fuzz { seconds, target } => {
             steps::fuzz::run(&root, seconds, target.as_deref()).map(|()| true)
         }

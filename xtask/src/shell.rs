@@ -36,6 +36,15 @@ impl Tool {
         self
     }
 
+    /// Takes every variable but `name` from the program's environment.
+    pub(crate) fn only_env(mut self, name: &str) -> Self {
+        self.command.env_clear();
+        match std::env::var_os(name) {
+            Some(value) => self.env(name, value),
+            None => self,
+        }
+    }
+
     /// Runs the program to its end.
     ///
     /// # Errors
