@@ -69,11 +69,8 @@ impl Builder {
         let paths = owned(paths);
         if cargo {
             // Said before anything can fail, so that a broken schema is looked at again.
-            tell_cargo(
-                paths
-                    .iter()
-                    .map(|path| format!("rerun-if-changed={}", path.display())),
-            );
+            let watched = self.watched(&paths).into_iter();
+            tell_cargo(watched.map(|path| format!("rerun-if-changed={}", path.display())));
         }
         let output = self.generate(&paths)?;
         for file in &output.files {
@@ -170,6 +167,23 @@ impl Builder {
         Ok((parsed, schema, found))
     }
 
+    /// The files that `paths` name, as they are or below a directory of includes.
+    ///
+    /// Cargo runs a build script each time if it watches a file that is not there. That is right
+    /// for a file that is missing, which is kept as it is named, and for nothing else.
+    fn watched(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
+        if self.options.descriptor_set.is_some() {
+            return Vec::new();
+        }
+        let find = |path: &PathBuf| {
+            let below = self.options.includes.iter().map(|root| root.join(path));
+            let mut places = std::iter::once(path.clone()).chain(below);
+            places.find(|place| place.is_file())
+        };
+        let found = |path| find(path).unwrap_or_else(|| path.clone());
+        paths.iter().map(found).collect()
+    }
+
     fn includes(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
         if !self.options.includes.is_empty() {
             return self.options.includes.clone();
@@ -209,5 +223,29 @@ fn write_if_changed(path: &Path, contents: &[u8]) -> Result<(), Error> {
 fn tell_cargo(lines: impl Iterator<Item = String>) {
     for line in lines {
         println!("cargo:{}", line.replace('\n', " "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_watches_the_files_themselves() {
+        // A unit test runs in the directory of its package.
+        let file = PathBuf::from("proto/dreammesh/options.proto");
+        let (given, missing) = (
+            PathBuf::from("dreammesh/options.proto"),
+            PathBuf::from("no.proto"),
+        );
+        let names = [file.clone(), given, missing.clone()];
+        let builder = Builder::new().include("proto");
+        assert_eq!(builder.watched(&names), [file.clone(), file, missing]);
+        assert!(
+            builder
+                .descriptor_set(Vec::new())
+                .watched(&names)
+                .is_empty()
+        );
     }
 }
