@@ -37,6 +37,8 @@ pub mod quinn;
 #[cfg(feature = "tarpc")]
 pub mod tarpc;
 pub mod tonic;
+#[cfg(feature = "volo")]
+pub mod volo;
 
 /// A future of a system; the process's runtime blocks on it.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + 'a>>;
@@ -99,6 +101,8 @@ pub fn all() -> Vec<&'static dyn System> {
         &tarpc::Tarpc,
         #[cfg(feature = "connectrpc")]
         &connectrpc::Connect,
+        #[cfg(feature = "volo")]
+        &volo::Volo,
         #[cfg(feature = "capnp")]
         &capnp::Capnp,
         &echo::Echo,
