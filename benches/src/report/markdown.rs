@@ -28,6 +28,7 @@ pub(super) fn page(report: &Report) -> String {
             text.push_str(&table(&rows));
         }
     }
+    text.push_str(&scaling(&report.results.rows));
     text.push_str(&idle(&report.results.rows));
     text.push_str(&left_out(report));
     text
@@ -150,6 +151,53 @@ fn table(rows: &[&Row]) -> String {
 
 fn workload_of(row: &Row) -> (&str, usize, usize) {
     (row.workload, row.concurrency, row.connections)
+}
+
+/// What the other settings give over both processes on one core, on one logical connection.
+fn scaling(rows: &[Row]) -> String {
+    let mut lines = String::new();
+    // The rate of an open loop says nothing about what a system could do.
+    let alone = |row: &&Row| {
+        row.pinning == Pinning::OneCore.name() && row.connections == 1 && row.rate_per_s.is_none()
+    };
+    for row in rows.iter().filter(alone) {
+        let times = |pinning: Pinning| {
+            let at = (
+                row.transport,
+                row.workload,
+                row.concurrency,
+                row.connections,
+                pinning.name(),
+            );
+            let other = rows
+                .iter()
+                .find(|r| r.system == row.system && r.at() == at)?;
+            Some(other.calls_per_s?.median / row.calls_per_s?.median)
+        };
+        let [two, multi] = [Pinning::TwoCore, Pinning::MultiThread].map(times);
+        if two.is_none() && multi.is_none() {
+            continue;
+        }
+        let shown = |times: Option<f64>| times.map_or_else(dash, |times| format!("{times:.2}×"));
+        let _ = writeln!(
+            lines,
+            "| {} | {} | {} | {} | {} | {} |",
+            row.workload,
+            row.concurrency,
+            row.transport,
+            row.system,
+            shown(two),
+            shown(multi),
+        );
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "\n## From one core to two\n\nCalls per second over those in `one-core`, one connection.\n\n\
+         | Workload | Calls | Transport | System | two-core | multi-thread |\n\
+         |---|--:|---|---|--:|--:|\n{lines}"
+    )
 }
 
 /// What connections that do nothing take.
@@ -279,6 +327,19 @@ mod tests {
             |  |  |  |  | tonic | 10,000 (5,000–20,000) | 50.0 µs | 50.0 µs \
             | 1.00 µs | 2.00 µs | 3.00 µs | 4.0 MiB | 8.0 MiB |\n";
         assert_eq!(table(&[&ours, &tonic]), format!("{COLUMNS}{expected}"));
+    }
+
+    #[test]
+    fn scaling_is_shown_where_more_than_one_setting_was_measured() {
+        let one = row("tonic", 10_000.0);
+        let two = Row {
+            pinning: "two-core",
+            ..row("tonic", 15_000.0)
+        };
+        assert_eq!(scaling(std::slice::from_ref(&one)), "");
+        let text = scaling(&[one, two]);
+        let line = "| 64B | 64 | tcp | tonic | 1.50× | – |\n";
+        assert!(text.ends_with(line), "{text}");
     }
 
     #[test]
