@@ -12,7 +12,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .add_service("proto/bench.proto")
         .include_dirs(vec!["proto".into()])
         .out_dir("gen")
-        .filename("volo.rs".into())
         .write()?;
     Ok(())
 }
