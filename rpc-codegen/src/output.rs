@@ -176,8 +176,10 @@ impl Builder {
             return Vec::new();
         }
         let find = |path: &PathBuf| {
-            let below = self.options.includes.iter().map(|root| root.join(path));
-            let mut places = std::iter::once(path.clone()).chain(below);
+            let includes = &self.options.includes;
+            let whole = includes.iter().any(|root| path.starts_with(root));
+            let below = includes.iter().map(|root| root.join(path));
+            let mut places = below.filter(|_| !whole).chain([path.clone()]);
             places.find(|place| place.is_file())
         };
         let found = |path| find(path).unwrap_or_else(|| path.clone());

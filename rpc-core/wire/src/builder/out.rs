@@ -24,6 +24,13 @@ pub(crate) struct Out {
     len_max: usize,
 }
 
+// SAFETY: `start` points into the buffer that `content` alone owns, so whoever has the one has the
+// other, as with the vector itself.
+unsafe impl Send for Out {}
+
+// SAFETY: a shared reference to it writes nothing, and reads what `content` owns.
+unsafe impl Sync for Out {}
+
 /// Less would be grown again by the next field of nearly every message.
 const CAPACITY_MIN: usize = 256;
 
@@ -106,9 +113,10 @@ impl Out {
         if end > self.bound && !self.grow(bytes.len()) {
             return None;
         }
-        // SAFETY: `end` is at most `bound`, which never passes the capacity: `refresh` alone
-        // raises it. So `bytes.len()` bytes behind `at` may be written; `bytes` is another
-        // object, as `self` is borrowed mutably.
+        // SAFETY: `end` is at most `bound`, which never passes the capacity, as `refresh` alone
+        // raises it; or nothing is written, and `at` is within the capacity. So `bytes.len()`
+        // bytes behind `at` may be written; `bytes` is another object, as `self` is borrowed
+        // mutably.
         unsafe {
             copy(bytes.as_ptr(), self.start.as_ptr().add(at), bytes.len());
         }
@@ -153,7 +161,8 @@ impl Out {
         if end > self.bound && !self.grow(len) {
             return false;
         }
-        // SAFETY: `end` is at most `bound`, which never passes the capacity.
+        // SAFETY: `end` is at most `bound`, which never passes the capacity; or nothing is written,
+        // and `self.len` is within the capacity.
         unsafe { self.start.as_ptr().add(self.len).write_bytes(0, len) };
         self.len = end;
         true

@@ -2,6 +2,8 @@
 
 use core::cell::Cell;
 
+use bytes::Bytes;
+
 use super::{Builder, Out, Target};
 use crate::error::WireError;
 use crate::limits::Limits;
@@ -63,9 +65,18 @@ fn give_back(mut builder: Box<Builder>) {
     builder.depth = 0;
     builder.scratch.clear();
     builder.fixups.clear();
-    if builder.scratch.capacity() + 4 * builder.fixups.capacity() <= KEPT_BYTES_MAX {
-        put_back(builder);
+    if builder.scratch.capacity() + 4 * builder.fixups.capacity() > KEPT_BYTES_MAX {
+        forget_scratch(&mut builder);
     }
+    put_back(builder);
+}
+
+/// Lets go of what one large message left behind, but not of the spare buffers.
+#[cold]
+#[inline(never)]
+fn forget_scratch(builder: &mut Builder) {
+    builder.scratch = Vec::new();
+    builder.fixups = Vec::new();
 }
 
 #[inline(always)]
@@ -99,7 +110,10 @@ pub(crate) fn spare() -> Option<Box<Content>> {
 pub(crate) fn recycle(mut content: Box<Content>) {
     // Before the pool is looked at: to drop shared bytes may run code of their owner's.
     content.externals.clear();
-    if content.head.capacity() > KEPT_BYTES_MAX {
+    // One whose buffer was given away would only take the place of one that has a buffer.
+    let head = content.head.capacity();
+    let list = content.externals.capacity() * size_of::<(usize, Bytes)>();
+    if head == 0 || head + list > KEPT_BYTES_MAX {
         return;
     }
     content.head.clear();
@@ -110,5 +124,68 @@ pub(crate) fn recycle(mut content: Box<Content>) {
             builder.spare.push(content);
         }
         put_back(builder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spare_heads() -> Vec<usize> {
+        let builder = POOL.take();
+        let heads = builder.as_ref().map_or_else(Vec::new, |builder| {
+            let spare = builder.spare.iter();
+            spare.map(|content| content.head.capacity()).collect()
+        });
+        POOL.set(builder);
+        heads
+    }
+
+    fn content(head: usize) -> Box<Content> {
+        Box::new(Content {
+            head: Vec::with_capacity(head),
+            externals: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn buffers_that_were_given_away_leave_no_empty_places() {
+        put_back(new_builder());
+        for _ in 0..2 * KEPT_BUFFERS_MAX {
+            recycle(content(0));
+        }
+        assert_eq!(spare_heads(), []);
+        for _ in 0..2 * KEPT_BUFFERS_MAX {
+            recycle(content(KEPT_BYTES_MAX));
+        }
+        recycle(content(KEPT_BYTES_MAX + 1));
+        assert_eq!(spare_heads(), [KEPT_BYTES_MAX; KEPT_BUFFERS_MAX]);
+    }
+
+    #[test]
+    fn a_long_list_of_shared_parts_counts_too() {
+        put_back(new_builder());
+        let mut long = content(1);
+        long.externals = Vec::with_capacity(KEPT_BYTES_MAX / size_of::<(usize, Bytes)>());
+        recycle(long);
+        assert_eq!(spare_heads(), [1]);
+        let mut longer = content(1);
+        longer.externals = Vec::with_capacity(KEPT_BYTES_MAX / size_of::<(usize, Bytes)>() + 1);
+        recycle(longer);
+        assert_eq!(spare_heads(), [1]);
+    }
+
+    #[test]
+    fn a_large_message_costs_its_scratch_and_not_the_spare_buffers() {
+        let mut builder = new_builder();
+        builder.spare.push(content(100));
+        builder.scratch.reserve_exact(KEPT_BYTES_MAX);
+        give_back(builder);
+        let kept = |builder: &Builder| builder.scratch.capacity();
+        let mut builder = POOL.take().expect("it was given back");
+        assert_eq!(kept(&builder), KEPT_BYTES_MAX);
+        builder.scratch.reserve_exact(KEPT_BYTES_MAX + 1);
+        give_back(builder);
+        assert_eq!(POOL.take().map(|builder| kept(&builder)), Some(0));
     }
 }
