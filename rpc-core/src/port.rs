@@ -549,11 +549,15 @@ impl HandlerFuture {
         }
     }
 
-    /// The same call, watched.
+    /// The same call, watched; one that is watched already is so twice.
     pub(crate) fn watched(self, observation: Observation) -> Self {
+        let inner = match self.observation {
+            None => self,
+            Some(_) => Self::new(self),
+        };
         Self {
             observation: Some(observation),
-            ..self
+            ..inner
         }
     }
 }

@@ -303,7 +303,11 @@ impl Driver {
                 self.hello_due = None;
                 self.shared.set_connected();
             }
-            (Event::Draining, _) => self.shared.set_closed_to_calls(),
+            (Event::Draining, _) => {
+                self.shared.set_closed_to_calls();
+                // Those that wait need not, and go elsewhere.
+                state.waiting.wake_all(&mut self.todo.wakers);
+            }
             (Event::Closed(closed), _) => {
                 self.shared.set_closed_to_calls();
                 state.waiting.wake_all(&mut self.todo.wakers);

@@ -62,8 +62,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             session: Config::default(),
-            // An idle connection that has made small calls keeps some 12 KiB resident, one that has
-            // filled its read buffer 70; so these are between 120 and 700 MB.
+            // An idle connection that has made small calls keeps some 12 KiB resident, so these are
+            // 120 MB; one that took in bulk keeps its read buffer of up to 256 KiB besides.
             connections_max: 10_000,
             // The client sends its hello with its first bytes, so even a slow link needs little.
             hello_timeout: Duration::from_secs(5),

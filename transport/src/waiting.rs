@@ -1,5 +1,6 @@
 //! Calls that wait at the client: for a connection, or for the server's maximum of calls.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::Waker;
 use std::time::Instant;
@@ -9,8 +10,8 @@ use dreammesh_core::port::OpenTicket;
 
 /// The calls that wait, oldest first; each is a pending future of its caller's.
 ///
-/// As long as somebody waits, newcomers wait behind. Whoever leaves the queue, opened or not,
-/// wakes the next, so one report of room serves all that fit.
+/// As long as somebody waits, newcomers wait behind. Each report of room wakes one, and whoever
+/// leaves the queue without using up the last of the room wakes the next.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     calls: BTreeMap<u64, Waiter>,
@@ -40,11 +41,12 @@ impl Waiting {
 
     /// Queues a call, or keeps its place if it has one.
     ///
-    /// Returns a waker that it replaced, to be dropped outside the lock.
+    /// Returns the waker of another task that it replaced, to be dropped outside the lock; waking
+    /// it is harmless. Its own is kept: to wake that would have the call poll without end.
     pub(crate) fn enter(
         &mut self,
         ticket: &mut OpenTicket,
-        waker: Waker,
+        waker: &Waker,
         deadline: Option<Deadline>,
     ) -> Option<Waker> {
         let place = match ticket.bits() {
@@ -59,23 +61,43 @@ impl Waiting {
             }
         };
         *ticket = OpenTicket::from_bits(place);
-        let former = self.calls.insert(place, Waiter { waker, deadline });
-        let former_deadline = former.as_ref().and_then(|former| former.deadline);
+        let (former, former_deadline) = match self.calls.entry(place) {
+            Entry::Vacant(vacant) => {
+                let waker = waker.clone();
+                vacant.insert(Waiter { waker, deadline });
+                (None, None)
+            }
+            Entry::Occupied(occupied) => {
+                let waiter = occupied.into_mut();
+                let former = match waiter.waker.will_wake(waker) {
+                    true => None,
+                    false => Some(std::mem::replace(&mut waiter.waker, waker.clone())),
+                };
+                (former, std::mem::replace(&mut waiter.deadline, deadline))
+            }
+        };
         if former_deadline != deadline {
             self.forget(former_deadline, place);
             self.deadlines
                 .extend(deadline.map(|deadline| (deadline, place)));
         }
-        former.map(|former| former.waker)
+        former
     }
 
     /// Takes a call out and hands over the next one's waker.
     pub(crate) fn leave(&mut self, ticket: &mut OpenTicket) -> Option<Waker> {
-        let place = std::mem::take(ticket).bits()?;
+        self.leave_full(ticket).then(|| self.wake_next()).flatten()
+    }
+
+    /// Takes a call out that used up the room; whether it was in.
+    pub(crate) fn leave_full(&mut self, ticket: &mut OpenTicket) -> bool {
+        let Some(place) = std::mem::take(ticket).bits() else {
+            return false;
+        };
         if let Some(waiter) = self.calls.remove(&place) {
             self.forget(waiter.deadline, place);
         }
-        self.wake_next()
+        true
     }
 
     fn forget(&mut self, deadline: Option<Deadline>, place: u64) {
@@ -132,7 +154,7 @@ mod tests {
     fn enter(waiting: &mut Waiting, deadline: Option<Instant>) -> OpenTicket {
         let mut ticket = OpenTicket::NONE;
         let deadline = deadline.map(Deadline::at);
-        waiting.enter(&mut ticket, Waker::noop().clone(), deadline);
+        waiting.enter(&mut ticket, Waker::noop(), deadline);
         ticket
     }
 
@@ -147,10 +169,10 @@ mod tests {
         waiting.leave(&mut early);
         assert_eq!(waiting.next_deadline(), Some(now + 3 * SECOND));
         // Polled again, with another deadline than before and then with none.
-        let waker = || Waker::noop().clone();
-        waiting.enter(&mut late, waker(), Some(Deadline::at(now + 2 * SECOND)));
+        let again = Some(Deadline::at(now + 2 * SECOND));
+        waiting.enter(&mut late, Waker::noop(), again);
         assert_eq!(waiting.next_deadline(), Some(now + 2 * SECOND));
-        waiting.enter(&mut late, waker(), None);
+        waiting.enter(&mut late, Waker::noop(), None);
         assert_eq!(waiting.next_deadline(), None);
     }
 
@@ -164,10 +186,37 @@ mod tests {
         assert!(waiting.leave(&mut tickets[0]).is_some());
         assert!(waiting.wake_next().is_none());
         // The second one finds no room and waits again: it and those behind it are woken anew.
-        waiting.enter(&mut tickets[1], Waker::noop().clone(), None);
+        waiting.enter(&mut tickets[1], Waker::noop(), None);
         assert!(waiting.wake_next().is_some());
         assert!(waiting.wake_next().is_some());
         assert!(waiting.wake_next().is_none());
+    }
+
+    #[test]
+    fn a_call_that_asks_again_is_not_woken_by_that() {
+        struct Task;
+        impl std::task::Wake for Task {
+            fn wake(self: std::sync::Arc<Self>) {}
+        }
+        let task = || Waker::from(std::sync::Arc::new(Task));
+        let (own, other) = (task(), task());
+        let (mut waiting, mut ticket) = (Waiting::default(), OpenTicket::NONE);
+        assert!(waiting.enter(&mut ticket, &own, None).is_none());
+        assert!(waiting.enter(&mut ticket, &own, None).is_none());
+        let former = waiting.enter(&mut ticket, &other, None).unwrap();
+        assert!(former.will_wake(&own));
+        assert!(waiting.wake_next().unwrap().will_wake(&other));
+    }
+
+    #[test]
+    fn a_call_that_used_up_the_room_wakes_nobody() {
+        let mut waiting = Waiting::default();
+        let mut tickets: Vec<_> = (0..2).map(|_| enter(&mut waiting, None)).collect();
+        assert!(waiting.wake_next().is_some());
+        assert!(waiting.leave_full(&mut tickets[0]));
+        assert_eq!(tickets[0], OpenTicket::NONE);
+        assert!(!waiting.leave_full(&mut tickets[0]));
+        assert!(waiting.wake_next().is_some());
     }
 
     #[test]

@@ -10,8 +10,8 @@ use dreammesh_core::call::{Request, Response, TraceContext, WireOption};
 use dreammesh_core::channel::Channel;
 use dreammesh_core::in_process::InProcess;
 use dreammesh_core::layer::{MethodSnapshot, Metrics, Side};
-use dreammesh_core::port::WireMode;
-use dreammesh_core::server::Router;
+use dreammesh_core::port::{Handler, WireMode};
+use dreammesh_core::server::{Router, Service};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
@@ -41,6 +41,36 @@ fn of(metrics: &Metrics, side: Side, path: &str) -> MethodSnapshot {
 }
 
 const FIND: &str = "/sample.v1.Leaves/Find";
+
+/// The handlers of a router as a service of another.
+struct Handlers(Router);
+
+impl Service for Handlers {
+    fn name(&self) -> &'static str {
+        "sample.v1.Leaves"
+    }
+
+    fn handlers(&self) -> Vec<Arc<dyn Handler>> {
+        self.0.handlers().cloned().collect()
+    }
+}
+
+#[test]
+fn a_handler_that_is_watched_twice_is_counted_by_both() {
+    let (inner, outer) = (Metrics::new(), Metrics::new());
+    let router = Router::builder()
+        .service(&LeavesServer::new(Tree))
+        .metrics(inner.clone());
+    let router = Router::builder()
+        .service(&Handlers(router.build()))
+        .metrics(outer.clone());
+    let client = LeavesClient::new(InProcess::new(router.build()).into_channel());
+    block_on(client.find(leaf(1, "oak")).into_future()).unwrap();
+    for metrics in [&inner, &outer] {
+        let find = of(metrics, Side::Server, FIND);
+        assert_eq!((find.count(), find.errors(), find.in_flight), (1, 0, 0));
+    }
+}
 
 #[test]
 fn calls_on_both_sides_by_status_and_wire_mode() {

@@ -189,6 +189,12 @@ impl<U: Default> Session<U> {
         self.events.pop_front()
     }
 
+    /// Whether [`Session::poll_event`] has something to tell.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// What the driver keeps with a stream, until it is released.
     #[inline]
     pub fn user(&mut self, key: StreamKey) -> Option<&mut U> {

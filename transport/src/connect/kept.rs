@@ -181,7 +181,7 @@ impl Inner {
                 None => Ended::deadline_exceeded(Begun::No),
             }));
         }
-        let former = state.waiting.enter(ticket, cx.waker().clone(), deadline);
+        let former = state.waiting.enter(ticket, cx.waker(), deadline);
         state.wanted = true;
         // What is closed goes now, so that its last calls alone decide how long it lives.
         let closed = state.current.take();

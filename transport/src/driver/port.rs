@@ -195,10 +195,16 @@ impl State {
     #[inline]
     fn open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Attempted {
         let opened = self.try_open(waker, opening, mode);
-        if matches!(opened, Attempted::Done(Poll::Ready(_))) && *opening.ticket != OpenTicket::NONE
+        if let Attempted::Done(Poll::Ready(result)) = &opened
+            && *opening.ticket != OpenTicket::NONE
         {
-            let next = self.waiting.leave(opening.ticket);
-            self.wake_after.extend(next);
+            // The next has its turn if this one took no room, or left some.
+            if result.is_err() || self.session.has_room() {
+                let next = self.waiting.leave(opening.ticket);
+                self.wake_after.extend(next);
+            } else {
+                self.waiting.leave_full(opening.ticket);
+            }
         }
         opened
     }
@@ -306,12 +312,10 @@ impl State {
     }
 
     fn wait_to_open(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Attempted {
-        let former = self
-            .waiting
-            .enter(opening.ticket, waker.clone(), opening.deadline);
+        // The timer may have to be set for the deadline of one that begins to wait.
+        self.summoned |= opening.deadline.is_some() && *opening.ticket == OpenTicket::NONE;
+        let former = self.waiting.enter(opening.ticket, waker, opening.deadline);
         self.wake_after.extend(former);
-        // The timer may have to be set for the deadline.
-        self.summoned |= opening.deadline.is_some();
         Attempted::Done(Poll::Pending)
     }
 

@@ -193,10 +193,11 @@ impl Shared {
 }
 
 impl State {
-    /// The driver's waker, if it has to be woken for what is to be sent.
+    /// The driver's waker, if it has to be woken for what is to be sent or told.
     #[inline]
     fn call_driver(&mut self) -> Option<Waker> {
-        if self.scheduled || !(self.summoned || self.session.has_output()) {
+        let wanted = self.summoned || self.session.has_output() || self.session.has_events();
+        if self.scheduled || !wanted {
             return None;
         }
         self.scheduled = true;

@@ -157,6 +157,7 @@ impl App {
             method: info,
             metadata: &metadata,
             deadline: Deadline::after(self.now, timeout),
+            now: None,
             trace: None,
             priority: Priority::NORMAL,
             attempt: 0,

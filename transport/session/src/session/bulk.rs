@@ -11,8 +11,9 @@ use crate::frame::{CHUNK_BYTES_MAX, Violation};
 
 /// A large message being received.
 ///
-/// Capacity for all of it is reserved when it is announced, which its credit admits; the pages
-/// behind it become resident only as chunks arrive (PROTOCOL.md §5.4).
+/// Capacity for all of it is reserved when it is announced, which its credit admits. The pages of
+/// a new buffer become resident only as chunks arrive (PROTOCOL.md §5.5); one from the shelf has
+/// them, and up to twice the capacity.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     total: usize,

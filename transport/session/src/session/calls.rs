@@ -91,8 +91,6 @@ impl<U: Default> Session<U> {
         self.live -= 1;
         if self.role == Role::Server {
             self.wire[slot.wire.0 as usize].entry = NO_ENTRY;
-        } else if self.room_wanted {
-            self.events.push_back(Event::Room);
         }
         if self.slots.at(index).rare.is_some() {
             self.drop_bulk(index);
@@ -141,8 +139,15 @@ impl<U: Default> Session<U> {
             self.drop_queue(index);
         }
         self.slots.free(index);
-        if self.role == Role::Client && self.slots.retired() > 0 {
+        if self.role == Role::Server {
+            return;
+        }
+        if self.slots.retired() > 0 {
             self.check_retired();
+        }
+        // Only now: a call that has ended keeps its slot until its answer is taken.
+        if self.room_wanted && self.has_room() {
+            self.events.push_back(Event::Room);
         }
     }
 

@@ -30,7 +30,7 @@ impl<U: Default> Session<U> {
     /// Opens a call of a method that [`Session::method`] gave the index of.
     ///
     /// The message is taken exactly when the call is opened. Once this answered
-    /// [`OpenError::Full`], every call that ends is told by [`crate::Event::Room`], until
+    /// [`OpenError::Full`], every call whose end is taken is told by [`crate::Event::Room`], until
     /// [`Session::stop_waiting`].
     ///
     /// # Errors
@@ -128,8 +128,7 @@ impl<U: Default> Session<U> {
         if too_long || !opening.metadata.is_empty() || opening.idempotency_key.is_some() {
             self.check_sizes(opening, length)?;
         }
-        let calls_max = self.peer.calls_max;
-        if self.live >= calls_max || !self.slots.has_room(calls_max) {
+        if !self.has_room() {
             self.room_wanted = true;
             return Err(OpenError::Full);
         }
@@ -161,6 +160,13 @@ impl<U: Default> Session<U> {
                 self.peer.message_bytes_max
             )),
         }))
+    }
+
+    /// Client: whether a call fits beside those that run and those whose end was not taken.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        let calls_max = self.peer.calls_max;
+        self.live < calls_max && self.slots.has_room(calls_max)
     }
 
     /// Client: nobody waits for [`crate::Event::Room`] any more.

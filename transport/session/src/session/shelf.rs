@@ -45,8 +45,8 @@ impl AsRef<[u8]> for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         // What the shelf has no place for is freed outside the lock.
-        let refused = lock().put(std::mem::take(&mut self.0));
-        drop(refused);
+        let left_out = lock().put(std::mem::take(&mut self.0));
+        drop(left_out);
     }
 }
 
@@ -74,16 +74,22 @@ impl Shelf {
         Some(buffer)
     }
 
-    /// Keeps a buffer, or gives it back.
-    fn put(&mut self, mut buffer: Vec<u8>) -> Option<Vec<u8>> {
+    /// Keeps a buffer if it is not too large, and gives up the oldest for it: messages may have
+    /// another size by now. What is left out is returned.
+    fn put(&mut self, mut buffer: Vec<u8>) -> Vec<Vec<u8>> {
         let bytes = buffer.capacity();
-        if bytes > BUFFER_BYTES_MAX || bytes > KEPT_BYTES_MAX - self.kept_bytes {
-            return Some(buffer);
+        if bytes > BUFFER_BYTES_MAX {
+            return vec![buffer];
         }
         buffer.clear();
         self.kept_bytes += bytes;
         self.buffers.push(buffer);
-        None
+        let mut given_up = 0;
+        while self.kept_bytes > KEPT_BYTES_MAX {
+            self.kept_bytes -= self.buffers[given_up].capacity();
+            given_up += 1;
+        }
+        self.buffers.drain(..given_up).collect()
     }
 }
 
@@ -103,7 +109,7 @@ mod tests {
             (SIZE + 1, false),
         ] {
             shelf = Shelf::new();
-            assert_eq!(shelf.put(vec![7; SIZE]), None);
+            assert!(shelf.put(vec![7; SIZE]).is_empty());
             let taken = shelf.take(bytes);
             assert_eq!(taken.is_some(), fits, "{bytes}");
             assert!(taken.is_none_or(|buffer| buffer.is_empty() && buffer.capacity() == SIZE));
@@ -112,20 +118,23 @@ mod tests {
     }
 
     #[test]
-    fn it_keeps_buffers_up_to_both_bounds_and_none_past_them() {
+    fn it_keeps_the_newest_up_to_both_bounds_and_none_past_them() {
+        let left_out = |shelf: &mut Shelf, bytes| -> Vec<usize> {
+            let left_out = shelf.put(Vec::with_capacity(bytes));
+            left_out.iter().map(Vec::capacity).collect()
+        };
         let mut shelf = Shelf::new();
-        assert!(
-            shelf
-                .put(Vec::with_capacity(BUFFER_BYTES_MAX + 1))
-                .is_some()
-        );
-        for _ in 0..KEPT_BYTES_MAX / BUFFER_BYTES_MAX {
-            assert_eq!(shelf.put(Vec::with_capacity(BUFFER_BYTES_MAX)), None);
+        let past = BUFFER_BYTES_MAX + 1;
+        assert_eq!(left_out(&mut shelf, past), [past]);
+        for _ in 0..KEPT_BYTES_MAX / BUFFER_BYTES_MAX - 1 {
+            assert_eq!(left_out(&mut shelf, BUFFER_BYTES_MAX), []);
         }
+        assert_eq!(left_out(&mut shelf, BUFFER_BYTES_MAX - SIZE), []);
+        assert_eq!(left_out(&mut shelf, SIZE), []);
         assert_eq!(shelf.kept_bytes, KEPT_BYTES_MAX);
-        assert!(shelf.put(Vec::with_capacity(1)).is_some());
-        assert!(shelf.take(BUFFER_BYTES_MAX).is_some());
-        assert_eq!(shelf.put(Vec::with_capacity(BUFFER_BYTES_MAX)), None);
+        // The oldest goes, and no more than have to.
+        assert_eq!(left_out(&mut shelf, SIZE), [BUFFER_BYTES_MAX]);
+        assert_eq!(left_out(&mut shelf, SIZE), []);
     }
 
     #[test]

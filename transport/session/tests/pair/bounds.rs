@@ -82,6 +82,28 @@ fn a_client_keeps_to_the_servers_maximum_and_is_told_of_room() {
 }
 
 #[test]
+fn an_ended_call_keeps_its_room_until_its_answer_is_taken() {
+    let mut side = Side::client(Config::default());
+    let open = |side: &mut Side| side.open(&METHODS[0], Some(1), true, None);
+    let keys: Vec<_> = (0..64).map(|_| open(&mut side).expect("room")).collect();
+    assert!(matches!(open(&mut side), Err(OpenError::Full)));
+    let mut sent = side.frames().into_iter().map(|seen| seen.header);
+    let opened = sent.find(|header| header.kind == kind::OPEN).expect("sent");
+    let flags = MESSAGE | END | PROTOBUF;
+    let stream = (opened.slot, opened.generation);
+    side.hear(&frame(kind::MESSAGE, flags, stream, &[], &[]));
+    assert_eq!(side.events, [Event::Readable(keys[0])]);
+    assert!(!side.session.has_room() && !side.session.has_events());
+    side.session
+        .take_unary(keys[0])
+        .expect("it is complete")
+        .expect("it is a success");
+    assert!(side.session.has_room() && side.session.has_events());
+    assert_eq!(side.session.poll_event(), Some(Event::Room));
+    open(&mut side).expect("the room of the one that was taken");
+}
+
+#[test]
 fn methods_are_bounded() {
     let mut side = server();
     for index in 4..1024 {
