@@ -297,7 +297,9 @@ impl Driver {
             }
             (Event::Room, _) => match state.waiting.wake_next() {
                 Some(waker) => self.todo.wakers.push(waker),
-                None => state.session.stop_waiting(),
+                None if state.waiting.is_empty() => state.session.stop_waiting(),
+                // All have been woken, but more may come before those have taken the room.
+                None => {}
             },
             (Event::Connected, _) => {
                 self.hello_due = None;

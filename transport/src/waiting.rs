@@ -33,6 +33,10 @@ struct Waiter {
 }
 
 impl Waiting {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
     /// Whether a call must not open now even if there is room.
     pub(crate) fn goes_before(&self, ticket: OpenTicket) -> bool {
         // A call that holds a ticket and polls was woken, so it is its turn.

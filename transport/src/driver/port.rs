@@ -314,6 +314,8 @@ impl State {
     fn wait_to_open(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Attempted {
         // The timer may have to be set for the deadline of one that begins to wait.
         self.summoned |= opening.deadline.is_some() && *opening.ticket == OpenTicket::NONE;
+        // Those behind others have not asked the session for room themselves.
+        self.session.start_waiting();
         let former = self.waiting.enter(opening.ticket, waker, opening.deadline);
         self.wake_after.extend(former);
         Attempted::Done(Poll::Pending)

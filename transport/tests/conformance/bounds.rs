@@ -1,6 +1,9 @@
 //! Bounds: concurrency, credit, sizes, and handlers that take their time.
 
-use std::sync::atomic::Ordering;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Code};
@@ -70,6 +73,65 @@ async fn a_call_that_waits_for_room_ends_at_its_deadline() {
     );
     holding.iter().for_each(tokio::task::JoinHandle::abort);
     assert!(call(&site.channel, &ask("echo")).await.is_ok());
+}
+
+/// A waker that only notes that it was woken.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// One poll of a call by a caller of its own, who is told apart by the flag.
+fn poll_once<F: Future + Unpin>(future: &mut F, flag: &Arc<Flag>) -> Poll<F::Output> {
+    let waker = Waker::from(Arc::clone(flag));
+    Pin::new(future).poll(&mut Context::from_waker(&waker))
+}
+
+/// Lets the connections' tasks run until they have nothing to do.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn room_that_was_reported_twice_is_not_forgotten_for_those_that_come_later() {
+    let site = Site::with(Medium::Memory, Echo::default(), few_calls, |it| it).await;
+    assert!(call(&site.channel, &ask("echo")).await.is_ok());
+    let flag = || Arc::new(Flag::default());
+    let new_call = || call(&site.channel, &ask("never")).into_future();
+    let open = |flag: &Arc<Flag>| {
+        let mut future = new_call();
+        assert!(poll_once(&mut future, flag).is_pending());
+        future
+    };
+    let mut running: Vec<_> = (0..CALLS).map(|_| open(&flag())).collect();
+    site.probe.alive_is(CALLS).await;
+    // Somebody waits and gives up, a call ends, and a newcomer takes its room before the driver
+    // has looked at the report of it.
+    drop(open(&flag()));
+    drop(running.pop());
+    running.push(open(&flag()));
+    let first = flag();
+    let mut waits = open(&first);
+    // So here is room for one, and two reports of room.
+    drop(running.pop());
+    settle().await;
+    assert!(first.0.load(Ordering::SeqCst));
+    let second = flag();
+    let mut waits_behind = open(&second);
+    assert!(poll_once(&mut waits, &first).is_pending());
+    settle().await;
+    assert!(!second.0.load(Ordering::SeqCst), "there is no room left");
+    drop(running.pop());
+    settle().await;
+    assert!(second.0.load(Ordering::SeqCst), "nobody told it of room");
+    assert!(poll_once(&mut waits_behind, &second).is_pending());
+    site.probe.alive_is(CALLS).await;
 }
 
 #[tokio::test]

@@ -169,6 +169,11 @@ impl<U: Default> Session<U> {
         self.live < calls_max && self.slots.has_room(calls_max)
     }
 
+    /// Client: somebody waits for [`crate::Event::Room`], whatever [`Session::open`] has answered.
+    pub fn start_waiting(&mut self) {
+        self.room_wanted = true;
+    }
+
     /// Client: nobody waits for [`crate::Event::Room`] any more.
     pub fn stop_waiting(&mut self) {
         self.room_wanted = false;
