@@ -108,6 +108,12 @@ impl Driver {
         Self::new(shared, link, Some(Server::new(routes, limits)), hello_due)
     }
 
+    /// The same driver for a link whose first bytes have been read.
+    pub(crate) fn with_input(mut self, first: &[u8]) -> Self {
+        self.input = Input::of(first);
+        self
+    }
+
     fn new(
         shared: Arc<shared::Shared>,
         link: BoxLink,

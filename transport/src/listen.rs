@@ -6,29 +6,27 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dreammesh_core::call::{Endpoint, Peer, WireOption};
+use dreammesh_core::call::WireOption;
 use dreammesh_core::layer::{HandlerService, Metrics};
-use dreammesh_core::port::{Lookup, Outcome, ServerCall};
+use dreammesh_core::port::{Outcome, ServerCall};
 use dreammesh_core::server::{Router, RouterBuilder, Service};
-use dreammesh_core::wire::Limits;
-use dreammesh_session::frame::CloseCode;
-use dreammesh_session::{Config, Keepalive, Session};
+use dreammesh_session::{Config, Keepalive};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower_layer::Layer;
 
-use crate::driver::route::Routes;
-use crate::driver::shared::Shared;
-use crate::driver::{Driver, timer};
-use crate::link::BoxLink;
 use crate::link::address::{Address, TargetError};
 use crate::link::listener::Listener;
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
-use accept::{Stoppable, accept_loop};
+use accept::accept_loop;
+use serving::Serving;
 use stop::{Phase, Stop};
 
 mod accept;
+pub(crate) mod carrier;
+mod detect;
+pub(crate) mod serving;
 mod stop;
 
 /// Collects the services and settings of a server.
@@ -142,7 +140,7 @@ impl Server {
         let mut loops = JoinSet::new();
         for listener in listeners {
             let serving = Arc::clone(&serving);
-            let serve = move |link| connection(&serving, link);
+            let serve = move |link, carrier| serving::serve(Arc::clone(&serving), carrier, link);
             loops.spawn(accept_loop(
                 listener,
                 Arc::clone(&room),
@@ -251,7 +249,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how long a new connection may take to say hello; 5 seconds by default.
+    /// Sets how long a new connection may take to say what it speaks, and hello; 5 seconds by
+    /// default.
     #[must_use]
     pub fn hello_timeout(mut self, timeout: Duration) -> Self {
         self.settings.hello_timeout = timeout;
@@ -312,56 +311,6 @@ impl ServerBuilder {
             tcp,
             settings,
         })
-    }
-}
-
-/// What every connection of a server shares.
-struct Serving {
-    routes: Arc<Routes>,
-    settings: Settings,
-    limits: Limits,
-}
-
-impl Serving {
-    fn new(router: Router, settings: Settings) -> Self {
-        let limits = Limits::default().with_max_bytes(settings.session.message_bytes_max as usize);
-        let lookup: Arc<dyn Lookup> = Arc::new(router);
-        Self {
-            routes: Arc::new(Routes::new(lookup)),
-            settings,
-            limits,
-        }
-    }
-}
-
-fn connection(
-    serving: &Serving,
-    link: BoxLink,
-) -> (Arc<Shared>, impl Future<Output = ()> + Send + use<>) {
-    let now = timer::now();
-    let peer = Peer::new(Endpoint::new(link.peer()));
-    let session = Session::server(serving.settings.session.clone(), now);
-    let shared = Arc::new(Shared::new(session, peer, None));
-    let due = now + serving.settings.hello_timeout;
-    let routes = Arc::clone(&serving.routes);
-    let driver = Driver::server(Arc::clone(&shared), link, routes, serving.limits, due);
-    let peer = shared.peer_ref().clone();
-    let run = async move {
-        if let Some(closed) = driver.run().await {
-            let peer = peer.endpoint();
-            tracing::debug!(%peer, code = ?closed.code, closed.reason, "a connection is over");
-        }
-    };
-    (shared, run)
-}
-
-impl Stoppable for Shared {
-    fn drain(&self) {
-        Self::drain(self);
-    }
-
-    fn close(&self) {
-        Self::close(self, CloseCode::DONE, "the drain period is over");
     }
 }
 

@@ -18,15 +18,29 @@ pub(super) struct Input {
     size_bytes: usize,
     /// How much room to offer the next read.
     room_bytes: usize,
+    /// Whether the buffer holds what somebody else has read and nobody has parsed.
+    handed_over: bool,
 }
 
 impl Input {
+    /// Begins with bytes that were read already.
+    pub(super) fn of(first: &[u8]) -> Self {
+        Self {
+            buffer: first.into(),
+            handed_over: !first.is_empty(),
+            ..Self::default()
+        }
+    }
+
     /// Reads what has arrived, up to a buffer full; 0 is the end of the peer's half.
     pub(super) fn poll_read(
         &mut self,
         link: &mut BoxLink,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if std::mem::take(&mut self.handed_over) {
+            return Poll::Ready(Ok(self.buffer.len()));
+        }
         if self.buffer.is_empty() && self.buffer.capacity() < self.size_bytes {
             // Back to the front, which is still in the cache, instead of through all of it: this
             // also leaves the pages behind it untouched as long as reads are small.

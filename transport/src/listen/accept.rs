@@ -8,30 +8,21 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{self, JoinSet};
 
+use super::carrier::Carrier;
 use super::stop::Stop;
 use crate::link::BoxLink;
 use crate::link::listener::Listener;
 
-/// What a server may ask of a connection that is being served.
-pub(super) trait Stoppable: Send + Sync + 'static {
-    /// Refuses new calls and ends when the old ones have.
-    fn drain(&self);
-
-    /// Ends the calls that still run, tells the peer, and ends.
-    fn close(&self);
-}
-
 /// Accepts until the server drains, then waits until every connection has ended.
 ///
 /// Dropping the future ends the connections at once.
-pub(super) async fn accept_loop<F, S, C>(
+pub(super) async fn accept_loop<F, C>(
     listener: Listener,
     room: Arc<Semaphore>,
     stop: Arc<Stop>,
     serve: F,
 ) where
-    F: Fn(BoxLink) -> (Arc<S>, C),
-    S: Stoppable,
+    F: Fn(BoxLink, Arc<Carrier>) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
     let mut connections = Connections::new();
@@ -45,8 +36,9 @@ pub(super) async fn accept_loop<F, S, C>(
             accepted = accept(&listener, &room) => match accepted {
                 Ok((link, permit)) => {
                     backoff = Backoff::default();
-                    let (handle, connection) = serve(link);
-                    connections.add(handle, async move {
+                    let carrier = Carrier::new();
+                    let connection = serve(link, Arc::clone(&carrier));
+                    connections.add(carrier, async move {
                         connection.await;
                         drop(permit);
                     });
@@ -61,16 +53,16 @@ pub(super) async fn accept_loop<F, S, C>(
 }
 
 /// The connections that one listener made, each a task of its own.
-struct Connections<S> {
+struct Connections {
     tasks: JoinSet<()>,
-    handles: HashMap<task::Id, Arc<S>>,
+    carriers: HashMap<task::Id, Arc<Carrier>>,
 }
 
-impl<S: Stoppable> Connections<S> {
+impl Connections {
     fn new() -> Self {
         Self {
             tasks: JoinSet::new(),
-            handles: HashMap::new(),
+            carriers: HashMap::new(),
         }
     }
 
@@ -78,9 +70,13 @@ impl<S: Stoppable> Connections<S> {
         self.tasks.is_empty()
     }
 
-    fn add(&mut self, handle: Arc<S>, connection: impl Future<Output = ()> + Send + 'static) {
+    fn add(
+        &mut self,
+        carrier: Arc<Carrier>,
+        connection: impl Future<Output = ()> + Send + 'static,
+    ) {
         let task = self.tasks.spawn(connection);
-        self.handles.insert(task.id(), handle);
+        self.carriers.insert(task.id(), carrier);
     }
 
     /// Waits until one of them has ended, and forgets it.
@@ -90,16 +86,16 @@ impl<S: Stoppable> Connections<S> {
             Some(Err(failure)) => failure.id(),
             None => return,
         };
-        self.handles.remove(&id);
+        self.carriers.remove(&id);
     }
 
     async fn drain(&mut self, stop: &Stop) {
-        self.handles.values().for_each(|handle| handle.drain());
+        self.carriers.values().for_each(|carrier| carrier.drain());
         tokio::select! {
             () = self.all_ended() => return,
             () = stop.closed() => {}
         }
-        self.handles.values().for_each(|handle| handle.close());
+        self.carriers.values().for_each(|carrier| carrier.close());
         // A peer that does not read cannot be told; whatever is left is dropped with the set.
         let _ = tokio::time::timeout(CLOSE_PERIOD, self.all_ended()).await;
     }

@@ -36,6 +36,10 @@ impl Stop {
         });
     }
 
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
     pub(crate) async fn draining(&self) {
         self.reached(Phase::Draining).await;
     }

@@ -1,6 +1,6 @@
 //! Frames written by hand, since the library refuses to write the lies that are wanted here.
 
-use dreammesh_session::frame::{Header, PREFACE, flag, kind, section};
+use dreammesh_session::frame::{Header, flag, kind, section};
 
 /// A well-formed frame; the head is padded.
 pub(crate) fn frame(
@@ -59,13 +59,13 @@ pub(crate) fn section(number: u8, value: &[u8]) -> Vec<u8> {
     section_of(number, value.len() as u16, value)
 }
 
-/// The preface and a HELLO with these settings besides the versions.
+/// A HELLO with these settings besides the versions.
 pub(crate) fn hello(settings: &[(u8, u64)]) -> Vec<u8> {
     let mut head = vec![1, 0, 1, 0, 0, 0, 0, 0];
     for (number, value) in settings {
         head.extend(section(*number, &value.to_le_bytes()));
     }
-    [&PREFACE[..], &frame(kind::HELLO, 0, (0, 0), &head, &[])].concat()
+    frame(kind::HELLO, 0, (0, 0), &head, &[])
 }
 
 /// METHOD with hashes that equal those of [`crate::child::MASK`] and its like.

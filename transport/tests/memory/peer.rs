@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use dreammesh_session::frame::{CloseCode, HEADER_LEN, Header, PREFACE, kind};
 
+use crate::frames::{hello, ping};
+
 /// What the process under watch must do about some bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Expect {
@@ -57,6 +59,33 @@ impl Script {
     }
 }
 
+/// Every setting of HELLO as great as it may be, and greater.
+pub(crate) fn settings() -> Vec<Script> {
+    let most = u64::from(u32::MAX);
+    let accepted = [
+        (1, most),
+        (2, 1 << 31),
+        (3, 1 << 31),
+        (5, most),
+        (6, most),
+        (7, u64::MAX),
+    ];
+    let refused = [
+        (1, most + 1),
+        (2, (1 << 31) + 1),
+        (3, (1 << 31) + 1),
+        (3, u64::MAX),
+        (4, most),
+    ];
+    let script = |settings: &[(u8, u64)], expect| {
+        let bytes = [hello(settings), ping()].concat();
+        Script::new(format!("settings {settings:?}"), expect, bytes)
+    };
+    let mut all = vec![script(&accepted, Expect::Pong)];
+    all.extend(refused.map(|one| script(&[one], Expect::Closed(CloseCode::PROTOCOL))));
+    all
+}
+
 /// A frame of the other side.
 #[derive(Debug)]
 pub(crate) struct Seen {
@@ -73,7 +102,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Takes the socket and the other side's preface.
+    /// Takes the socket and exchanges prefaces, a server's coming only after its client's.
     pub(crate) fn new(stream: TcpStream) -> Self {
         // Not a measure of anything: it turns a hang into a failure.
         stream
@@ -84,6 +113,7 @@ impl Peer {
             stream,
             sent_bytes: 0,
         };
+        peer.send(&PREFACE);
         let mut preface = [0; PREFACE.len()];
         peer.stream.read_exact(&mut preface).unwrap();
         assert_eq!(preface, PREFACE);

@@ -8,7 +8,7 @@ use dreammesh_core::wkt::FieldMask;
 use dreammesh_session::frame::{CloseCode, FRAME_LENGTH_MAX, HEAD_BYTES_MAX, flag, kind, section};
 
 use crate::frames::{chunk, frame, header, hello, ping, section_of};
-use crate::peer::{Expect, Peer, Script};
+use crate::peer::{Expect, Peer, Script, settings};
 use crate::watched::Watched;
 use crate::{archives, child, frames};
 
@@ -142,28 +142,7 @@ fn answers_announced_beyond_credit_or_limit_or_that_do_not_come() {
 
 #[test]
 fn numbers_that_tables_are_sized_by() {
-    let most = u64::from(u32::MAX);
-    let accepted = [
-        (1, most),
-        (2, 1 << 31),
-        (3, 1 << 31),
-        (5, most),
-        (6, most),
-        (7, u64::MAX),
-    ];
-    let refused = [
-        (1, most + 1),
-        (2, (1 << 31) + 1),
-        (3, (1 << 31) + 1),
-        (3, u64::MAX),
-        (4, most),
-    ];
-    let settings = |settings: &[(u8, u64)], expect| {
-        let bytes = [hello(settings), ping()].concat();
-        Script::new(format!("settings {settings:?}"), expect, bytes)
-    };
-    let mut all = vec![settings(&accepted, Expect::Pong)];
-    all.extend(refused.map(|one| settings(&[one], Expect::Closed(CloseCode::PROTOCOL))));
+    let mut all = settings();
     for amount in [1 << 31, u64::MAX] {
         for id in [CALL, (u32::MAX, 0)] {
             let credit = frame(kind::CREDIT, 0, id, &amount.to_le_bytes(), &[]);

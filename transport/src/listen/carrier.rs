@@ -1,0 +1,74 @@
+//! One accepted connection of a medium, whatever it turns out to carry.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use dreammesh_session::frame::CloseCode;
+
+use super::stop::{Phase, Stop};
+use crate::driver::shared::Shared;
+
+/// What the server knows of an accepted connection: the sessions it carries, and how far its end
+/// has come.
+///
+/// It carries none while its protocol is being found out, one on most media, and one a lane where
+/// the medium has several.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    stop: Stop,
+    sessions: Mutex<Vec<Weak<Shared>>>,
+}
+
+impl Carrier {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            stop: Stop::new(),
+            sessions: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Takes in a session that begins; one that comes late is drained or closed at once.
+    pub(crate) fn add(&self, session: &Arc<Shared>) {
+        {
+            let mut sessions = self.lock();
+            // Lanes come and go; without this a carrier of many would remember all of them.
+            sessions.retain(|session| session.strong_count() > 0);
+            sessions.push(Arc::downgrade(session));
+        }
+        // The phase advances before the sessions are told, so that none is missed by both.
+        match self.stop.phase() {
+            Phase::Running => {}
+            Phase::Draining => session.drain(),
+            Phase::Closed => close(session),
+        }
+    }
+
+    /// Refuses new calls and ends when the old ones have.
+    pub(crate) fn drain(&self) {
+        self.stop.advance(Phase::Draining);
+        self.live().iter().for_each(|session| session.drain());
+    }
+
+    /// Ends the calls that still run, tells the peer, and ends.
+    pub(crate) fn close(&self) {
+        self.stop.advance(Phase::Closed);
+        self.live().iter().for_each(|session| close(session));
+    }
+
+    /// Waits until the connection is to end once its calls have.
+    pub(crate) async fn draining(&self) {
+        self.stop.draining().await;
+    }
+
+    /// The sessions that are not over, so that none is told under the lock.
+    fn live(&self) -> Vec<Arc<Shared>> {
+        self.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn close(session: &Shared) {
+    session.close(CloseCode::DONE, "the drain period is over");
+}
