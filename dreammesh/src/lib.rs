@@ -18,6 +18,7 @@
 //! - Servers: [`Server`]; a failed handler returns a [`Status`].
 //! - Messages: [`Msg`] as received, [`IntoMessage`] as sent; [`wkt`] and [`rpc`] for protobuf's own.
 //! - Messages outside of calls: [`Protobuf`], and [`Json`] with the feature `json` (on by default).
+//! - Encryption and identity: [`tls`].
 //! - Around calls: [`Metrics`], [`layer`].
 #![forbid(unsafe_code)]
 
@@ -42,6 +43,7 @@ pub use dreammesh_core::wire::{
     WireError,
 };
 pub use dreammesh_core::{codegen, layer, rpc, wkt};
+pub use dreammesh_transport::tls;
 pub use dreammesh_transport::{
     BindError, Connect, ConnectError, Connector, MemoryHub, Server, ServerBuilder,
 };

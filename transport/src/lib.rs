@@ -7,6 +7,7 @@
 //! - `driver`: the task of a connection.
 //! - [`listen`]: the server: addresses, connections, shutdown.
 //! - [`connect`]: the client: from a target to a channel that keeps its link.
+//! - [`tls`]: certificates, roots and what each side demands of the other.
 //! - `waiting`: the queue of calls that wait for a connection or for room on it.
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,11 @@ pub mod connect;
 mod driver;
 pub mod link;
 pub mod listen;
+#[allow(
+    dead_code,
+    reason = "the links over TLS and QUIC are about to use the rest"
+)]
+pub mod tls;
 mod waiting;
 
 pub use connect::{Connect, ConnectError, Connector};
