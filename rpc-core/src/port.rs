@@ -383,6 +383,8 @@ pub struct ConnectionAsk<'a> {
     pub wait_for_ready: bool,
     /// Which try of the call this is, from 0.
     pub attempt: u32,
+    /// The bytes of the request as an archive; 0 for a method whose requests stream.
+    pub message_bytes: usize,
     /// The place among those that wait.
     pub ticket: &'a mut OpenTicket,
 }

@@ -17,11 +17,14 @@ use crate::link::address::{Address, TargetError};
 use crate::link::listener;
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
+use crate::quic::dial::{self, Connected};
+use crate::tls::ClientTls;
 use kept::KeptLink;
 
 mod backoff;
 mod client;
 mod kept;
+mod lanes;
 
 /// Connects a [`Channel`] with the settings that suit most programs.
 ///
@@ -71,6 +74,7 @@ impl Connect for Channel {
 pub struct Connector {
     hub: MemoryHub,
     tcp: TcpOptions,
+    tls: Option<ClientTls>,
     settings: Settings,
 }
 
@@ -151,6 +155,13 @@ impl Connector {
         self
     }
 
+    /// Sets whom to believe and what to present on media that are encrypted.
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Sets where `memory://` targets are looked up.
     #[must_use]
     pub fn memory(mut self, hub: &MemoryHub) -> Self {
@@ -203,26 +214,24 @@ impl Connector {
     /// Outside of a tokio runtime.
     pub fn connect_with(&self, name: &str, dial: impl Dial) -> Channel {
         let endpoint = Endpoint::new(name);
-        self.channel(KeptLink::new(
-            endpoint,
-            Box::new(dial),
-            self.settings.clone(),
-        ))
+        let place = Place::Custom(Box::new(dial));
+        self.channel(KeptLink::new(endpoint, place, self.settings.clone()))
     }
 
     fn source(&self, target: &str) -> Result<KeptLink, ConnectError> {
         let address: Address = target.parse().map_err(|e| ConnectError(Cause::Target(e)))?;
         let endpoint = Endpoint::new(address.to_string());
-        let dial = DialAddress {
-            address,
-            hub: self.hub.clone(),
-            tcp: self.tcp.clone(),
+        let place = match address {
+            Address::Quic { host, port } => Place::Quic(dial::Target {
+                tls: self.tls.clone().ok_or(ConnectError(Cause::NoTls))?,
+                keepalive: self.settings.session.keepalive,
+                buffer_bytes: self.tcp.buffer_bytes,
+                host,
+                port,
+            }),
+            address => Place::Stream(address, self.hub.clone(), self.tcp.clone()),
         };
-        Ok(KeptLink::new(
-            endpoint,
-            Box::new(dial),
-            self.settings.clone(),
-        ))
+        Ok(KeptLink::new(endpoint, place, self.settings.clone()))
     }
 
     fn channel(&self, source: KeptLink) -> Channel {
@@ -255,15 +264,35 @@ where
 /// A link being made.
 pub type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<BoxLink>> + Send + 'a>>;
 
-struct DialAddress {
-    address: Address,
-    hub: MemoryHub,
-    tcp: TcpOptions,
+/// Where a channel's connections go.
+enum Place {
+    Custom(Box<dyn Dial>),
+    Stream(Address, MemoryHub, TcpOptions),
+    Quic(dial::Target),
 }
 
-impl Dial for DialAddress {
-    fn dial(&self) -> Dialling<'_> {
-        Box::pin(listener::dial(&self.address, &self.hub, &self.tcp))
+/// What dialling gives.
+enum Dialled {
+    Link(BoxLink),
+    /// Lane 0, and what opens more of them.
+    Quic(BoxLink, Connected),
+}
+
+impl Place {
+    /// Makes a new connection; dropping the future abandons it.
+    async fn dial(&self) -> io::Result<Dialled> {
+        match self {
+            Self::Custom(dial) => dial.dial().await.map(Dialled::Link),
+            Self::Stream(address, hub, tcp) => {
+                let link = listener::dial(address, hub, tcp).await?;
+                Ok(Dialled::Link(link))
+            }
+            Self::Quic(target) => {
+                let connected = dial::dial(target).await?;
+                let lane = connected.first_lane().await?;
+                Ok(Dialled::Quic(Box::new(lane), connected))
+            }
+        }
     }
 }
 
@@ -274,13 +303,14 @@ pub struct ConnectError(Cause);
 #[derive(Debug)]
 enum Cause {
     Target(TargetError),
+    NoTls,
     Unreachable(Status),
 }
 
 impl ConnectError {
     /// Whether the target itself is wrong, so that trying again cannot help.
     pub fn is_target(&self) -> bool {
-        matches!(self.0, Cause::Target(_))
+        matches!(self.0, Cause::Target(_) | Cause::NoTls)
     }
 }
 
@@ -288,6 +318,10 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Cause::Target(error) => write!(f, "{error}"),
+            Cause::NoTls => {
+                f.write_str("the target is encrypted, and nothing says whom to believe: see ")?;
+                f.write_str("`Connector::tls`")
+            }
             Cause::Unreachable(status) => f.write_str(status.message()),
         }
     }
@@ -297,6 +331,7 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
             Cause::Target(error) => Some(error),
+            Cause::NoTls => None,
             Cause::Unreachable(status) => Some(status),
         }
     }

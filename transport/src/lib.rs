@@ -7,6 +7,7 @@
 //! - `driver`: the task of a connection.
 //! - [`listen`]: the server: addresses, connections, shutdown.
 //! - [`connect`]: the client: from a target to a channel that keeps its link.
+//! - `quic`: connections of several sessions.
 //! - [`tls`]: certificates, roots and what each side demands of the other.
 //! - `waiting`: the queue of calls that wait for a connection or for room on it.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod connect;
 mod driver;
 pub mod link;
 pub mod listen;
+mod quic;
 #[allow(
     dead_code,
     reason = "the links over TLS and QUIC are about to use the rest"

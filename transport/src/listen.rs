@@ -19,6 +19,8 @@ use crate::link::address::{Address, TargetError};
 use crate::link::listener::Listener;
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
+use crate::quic;
+use crate::tls::ServerTls;
 use accept::accept_loop;
 use serving::Serving;
 use stop::{Phase, Stop};
@@ -35,6 +37,7 @@ pub struct ServerBuilder {
     router: RouterBuilder,
     hub: MemoryHub,
     tcp: TcpOptions,
+    tls: Option<ServerTls>,
     settings: Settings,
 }
 
@@ -45,6 +48,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     hub: MemoryHub,
     tcp: TcpOptions,
+    tls: Option<ServerTls>,
     settings: Settings,
 }
 
@@ -78,6 +82,7 @@ impl Server {
             router: Router::builder(),
             hub: MemoryHub::new(),
             tcp: TcpOptions::default(),
+            tls: None,
             settings: Settings::default(),
         }
     }
@@ -87,7 +92,8 @@ impl Server {
     /// # Errors
     /// When the string names no place to listen on, or it cannot be bound.
     pub async fn bind(mut self, address: &str) -> Result<Self, BindError> {
-        let listener = bind(address, &self.hub, &self.tcp).await?;
+        let quic = quic_options(self.tls.as_ref(), &self.tcp, &self.settings);
+        let listener = bind(address, &self.hub, &self.tcp, quic.as_ref()).await?;
         self.listeners.push(listener);
         Ok(self)
     }
@@ -107,7 +113,7 @@ impl Server {
             .to_string()
     }
 
-    /// The first TCP address that was bound, with the port that the kernel chose.
+    /// The first TCP or UDP address that was bound, with the port that the kernel chose.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listeners.iter().find_map(Listener::local_addr)
     }
@@ -140,7 +146,7 @@ impl Server {
         let mut loops = JoinSet::new();
         for listener in listeners {
             let serving = Arc::clone(&serving);
-            let serve = move |link, carrier| serving::serve(Arc::clone(&serving), carrier, link);
+            let serve = move |it, carrier| serving::serve(Arc::clone(&serving), carrier, it);
             loops.spawn(accept_loop(
                 listener,
                 Arc::clone(&room),
@@ -278,6 +284,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets the certificate that the server presents, and whether clients must have one.
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Sets where `memory://` addresses are made known.
     #[must_use]
     pub fn memory(mut self, hub: &MemoryHub) -> Self {
@@ -285,8 +298,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Listens on an address: `host:port`, `dreammesh+tcp://host:port`, `unix:///path` or
-    /// `memory://name`. Port 0 lets the kernel choose.
+    /// Listens on an address: `host:port`, `dreammesh+tcp://host:port`,
+    /// `dreammesh+quic://host:port`, `unix:///path` or `memory://name`. Port 0 lets the kernel
+    /// choose.
     ///
     /// The socket file of a dead process is replaced; no other file is touched.
     ///
@@ -300,26 +314,46 @@ impl ServerBuilder {
             router,
             hub,
             tcp,
+            tls,
             settings,
         } = self;
         let router = router.build();
-        let listeners = vec![bind(address, &hub, &tcp).await?];
+        let quic = quic_options(tls.as_ref(), &tcp, &settings);
+        let listeners = vec![bind(address, &hub, &tcp, quic.as_ref()).await?];
         Ok(Server {
             router,
             listeners,
             hub,
             tcp,
+            tls,
             settings,
         })
     }
 }
 
-async fn bind(text: &str, hub: &MemoryHub, tcp: &TcpOptions) -> Result<Listener, BindError> {
+fn quic_options(
+    tls: Option<&ServerTls>,
+    tcp: &TcpOptions,
+    settings: &Settings,
+) -> Option<quic::listen::Options> {
+    tls.map(|tls| quic::listen::Options {
+        tls: tls.clone(),
+        keepalive: settings.session.keepalive,
+        buffer_bytes: tcp.buffer_bytes,
+    })
+}
+
+async fn bind(
+    text: &str,
+    hub: &MemoryHub,
+    tcp: &TcpOptions,
+    quic: Option<&quic::listen::Options>,
+) -> Result<Listener, BindError> {
     let address = Address::parse_bind(text).map_err(|error| BindError {
         address: text.to_owned(),
         cause: Cause::Address(error),
     })?;
-    Listener::bind(&address, hub, tcp)
+    Listener::bind(&address, hub, tcp, quic)
         .await
         .map_err(|error| BindError {
             address: text.to_owned(),

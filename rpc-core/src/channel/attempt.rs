@@ -66,6 +66,7 @@ impl Attempt {
             deadline: self.call.deadline,
             wait_for_ready: self.call.wait_for_ready,
             attempt: self.call.attempt,
+            message_bytes: self.call.request_bytes().unwrap_or(0),
             ticket,
         };
         match ready!(self.core.source.poll_connection(cx, ask)) {

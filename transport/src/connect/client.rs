@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use dreammesh_core::call::{Metadata, Peer};
+use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{
     Answer, Connection, Ended, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
 };
 use dreammesh_core::wire::Segment;
+use dreammesh_session::Session;
 
+use super::Settings;
 use crate::driver::shared::Shared;
+use crate::driver::{Driver, timer};
+use crate::link::BoxLink;
 
 /// What calls hold of a connection.
 ///
@@ -17,6 +22,27 @@ use crate::driver::shared::Shared;
 /// anybody still has a use for the connection.
 #[derive(Debug)]
 pub(super) struct Client(pub(super) Arc<Shared>);
+
+/// Begins a session on a link; the driver has to be run.
+///
+/// With several sessions to one process, `siblings` is what they know together of its layouts.
+pub(super) fn begin(
+    settings: &Settings,
+    peer: Peer,
+    link: BoxLink,
+    siblings: Option<&VerdictCache>,
+) -> (Arc<Client>, Driver) {
+    let now = timer::now();
+    let session = Session::client(settings.session.clone(), now);
+    let shared = Shared::new(session, peer, Some(settings.layouts.clone()));
+    let shared = Arc::new(match siblings {
+        Some(siblings) => shared.with_siblings(siblings.clone()),
+        None => shared,
+    });
+    let hello_due = now + settings.connect_timeout;
+    let driver = Driver::client(Arc::clone(&shared), link, hello_due);
+    (Arc::new(Client(shared)), driver)
+}
 
 impl Drop for Client {
     fn drop(&mut self) {

@@ -8,16 +8,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use dreammesh_core::call::{Begun, Deadline, Endpoint, Peer, Status};
+use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
-use dreammesh_session::Session;
 use tokio::sync::Notify;
 
 use super::backoff::Backoff;
-use super::client::Client;
-use super::{Dial, Settings};
+use super::client::{self, Client};
+use super::lanes::Lanes;
+use super::{Dialled, Place, Settings};
 use crate::driver::shared::Shared;
-use crate::driver::{Driver, timer};
-use crate::link::BoxLink;
+use crate::driver::timer;
 use crate::waiting::Waiting;
 
 /// The source of a channel with one endpoint.
@@ -27,7 +27,7 @@ pub(super) struct KeptLink(Arc<Inner>);
 
 struct Inner {
     endpoint: Endpoint,
-    dial: Box<dyn Dial>,
+    place: Place,
     settings: Settings,
     state: Mutex<State>,
     /// Somebody needs a connection, or nobody ever will again.
@@ -37,7 +37,7 @@ struct Inner {
 }
 
 struct State {
-    current: Option<Arc<Client>>,
+    current: Option<Current>,
     waiting: Waiting,
     backoff: Backoff,
     /// Why the endpoint is left alone, and until when.
@@ -47,9 +47,16 @@ struct State {
     gone: bool,
 }
 
+/// The connection that new calls get.
+struct Current {
+    client: Arc<Client>,
+    /// The lanes beside it, on a medium that has some.
+    lanes: Option<Arc<Lanes>>,
+}
+
 impl KeptLink {
     /// Makes the source; its task runs on the current runtime.
-    pub(super) fn new(endpoint: Endpoint, dial: Box<dyn Dial>, settings: Settings) -> Self {
+    pub(super) fn new(endpoint: Endpoint, place: Place, settings: Settings) -> Self {
         let state = State {
             current: None,
             waiting: Waiting::default(),
@@ -60,7 +67,7 @@ impl KeptLink {
         };
         let inner = Arc::new(Inner {
             endpoint,
-            dial,
+            place,
             settings,
             state: Mutex::new(state),
             asked: Notify::new(),
@@ -83,7 +90,7 @@ impl KeptLink {
         };
         poll_fn(|cx| {
             let Waits { link, ticket } = &mut waiting;
-            link.0.poll_ready(cx, None, false, ticket)
+            link.0.poll_ready(cx, None, false, ticket, |_| None)
         })
         .await
         .map(drop)
@@ -123,8 +130,15 @@ impl ConnectionSource for KeptLink {
         cx: &mut Context<'_>,
         ask: ConnectionAsk<'_>,
     ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+        let ConnectionAsk {
+            deadline,
+            wait_for_ready,
+            ..
+        } = ask;
+        let is_bulk = Lanes::is_bulk(&ask);
+        let lane = |lanes: &Lanes| is_bulk.then(|| lanes.choose()).flatten();
         self.0
-            .poll_ready(cx, ask.deadline, ask.wait_for_ready, ask.ticket)
+            .poll_ready(cx, deadline, wait_for_ready, ask.ticket, lane)
     }
 
     fn abandon(&self, mut ticket: OpenTicket) {
@@ -144,13 +158,19 @@ impl Inner {
         deadline: Option<Deadline>,
         wait_for_ready: bool,
         ticket: &mut OpenTicket,
+        lane: impl FnOnce(&Lanes) -> Option<Arc<Client>>,
     ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
         let mut state = self.lock();
-        if let Some(client) = state.current.as_ref().filter(|client| client.is_open()) {
-            let client: Arc<dyn Connection> = Arc::clone(client) as _;
+        let current = state.current.as_ref();
+        if let Some(current) = current.filter(|current| current.client.is_open()) {
+            let mut client = Arc::clone(&current.client);
+            let lanes = current.lanes.clone();
             let next = state.waiting.leave(ticket);
             drop(state);
             next.into_iter().for_each(Waker::wake);
+            if let Some(lanes) = lanes {
+                client = lane(&lanes).unwrap_or(client);
+            }
             return Poll::Ready(Ok(client));
         }
         self.poll_missing(state, cx, deadline, wait_for_ready, ticket)
@@ -202,31 +222,34 @@ impl Inner {
             tokio::time::sleep_until(until.into()).await;
         }
         let limit = self.settings.connect_timeout;
-        let dialled = match tokio::time::timeout(limit, self.dial.dial()).await {
-            Ok(Ok(link)) => Ok(link),
+        let dialled = match tokio::time::timeout(limit, self.place.dial()).await {
+            Ok(Ok(dialled)) => Ok(dialled),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {limit:?}")),
         };
         match dialled {
-            Ok(link) => self.begin(link),
+            Ok(dialled) => self.begin(dialled),
             Err(reason) => self.fail(&reason),
         }
     }
 
-    fn begin(self: &Arc<Self>, link: BoxLink) {
-        let now = timer::now();
-        let session = Session::client(self.settings.session.clone(), now);
-        let shared = Arc::new(Shared::new(
-            session,
-            Peer::new(self.endpoint.clone()),
-            Some(self.settings.layouts.clone()),
-        ));
-        let driver = Driver::client(
-            Arc::clone(&shared),
-            link,
-            now + self.settings.connect_timeout,
-        );
-        let client = Arc::new(Client(Arc::clone(&shared)));
+    fn begin(self: &Arc<Self>, dialled: Dialled) {
+        let (link, connected) = match dialled {
+            Dialled::Link(link) => (link, None),
+            Dialled::Quic(lane, connected) => (lane, Some(connected)),
+        };
+        let siblings = connected.as_ref().map(|_| VerdictCache::new());
+        let mut peer = Peer::new(self.endpoint.clone());
+        if let Some(connected) = &connected {
+            peer = peer.with_identity(connected.identity().clone());
+        }
+        let settings = &self.settings;
+        let (client, driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
+        let lanes = connected
+            .clone()
+            .zip(siblings)
+            .map(|(connected, siblings)| Arc::new(Lanes::new(connected, peer, settings, siblings)));
+        let shared = Arc::clone(&client.0);
         let mut wakers = Vec::new();
         {
             let mut state = self.lock();
@@ -234,7 +257,7 @@ impl Inner {
                 drop(state);
                 return;
             }
-            state.current = Some(client);
+            state.current = Some(Current { client, lanes });
             state.failure = None;
             state.wanted = false;
             state.waiting.wake_all(&mut wakers);
@@ -242,6 +265,9 @@ impl Inner {
         let inner = Arc::clone(self);
         tokio::spawn(async move {
             let closed = driver.run().await;
+            if let (Some(connected), Some(closed)) = (connected, &closed) {
+                connected.lane_ended(closed, true);
+            }
             let reason = closed.map_or_else(String::new, |closed| closed.reason);
             inner.ended(&shared, &reason);
         });
@@ -249,7 +275,13 @@ impl Inner {
     }
 
     /// A connection is over.
-    fn ended(&self, shared: &Shared, reason: &str) {
+    fn ended(&self, shared: &Arc<Shared>, reason: &str) {
+        let over = self
+            .lock()
+            .current
+            .take_if(|it| Arc::ptr_eq(&it.client.0, shared));
+        // Its lanes end with their last calls.
+        drop(over);
         if shared.was_connected() {
             tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
             self.lock().backoff.succeed();

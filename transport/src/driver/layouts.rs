@@ -15,23 +15,33 @@ use super::shared::{Shared, State};
 pub(crate) struct Remembered {
     pub(crate) cache: VerdictCache,
     pub(crate) endpoint: Endpoint,
+    /// What other sessions to the same process have been told by it, which is certain.
+    pub(crate) siblings: Option<VerdictCache>,
 }
 
 impl Remembered {
     /// What to assume of a method before the server has answered, so that its first call already
-    /// carries archives.
-    pub(super) fn assume(&self, method: &'static MethodInfo) -> Option<Assumed> {
-        let (theirs, verdict) = self.cache.assume(&self.endpoint, method)?;
-        Some(Assumed {
-            verdict: Verdict {
-                request: verdict.request,
-                response: verdict.response,
-            },
-            peer: Hashes {
-                request: theirs.request,
-                response: theirs.response,
-            },
-        })
+    /// carries archives; true if it is certain.
+    pub(super) fn assume(&self, method: &'static MethodInfo) -> Option<(Assumed, bool)> {
+        let siblings = self.siblings.as_ref();
+        if let Some(told) = siblings.and_then(|cache| cache.assume(&self.endpoint, method)) {
+            return Some((assumed(told), true));
+        }
+        let remembered = self.cache.assume(&self.endpoint, method)?;
+        Some((assumed(remembered), false))
+    }
+}
+
+const fn assumed((theirs, verdict): (ClosureHashes, negotiate::Verdict)) -> Assumed {
+    Assumed {
+        verdict: Verdict {
+            request: verdict.request,
+            response: verdict.response,
+        },
+        peer: Hashes {
+            request: theirs.request,
+            response: theirs.response,
+        },
     }
 }
 
@@ -48,12 +58,12 @@ pub(super) fn learn(state: &State, index: u32) {
         request: verdict.request,
         response: verdict.response,
     };
-    remembered.cache.learn(
-        &remembered.endpoint,
-        method,
-        closure_hashes(theirs),
-        verdict,
-    );
+    for cache in [Some(&remembered.cache), remembered.siblings.as_ref()] {
+        let theirs = closure_hashes(theirs);
+        if let Some(cache) = cache {
+            cache.learn(&remembered.endpoint, method, theirs, verdict);
+        }
+    }
 }
 
 const fn closure_hashes(hashes: Hashes) -> ClosureHashes {

@@ -278,9 +278,11 @@ impl State {
     fn name_method(&mut self, method: &'static MethodInfo) -> Result<u32, Ended> {
         let remembered = self.remembered.as_ref();
         let index = match remembered.and_then(|remembered| remembered.assume(method)) {
-            Some(assumed) => {
+            Some((assumed, certain)) => {
                 let index = self.session.method_assuming(method, assumed)?;
-                self.unsure.assume(index);
+                if !certain {
+                    self.unsure.assume(index);
+                }
                 index
             }
             None => self.session.method(method)?,

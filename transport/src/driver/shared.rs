@@ -86,7 +86,11 @@ impl Shared {
     ) -> Self {
         let is_client = remembered.is_some();
         let endpoint = peer.endpoint().clone();
-        let remembered = remembered.map(|cache| Remembered { cache, endpoint });
+        let remembered = remembered.map(|cache| Remembered {
+            cache,
+            endpoint,
+            siblings: None,
+        });
         let state = State {
             session,
             named: Vec::new(),
@@ -110,6 +114,14 @@ impl Shared {
             open: AtomicBool::new(true),
             connected: AtomicBool::new(false),
         }
+    }
+
+    /// Shares what is learnt of the server's layouts with other sessions to the same process.
+    pub(crate) fn with_siblings(self, siblings: VerdictCache) -> Self {
+        if let Some(remembered) = &mut self.lock().remembered {
+            remembered.siblings = Some(siblings);
+        }
+        self
     }
 
     /// The lock for the driver itself, which looks at the output anyway.

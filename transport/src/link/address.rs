@@ -15,6 +15,13 @@ pub enum Address {
         /// The port; 0 lets the kernel choose when binding.
         port: u16,
     },
+    /// QUIC on a UDP socket, `dreammesh+quic://host:port`.
+    Quic {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port; 0 lets the kernel choose when binding.
+        port: u16,
+    },
     /// A Unix stream socket, `unix:///path`.
     Unix(PathBuf),
     /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
@@ -58,13 +65,18 @@ impl FromStr for Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => {
-                write!(f, "dreammesh+tcp://[{host}]:{port}")
-            }
-            Self::Tcp { host, port } => write!(f, "dreammesh+tcp://{host}:{port}"),
+            Self::Tcp { host, port } => write_host(f, "dreammesh+tcp", host, *port),
+            Self::Quic { host, port } => write_host(f, "dreammesh+quic", host, *port),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Memory(name) => write!(f, "memory://{name}"),
         }
+    }
+}
+
+fn write_host(f: &mut fmt::Formatter<'_>, scheme: &str, host: &str, port: u16) -> fmt::Result {
+    match host.contains(':') {
+        true => write!(f, "{scheme}://[{host}]:{port}"),
+        false => write!(f, "{scheme}://{host}:{port}"),
     }
 }
 
@@ -117,7 +129,7 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "dreammesh+quic",
         form: "host:port",
-        parse: None,
+        parse: Some(quic),
     },
     Scheme {
         name: "dreammesh+h2",
@@ -195,6 +207,16 @@ enum Problem {
 }
 
 fn tcp(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::Tcp { host, port })
+}
+
+fn quic(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::Quic { host, port })
+}
+
+fn host_and_port(text: &str, rest: &str) -> Result<(String, u16), TargetError> {
     let malformed = |what| TargetError::new(text, Problem::Malformed(what));
     let Some((host, port)) = rest.rsplit_once(':') else {
         return Err(malformed("has no port"));
@@ -213,10 +235,7 @@ fn tcp(text: &str, rest: &str) -> Result<Address, TargetError> {
     if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
         return Err(malformed("has no valid host"));
     }
-    Ok(Address::Tcp {
-        host: host.to_owned(),
-        port,
-    })
+    Ok((host.to_owned(), port))
 }
 
 fn unix(text: &str, rest: &str) -> Result<Address, TargetError> {
@@ -252,6 +271,8 @@ mod tests {
         for text in [
             "dreammesh+tcp://shop.example:7443",
             "dreammesh+tcp://[::1]:0",
+            "dreammesh+quic://shop.example:7443",
+            "dreammesh+quic://[::1]:0",
             "unix:///run/shop.sock",
             "memory://shop",
         ] {

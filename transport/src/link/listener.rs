@@ -8,13 +8,22 @@ use super::address::Address;
 use super::memory::MemoryHub;
 use super::tcp::TcpOptions;
 use super::{BoxLink, memory, tcp, unix};
+use crate::quic::listen as quic;
 
 /// A bound address from which links are accepted.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener, TcpOptions),
+    Quic(quic::Listener),
     Unix(unix::Listener),
     Memory(memory::Listener),
+}
+
+/// What came to a bound address.
+#[derive(Debug)]
+pub(crate) enum Accepted {
+    Link(BoxLink),
+    Quic(quic::Handshake),
 }
 
 impl Listener {
@@ -22,8 +31,18 @@ impl Listener {
         address: &Address,
         hub: &MemoryHub,
         options: &TcpOptions,
+        quic: Option<&quic::Options>,
     ) -> io::Result<Self> {
         match address {
+            Address::Quic { host, port } => {
+                let quic = quic.ok_or_else(|| {
+                    let text = "QUIC needs a certificate (`ServerBuilder::tls`)";
+                    io::Error::new(io::ErrorKind::InvalidInput, text)
+                })?;
+                tcp::first_of(host, *port, |address| quic::Listener::bind(address, quic))
+                    .await
+                    .map(Self::Quic)
+            }
             Address::Tcp { host, port } => Ok(Self::Tcp(
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
@@ -34,14 +53,35 @@ impl Listener {
     }
 
     /// Waits for the next link. Dropping the future loses none.
-    pub(crate) async fn accept(&self) -> io::Result<BoxLink> {
-        match self {
+    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
+        let link = match self {
             Self::Tcp(listener, options) => {
                 let (stream, _) = listener.accept().await?;
                 tcp::adopt(stream, options)
             }
             Self::Unix(listener) => listener.accept().await,
             Self::Memory(listener) => listener.accept().await,
+            Self::Quic(listener) => return listener.accept().await.map(Accepted::Quic),
+        };
+        link.map(Accepted::Link)
+    }
+
+    /// Takes nobody any more while `served` runs, which is as long as there are connections, and
+    /// frees the address as soon as the medium can.
+    pub(crate) async fn leave(self, served: impl Future<Output = ()>) {
+        match self {
+            // Connections share the socket, so it stays for as long as they.
+            Self::Quic(listener) => {
+                tokio::select! {
+                    () = served => {}
+                    never = listener.refuse() => match never {},
+                }
+                listener.released().await;
+            }
+            at_once => {
+                drop(at_once);
+                served.await;
+            }
         }
     }
 
@@ -58,6 +98,10 @@ impl Listener {
                     port: 0,
                 },
             },
+            Self::Quic(listener) => Address::Quic {
+                host: listener.local_addr().ip().to_string(),
+                port: listener.local_addr().port(),
+            },
             Self::Unix(listener) => Address::Unix(listener.path().to_owned()),
             Self::Memory(listener) => Address::Memory(listener.name().to_owned()),
         }
@@ -67,6 +111,7 @@ impl Listener {
     pub(crate) fn local_addr(&self) -> Option<std::net::SocketAddr> {
         match self {
             Self::Tcp(listener, _) => listener.local_addr().ok(),
+            Self::Quic(listener) => Some(listener.local_addr()),
             Self::Unix(_) | Self::Memory(_) => None,
         }
     }
@@ -77,7 +122,7 @@ impl Listener {
             Self::Tcp(listener, _) => !listener
                 .local_addr()
                 .is_ok_and(|address| address.ip().is_loopback()),
-            Self::Unix(_) | Self::Memory(_) => false,
+            Self::Quic(_) | Self::Unix(_) | Self::Memory(_) => false,
         }
     }
 }
@@ -92,5 +137,6 @@ pub(crate) async fn dial(
         Address::Tcp { host, port } => tcp::dial(host, *port, options).await,
         Address::Unix(path) => unix::dial(path).await,
         Address::Memory(name) => hub.dial(name),
+        Address::Quic { .. } => Err(io::ErrorKind::Unsupported.into()),
     }
 }

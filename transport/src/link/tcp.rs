@@ -62,10 +62,19 @@ pub(crate) async fn dial(host: &str, port: u16, options: &TcpOptions) -> io::Res
 
 /// Binds the first address of the host that can be bound.
 pub(crate) async fn bind(host: &str, port: u16, options: &TcpOptions) -> io::Result<TcpListener> {
+    first_of(host, port, |address| bind_address(address, options)).await
+}
+
+/// Binds the first address of the host that can be bound, in some way.
+pub(crate) async fn first_of<T>(
+    host: &str,
+    port: u16,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     let mut failure = None;
     for address in tokio::net::lookup_host((host, port)).await? {
-        match bind_address(address, options) {
-            Ok(listener) => return Ok(listener),
+        match bind(address) {
+            Ok(bound) => return Ok(bound),
             Err(error) => failure = Some(error),
         }
     }

@@ -10,8 +10,7 @@ use tokio::task::{self, JoinSet};
 
 use super::carrier::Carrier;
 use super::stop::Stop;
-use crate::link::BoxLink;
-use crate::link::listener::Listener;
+use crate::link::listener::{Accepted, Listener};
 
 /// Accepts until the server drains, then waits until every connection has ended.
 ///
@@ -22,7 +21,7 @@ pub(super) async fn accept_loop<F, C>(
     stop: Arc<Stop>,
     serve: F,
 ) where
-    F: Fn(BoxLink, Arc<Carrier>) -> C,
+    F: Fn(Accepted, Arc<Carrier>) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
     let mut connections = Connections::new();
@@ -47,9 +46,8 @@ pub(super) async fn accept_loop<F, C>(
             },
         }
     }
-    // The address is free for a successor while the old calls finish.
-    drop(listener);
-    connections.drain(&stop).await;
+    // The address is free for a successor while the old calls finish, where that is possible.
+    listener.leave(connections.drain(&stop)).await;
 }
 
 /// The connections that one listener made, each a task of its own.
@@ -112,7 +110,7 @@ impl Connections {
 async fn accept(
     listener: &Listener,
     room: &Arc<Semaphore>,
-) -> io::Result<(BoxLink, OwnedSemaphorePermit)> {
+) -> io::Result<(Accepted, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room)
         .acquire_owned()
         .await

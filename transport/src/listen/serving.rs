@@ -1,13 +1,13 @@
 //! What becomes of an accepted link: its protocol is found out, then it is served.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dreammesh_core::call::{Endpoint, Peer};
 use dreammesh_core::port::Lookup;
 use dreammesh_core::server::Router;
 use dreammesh_core::wire::Limits;
-use dreammesh_session::Session;
+use dreammesh_session::{Closed, Config, Session};
 
 use super::Settings;
 use super::carrier::Carrier;
@@ -16,13 +16,26 @@ use crate::driver::route::Routes;
 use crate::driver::shared::Shared;
 use crate::driver::{Driver, timer};
 use crate::link::BoxLink;
+use crate::link::listener::Accepted;
+use crate::quic;
 
 /// What every connection of a server shares.
 #[derive(Debug)]
 pub(crate) struct Serving {
     routes: Arc<Routes>,
     settings: Settings,
+    /// What a session may use that is one of several of its connection.
+    bulk: Config,
     limits: Limits,
+}
+
+/// What a session is to its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionKind {
+    /// The only one, or the one of small calls.
+    Main,
+    /// One of several for large and streaming calls.
+    Bulk,
 }
 
 impl Serving {
@@ -31,9 +44,15 @@ impl Serving {
         let lookup: Arc<dyn Lookup> = Arc::new(router);
         Self {
             routes: Arc::new(Routes::new(lookup)),
+            bulk: quic::bulk(&settings.session),
             settings,
             limits,
         }
+    }
+
+    /// How long a peer may take to say hello.
+    pub(crate) fn hello_timeout(&self) -> Duration {
+        self.settings.hello_timeout
     }
 
     /// Begins a session whose peer has until `due` to say hello, and whose first bytes may have
@@ -43,26 +62,40 @@ impl Serving {
         carrier: &Carrier,
         link: BoxLink,
         peer: Peer,
+        kind: SessionKind,
         first: &[u8],
         due: Instant,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let session = Session::server(self.settings.session.clone(), timer::now());
+    ) -> impl Future<Output = Option<Closed>> + Send + use<> {
+        let config = match kind {
+            SessionKind::Main => &self.settings.session,
+            SessionKind::Bulk => &self.bulk,
+        };
+        let session = Session::server(config.clone(), timer::now());
         let shared = Arc::new(Shared::new(session, peer, None));
         carrier.add(&shared);
         let routes = Arc::clone(&self.routes);
         let driver =
             Driver::server(Arc::clone(&shared), link, routes, self.limits, due).with_input(first);
         async move {
-            if let Some(closed) = driver.run().await {
+            let closed = driver.run().await;
+            if let Some(closed) = &closed {
                 let peer = shared.peer_ref().endpoint();
-                tracing::debug!(%peer, code = ?closed.code, closed.reason, "a connection is over");
+                tracing::debug!(%peer, code = ?closed.code, closed.reason, "a session is over");
             }
+            closed
         }
     }
 }
 
-/// Serves a link until it is over.
-pub(super) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, mut link: BoxLink) {
+/// Serves what was accepted until it is over.
+pub(super) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, accepted: Accepted) {
+    match accepted {
+        Accepted::Link(link) => serve_link(serving, carrier, link).await,
+        Accepted::Quic(handshake) => quic::serve::serve(serving, carrier, handshake).await,
+    }
+}
+
+async fn serve_link(serving: Arc<Serving>, carrier: Arc<Carrier>, mut link: BoxLink) {
     let due = timer::now() + serving.settings.hello_timeout;
     let found = tokio::select! {
         biased;
@@ -84,6 +117,6 @@ pub(super) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, mut link
     };
     let peer = Peer::new(Endpoint::new(peer));
     serving
-        .session(&carrier, link, peer, first.bytes(), due)
+        .session(&carrier, link, peer, SessionKind::Main, first.bytes(), due)
         .await;
 }

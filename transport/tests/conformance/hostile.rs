@@ -200,7 +200,7 @@ async fn other_layouts_under_the_same_path_are_served_as_protobuf() {
     for medium in ALL {
         let site = Site::new(medium).await;
         let metrics = Metrics::new();
-        let connector = Connector::new().memory(&site.hub);
+        let connector = site.connector();
         let builder = connector.channel_builder(&site.target).unwrap();
         let channel = builder.metrics(metrics.clone()).build();
         for _ in 0..5 {
@@ -224,7 +224,7 @@ async fn equal_layouts_travel_as_archives_until_the_switch_says_otherwise() {
     for medium in ALL {
         let site = Site::new(medium).await;
         let metrics = Metrics::new();
-        let connector = Connector::new().memory(&site.hub);
+        let connector = site.connector();
         let builder = connector.channel_builder(&site.target).unwrap();
         let channel = builder
             .metrics(metrics.clone())

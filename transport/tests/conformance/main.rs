@@ -8,6 +8,7 @@
 
 mod bounds;
 mod calls;
+mod certificates;
 mod echo;
 mod endings;
 mod hostile;

@@ -8,17 +8,19 @@ use dreammesh_transport::{Connector, MemoryHub, Server, ServerBuilder};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::certificates;
 use crate::echo::{Echo, EchoServer, Probe};
 
 /// A medium that links are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
     Tcp,
+    Quic,
     Unix,
     Memory,
 }
 
-pub(crate) const ALL: [Medium; 3] = [Medium::Tcp, Medium::Unix, Medium::Memory];
+pub(crate) const ALL: [Medium; 4] = [Medium::Tcp, Medium::Quic, Medium::Unix, Medium::Memory];
 
 impl Medium {
     fn address(self) -> String {
@@ -26,6 +28,7 @@ impl Medium {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         match self {
             Self::Tcp => "127.0.0.1:0".to_owned(),
+            Self::Quic => "dreammesh+quic://127.0.0.1:0".to_owned(),
             Self::Unix => {
                 let name = format!("dreammesh-{}-{number}.sock", std::process::id());
                 format!("unix://{}", std::env::temp_dir().join(name).display())
@@ -65,7 +68,8 @@ impl Site {
         let hub = MemoryHub::new();
         let probe = Arc::clone(&echo.probe);
         let (target, stop, serving) = serve(&hub, &medium.address(), echo, server).await;
-        let connector = connector(Connector::new().memory(&hub));
+        let (_, tls) = certificates::pair();
+        let connector = connector(Connector::new().memory(&hub).tls(tls));
         let channel = connector.connect(&target).await.unwrap();
         Self {
             target,
@@ -75,6 +79,13 @@ impl Site {
             stop: Some(stop),
             serving,
         }
+    }
+
+    /// What reaches the server.
+    pub(crate) fn connector(&self) -> Connector {
+        Connector::new()
+            .memory(&self.hub)
+            .tls(certificates::pair().1)
     }
 
     /// Asks the server to drain.
@@ -92,6 +103,7 @@ pub(crate) async fn serve(
 ) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
     let builder = Server::builder()
         .service(EchoServer(Arc::new(echo)))
+        .tls(certificates::pair().0)
         .memory(hub);
     let server = settings(builder).bind(address).await.unwrap();
     let target = server.addresses().next().unwrap().to_string();

@@ -1,0 +1,174 @@
+//! The server's side of a connection: its lanes, and what a peer may not do with them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dreammesh_core::call::{Endpoint, Peer};
+use dreammesh_session::Closed;
+use dreammesh_session::frame::CloseCode;
+use rustls::pki_types::CertificateDer;
+use tokio::task::JoinSet;
+
+use super::dial::{close, lane_ended};
+use super::flood::{Flood, Watch};
+use super::lane::Lane;
+use super::listen::Handshake;
+use crate::driver::timer;
+use crate::listen::carrier::Carrier;
+use crate::listen::serving::{Serving, SessionKind};
+use crate::tls::explain::Side;
+use crate::tls::identity;
+
+/// Serves a connection until it is over.
+pub(crate) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, handshake: Handshake) {
+    let peer = handshake.peer();
+    let due = timer::now() + serving.hello_timeout();
+    let done = tokio::select! {
+        biased;
+        done = tokio::time::timeout_at(due.into(), handshake.done()) => done,
+        // It has asked for nothing yet, so it loses nothing.
+        () = carrier.draining() => return,
+    };
+    let connection = match done {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a handshake failed");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "a handshake was not done in time");
+            return;
+        }
+    };
+    let peer = Peer::new(Endpoint::new(peer.to_string()));
+    let peer = match identity_of(&connection) {
+        Some(identity) => peer.with_identity(identity),
+        None => peer,
+    };
+    let served = Served {
+        serving,
+        carrier,
+        connection,
+        peer,
+        lanes: JoinSet::new(),
+        watch: Watch::new(timer::now()),
+        empty_until: due,
+    };
+    served.run().await;
+}
+
+/// Who the client is, if it showed a certificate.
+fn identity_of(connection: &quinn::Connection) -> Option<dreammesh_core::call::Identity> {
+    let chain = connection.peer_identity()?;
+    let chain = chain.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    // A certificate that breaks the rules for names was refused in the handshake.
+    identity::of(&chain).ok().flatten()
+}
+
+/// A connection whose handshake is done.
+struct Served {
+    serving: Arc<Serving>,
+    carrier: Arc<Carrier>,
+    connection: quinn::Connection,
+    peer: Peer,
+    lanes: JoinSet<LaneEnded>,
+    watch: Watch,
+    /// Until when there may be no lane at all.
+    empty_until: Instant,
+}
+
+/// How a lane ended.
+struct LaneEnded {
+    is_first: bool,
+    closed: Option<Closed>,
+}
+
+impl Served {
+    async fn run(mut self) {
+        let mut draining = false;
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let is_empty = self.lanes.is_empty();
+            tokio::select! {
+                accepted = self.connection.accept_bi() => match accepted {
+                    Ok((send, receive)) => self.begin(send, receive),
+                    Err(error) => {
+                        let peer = self.peer.endpoint();
+                        tracing::debug!(%peer, %error, "a connection is over");
+                        break;
+                    }
+                },
+                Some(Ok(ended)) = self.lanes.join_next() => self.ended(&ended, draining),
+                () = self.carrier.draining(), if !draining => {
+                    draining = true;
+                    self.empty_until = timer::now() + PARTING;
+                }
+                () = tokio::time::sleep_until(self.empty_until.into()), if is_empty => {
+                    let reason = if draining { "drained" } else { "no lane" };
+                    close(&self.connection, CloseCode::DONE, reason);
+                    break;
+                }
+                _ = looks.tick() => {
+                    let found = self.watch.look(&self.connection.stats());
+                    self.accuse(found);
+                }
+            }
+        }
+        // The lanes find out by themselves, and end their calls.
+        while self.lanes.join_next().await.is_some() {}
+    }
+
+    fn begin(&mut self, send: quinn::SendStream, receive: quinn::RecvStream) {
+        let is_first = receive.id().index() == 0;
+        let peer = self.peer.endpoint().target().to_owned();
+        let mut lane = Lane::new(send, receive, peer, Side::Server);
+        if is_first {
+            lane = lane.first_served();
+        }
+        let kind = match is_first {
+            true => SessionKind::Main,
+            false => SessionKind::Bulk,
+        };
+        let due = timer::now() + self.serving.hello_timeout();
+        let (carrier, peer) = (&self.carrier, self.peer.clone());
+        let session = self
+            .serving
+            .session(carrier, Box::new(lane), peer, kind, &[], due);
+        self.lanes.spawn(async move {
+            let closed = session.await;
+            LaneEnded { is_first, closed }
+        });
+    }
+
+    fn ended(&mut self, ended: &LaneEnded, draining: bool) {
+        let grace = if draining {
+            PARTING
+        } else {
+            self.serving.hello_timeout()
+        };
+        let now = timer::now();
+        self.empty_until = now + grace;
+        if let Some(closed) = &ended.closed {
+            lane_ended(&self.connection, closed, ended.is_first);
+        }
+        let found = self.watch.lane_ended(now);
+        self.accuse(found);
+    }
+
+    /// Closes the connection of a peer that keeps this side busy with what is no work.
+    fn accuse(&self, found: Option<Flood>) {
+        if let Some(flood) = found {
+            let (peer, reason) = (self.peer.endpoint(), flood.reason());
+            tracing::debug!(%peer, reason, "a flood was closed");
+            close(&self.connection, CloseCode::FLOOD, reason);
+        }
+    }
+}
+
+/// How often a connection is looked at for floods.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a client may take to leave after its last lane has drained: a few round trips, in
+/// which a lane that it opened before it knew may still arrive.
+const PARTING: Duration = Duration::from_secs(1);
