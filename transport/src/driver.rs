@@ -233,7 +233,7 @@ impl Driver {
         state.summoned = false;
         match read {
             Read::Nothing => {}
-            Read::Bytes => state.session.handle_input(now, &mut self.input.buffer),
+            Read::Bytes => self.input.hand_to(&mut state.session, now),
             Read::Lost(reason) => state.session.handle_link_lost(&reason),
         }
         if due {

@@ -5,8 +5,11 @@
 //! a run of the conformance suite.
 
 use std::fmt;
+use std::io::{self, IoSliceMut};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub mod address;
 pub(crate) mod listener;
@@ -30,6 +33,26 @@ pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
     /// Media that never leave the host answer `false`.
     fn is_plaintext(&self) -> bool {
         false
+    }
+
+    /// Reads into several places in their order, some of which may be empty; 0 is the end.
+    ///
+    /// A large message is read so to where it stays, with what follows it going elsewhere. A
+    /// medium that cannot do that in one step fills the first of them alone, as this does.
+    ///
+    /// # Errors
+    /// When the link is broken.
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        places: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(first) = places.iter_mut().find(|place| !place.is_empty()) else {
+            return Poll::Ready(Ok(0));
+        };
+        let mut buffer = ReadBuf::new(first);
+        ready!(self.poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 }
 

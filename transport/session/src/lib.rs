@@ -44,5 +44,6 @@ pub use event::{Closed, Event};
 pub use flow::MESSAGE_OVERHEAD;
 pub use output::Output;
 pub use session::{
-    Accepted, JudgeLayouts, MethodAnswer, MethodStanding, OpenError, Sections, Session, Stats,
+    Accepted, JudgeLayouts, Landing, MethodAnswer, MethodStanding, OpenError, Sections, Session,
+    Stats,
 };

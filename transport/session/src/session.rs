@@ -16,6 +16,7 @@ mod bulk;
 mod calls;
 mod client;
 mod input;
+mod landing;
 mod lifecycle;
 mod methods;
 mod receiving;
@@ -26,10 +27,12 @@ mod slots;
 mod timing;
 
 pub use client::OpenError;
+pub use landing::Landing;
 pub use methods::{JudgeLayouts, MethodAnswer, MethodStanding};
 pub use server::{Accepted, Sections};
 
 use bulk::Bulk;
+use landing::Arriving;
 use lifecycle::Drain;
 use methods::Methods;
 use server::WireSlot;
@@ -73,6 +76,8 @@ pub struct Session<U> {
     events: VecDeque<Event>,
     output: Output,
     bulk: Bulk,
+    /// The chunk that has arrived in part.
+    arriving: Option<Arriving>,
     /// Connection credit for what we send.
     send_pool: Pool,
     /// Connection credit for what the peer sends.
@@ -164,6 +169,7 @@ impl<U: Default> Session<U> {
             events: VecDeque::new(),
             output,
             bulk: Bulk::default(),
+            arriving: None,
             send_pool: Pool::new(peer.connection_credit),
             receive_pool: Pool::new(local.connection_credit),
             live: 0,

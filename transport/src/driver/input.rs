@@ -1,10 +1,12 @@
 //! The large buffer that a connection reads into.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::BytesMut;
+use dreammesh_session::{Landing, Session};
 use tokio::io::AsyncReadExt;
 
 use crate::link::BoxLink;
@@ -14,6 +16,9 @@ use crate::link::BoxLink;
 pub(super) struct Input {
     /// Holds at most one incomplete frame between batches.
     pub(super) buffer: BytesMut,
+    /// The place of the rest of a large message's chunk, which comes before the buffer; the
+    /// buffer is empty then.
+    pub(super) landing: Option<Landing>,
     /// The capacity of the buffer when it was made.
     size_bytes: usize,
     /// How much room to offer the next read.
@@ -41,17 +46,9 @@ impl Input {
         if std::mem::take(&mut self.handed_over) {
             return Poll::Ready(Ok(self.buffer.len()));
         }
-        if self.buffer.is_empty() && self.buffer.capacity() < self.size_bytes {
-            // Back to the front, which is still in the cache, instead of through all of it: this
-            // also leaves the pages behind it untouched as long as reads are small.
-            let _ = self.buffer.try_reclaim(self.size_bytes);
-        }
-        let spare = self.buffer.capacity() - self.buffer.len();
-        // Half of it will do, so that an incomplete frame left at the end of a batch does not make
-        // the buffer grow.
-        if spare < READ_BYTES_MIN / 2 {
-            self.buffer.reserve(self.room_bytes.max(READ_BYTES_MIN));
-            self.size_bytes = self.buffer.capacity();
+        self.make_room();
+        if let Some(landing) = &mut self.landing {
+            return poll_land(&mut self.buffer, landing, link, cx);
         }
         let spare = self.buffer.capacity() - self.buffer.len();
         let result = pin!(link.read_buf(&mut self.buffer)).poll(cx);
@@ -66,6 +63,50 @@ impl Input {
         }
         result
     }
+
+    /// Hands what was read to the session, and asks it where the rest of a large message goes.
+    pub(super) fn hand_to<U: Default>(&mut self, session: &mut Session<U>, now: Instant) {
+        if let Some(landing) = self.landing.take() {
+            session.handle_landed(now, landing, &mut self.buffer);
+        }
+        session.handle_input(now, &mut self.buffer);
+        if self.buffer.is_empty() {
+            self.landing = session.poll_landing();
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.buffer.is_empty() && self.buffer.capacity() < self.size_bytes {
+            // Back to the front, which is still in the cache, instead of through all of it: this
+            // also leaves the pages behind it untouched as long as reads are small.
+            let _ = self.buffer.try_reclaim(self.size_bytes);
+        }
+        let spare = self.buffer.capacity() - self.buffer.len();
+        // Half of it will do, so that an incomplete frame left at the end of a batch does not make
+        // the buffer grow.
+        if spare < READ_BYTES_MIN / 2 {
+            self.buffer.reserve(self.room_bytes.max(READ_BYTES_MIN));
+            self.size_bytes = self.buffer.capacity();
+        }
+    }
+}
+
+/// Reads the rest of a chunk to where it stays, and a little of what follows into the buffer:
+/// enough to learn where that goes.
+fn poll_land(
+    buffer: &mut BytesMut,
+    landing: &mut Landing,
+    link: &mut BoxLink,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    buffer.resize(BEHIND_BYTES, 0);
+    let result = Pin::new(&mut **link).poll_read_vectored(cx, &mut landing.places(buffer));
+    let behind = match &result {
+        Poll::Ready(Ok(count)) => landing.fill(*count),
+        _ => 0,
+    };
+    buffer.truncate(behind);
+    result
 }
 
 /// Holds a batch of some hundred small calls; an idle connection keeps it, but only the pages that
@@ -73,3 +114,7 @@ impl Input {
 const READ_BYTES_MIN: usize = 64 * 1024;
 /// The batch budget: what one read may bring before the driver turns to its other duties.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// What is read behind the rest of a chunk: the head of the next one and little of its payload,
+/// which is copied.
+const BEHIND_BYTES: usize = 4096;

@@ -7,9 +7,11 @@ pub(crate) use here::{Listener, bind, dial};
 
 #[cfg(unix)]
 mod here {
-    use std::io;
+    use std::io::{self, IoSliceMut};
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     use std::path::{Path, PathBuf};
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
 
     use tokio::net::{UnixListener, UnixStream};
 
@@ -24,6 +26,20 @@ mod here {
             {
                 Some(process) => format!("unix:process {process}"),
                 None => "unix".to_owned(),
+            }
+        }
+
+        fn poll_read_vectored(
+            self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            places: &mut [IoSliceMut<'_>],
+        ) -> Poll<io::Result<usize>> {
+            loop {
+                ready!(self.poll_read_ready(cx))?;
+                match self.try_read_vectored(places) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return Poll::Ready(result),
+                }
             }
         }
     }

@@ -66,7 +66,7 @@ struct App {
 
 impl App {
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 16 {
+        match script.byte() % 17 {
             0 => {
                 let count = usize::from(script.byte());
                 self.input.extend_from_slice(script.take(count));
@@ -85,6 +85,7 @@ impl App {
                 let _ = self.session.take_message(key);
                 let _ = self.session.take_headers(key);
             }
+            15 => self.land(script),
             _ if script.byte() == 7 => self.session.drain(self.now),
             _ => {}
         }
@@ -94,6 +95,26 @@ impl App {
         assert!(stats.calls_live <= stats.streams_held);
         assert!(stats.credit_held <= 16 << 20);
         assert!(stats.streams_held <= 2048);
+    }
+
+    /// Puts bytes where the session wants the rest of a chunk, and some behind.
+    fn land(&mut self, script: &mut Script<'_>) {
+        if !self.input.is_empty() {
+            return;
+        }
+        let Some(mut landing) = self.session.poll_landing() else { return };
+        let (count, repeat) = (usize::from(script.byte()), 1 + usize::from(script.byte()) * 8);
+        let bytes = script.take(count).repeat(repeat);
+        let mut rest = &bytes[..];
+        let mut behind = [0; 64];
+        for place in &mut landing.places(&mut behind) {
+            let (now, after) = rest.split_at(place.len().min(rest.len()));
+            place[..now.len()].copy_from_slice(now);
+            rest = after;
+        }
+        let behind = &behind[..landing.fill(bytes.len() - rest.len())];
+        self.input.extend_from_slice(behind);
+        self.session.handle_landed(self.now, landing, &mut self.input);
     }
 
     /// A frame whose header is lawful enough to be taken, mostly.

@@ -6,7 +6,9 @@
 use dreammesh_core::port::WireMode;
 
 use super::section::Sections;
-use super::{CHUNK_BYTES_MAX, Frame, Violation, fixed, flag, header, kind, mode_flags, u32_at};
+use super::{
+    CHUNK_BYTES_MAX, Frame, Header, Violation, fixed, flag, header, kind, mode_flags, u32_at,
+};
 
 /// Appends the frame up to its payload of `length` bytes.
 pub(crate) fn write_header(
@@ -27,11 +29,13 @@ pub(crate) fn write_header(
 
 /// The announced size of the whole message, if this is its first chunk.
 ///
+/// Its payload may be missing, as long as its head is there.
+///
 /// # Errors
 /// When the announcement is malformed, or would have fitted a MESSAGE frame, or the chunk is
 /// empty.
 pub fn announced(frame: &Frame<'_>) -> Result<Option<u32>, Violation> {
-    if frame.payload.is_empty() {
+    if payload_len(&frame.header) == 0 {
         return Err(Violation::protocol("an empty chunk"));
     }
     if frame.header.flags & flag::MESSAGE == 0 {
@@ -45,6 +49,12 @@ pub fn announced(frame: &Frame<'_>) -> Result<Option<u32>, Violation> {
         return Err(Violation::protocol("a small message travels in one frame"));
     }
     Ok(Some(total))
+}
+
+/// The bytes of a chunk's payload, whether they have arrived or not.
+#[inline]
+pub(crate) const fn payload_len(header: &Header) -> usize {
+    (header.length as usize).saturating_sub(header.head_len as usize)
 }
 
 #[cfg(test)]

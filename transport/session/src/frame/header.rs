@@ -40,6 +40,27 @@ impl Header {
         }
     }
 
+    /// Reads the header of a frame if it is there, and judges its lengths.
+    #[inline]
+    fn judge(input: &[u8]) -> Result<Option<Self>, Violation> {
+        let Some(header) = input.first_chunk::<HEADER_LEN>().map(Self::read) else {
+            return Ok(None);
+        };
+        let (length, head_len) = (header.length as usize, usize::from(header.head_len));
+        if length > FRAME_LENGTH_MAX {
+            return Err(Violation::new(
+                CloseCode::FRAME_SIZE,
+                "frame length beyond the maximum",
+            ));
+        }
+        if !head_len.is_multiple_of(8) || head_len > length {
+            return Err(Violation::protocol(
+                "head length is not a multiple of 8 in the frame",
+            ));
+        }
+        Ok(Some(header))
+    }
+
     /// The sixteen bytes.
     #[inline]
     pub fn bytes(self) -> [u8; HEADER_LEN] {
@@ -87,21 +108,10 @@ impl<'a> Frame<'a> {
     /// within it.
     #[inline]
     pub fn split(input: &'a [u8]) -> Result<Option<(Self, usize)>, Violation> {
-        let Some(header) = input.first_chunk::<HEADER_LEN>().map(Header::read) else {
+        let Some(header) = Header::judge(input)? else {
             return Ok(None);
         };
         let (length, head_len) = (header.length as usize, usize::from(header.head_len));
-        if length > FRAME_LENGTH_MAX {
-            return Err(Violation::new(
-                CloseCode::FRAME_SIZE,
-                "frame length beyond the maximum",
-            ));
-        }
-        if !head_len.is_multiple_of(8) || head_len > length {
-            return Err(Violation::protocol(
-                "head length is not a multiple of 8 in the frame",
-            ));
-        }
         let total = header.frame_len();
         if input.len() < total {
             return Ok(None);
@@ -115,6 +125,28 @@ impl<'a> Frame<'a> {
             },
             total,
         )))
+    }
+
+    /// The header and head of the first frame, whose payload has arrived in part or not at all;
+    /// none while those are incomplete.
+    ///
+    /// # Errors
+    /// As [`Frame::split`].
+    pub(crate) fn begun(input: &'a [u8]) -> Result<Option<Self>, Violation> {
+        let Some(header) = Header::judge(input)? else {
+            return Ok(None);
+        };
+        let rest = &input[HEADER_LEN..];
+        let Some((head, payload)) = rest.split_at_checked(usize::from(header.head_len)) else {
+            return Ok(None);
+        };
+        let length = header.length as usize - head.len();
+        let payload = &payload[..length.min(payload.len())];
+        Ok(Some(Self {
+            header,
+            head,
+            payload,
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use dreammesh_core::call::Priority;
 use dreammesh_core::port::{Received, StreamKey, WireMode};
 
 use super::shelf;
-use crate::frame::{CHUNK_BYTES_MAX, Violation};
+use crate::frame::CHUNK_BYTES_MAX;
 
 /// A large message being received.
 ///
@@ -18,16 +18,27 @@ use crate::frame::{CHUNK_BYTES_MAX, Violation};
 pub(crate) struct Incoming {
     total: usize,
     mode: WireMode,
+    /// None while a link reads into it.
+    buffer: Option<Buffer>,
+}
+
+/// Where a large message is put together.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    /// What has arrived, and behind that what an earlier message left, or zeros.
     bytes: Vec<u8>,
+    /// How much has arrived; `filled <= bytes.len()`.
+    filled: usize,
 }
 
 impl Incoming {
     pub(crate) fn new(total: u32, mode: WireMode) -> Self {
         let total = total as usize;
+        let bytes = shelf::take(total);
         Self {
             total,
             mode,
-            bytes: shelf::take(total),
+            buffer: Some(Buffer { bytes, filled: 0 }),
         }
     }
 
@@ -35,20 +46,78 @@ impl Incoming {
         self.total
     }
 
-    /// Adds a chunk and says whether the message is complete.
-    pub(crate) fn add(&mut self, chunk: &[u8]) -> Result<bool, Violation> {
-        if chunk.len() > self.total - self.bytes.len() {
-            return Err(Violation::protocol("chunks exceed the announced size"));
-        }
-        self.bytes.extend_from_slice(chunk);
-        Ok(self.bytes.len() == self.total)
+    /// How many bytes have arrived; none as long as the buffer is lent.
+    pub(crate) fn received(&self) -> Option<usize> {
+        Some(self.buffer.as_ref()?.filled)
     }
 
-    pub(crate) fn finish(self) -> Received {
-        Received {
-            bytes: shelf::message(self.bytes),
-            mode: self.mode,
+    /// How many bytes are missing; none as long as the buffer is lent.
+    pub(crate) fn missing(&self) -> Option<usize> {
+        Some(self.total - self.buffer.as_ref()?.filled)
+    }
+
+    /// Adds what has arrived, of which the caller knows that it fits and that nothing is lent.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        if let Some(buffer) = &mut self.buffer {
+            buffer.add(bytes);
         }
+    }
+
+    /// Lends the buffer out.
+    pub(crate) fn lend(&mut self) -> Option<Buffer> {
+        self.buffer.take()
+    }
+
+    /// Takes the buffer back.
+    pub(crate) fn take_back(&mut self, buffer: Buffer) {
+        self.buffer = Some(buffer);
+    }
+
+    /// The whole message.
+    pub(crate) fn finish(self) -> Option<Received> {
+        let buffer = self.buffer.filter(|buffer| buffer.filled == self.total)?;
+        Some(Received {
+            bytes: shelf::message(buffer.bytes, self.total),
+            mode: self.mode,
+        })
+    }
+}
+
+impl Buffer {
+    fn add(&mut self, bytes: &[u8]) {
+        let end = self.filled + bytes.len();
+        match self.bytes.get_mut(self.filled..end) {
+            Some(place) => place.copy_from_slice(bytes),
+            None => {
+                self.bytes.truncate(self.filled);
+                self.bytes.extend_from_slice(bytes);
+            }
+        }
+        self.filled = end;
+    }
+
+    /// Room for the next bytes, which only a new buffer has to be cleared for.
+    pub(crate) fn room(&mut self, bytes: usize) -> &mut [u8] {
+        let end = self.filled + bytes;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[self.filled..end]
+    }
+
+    pub(crate) fn filled(&self) -> usize {
+        self.filled
+    }
+
+    /// What is behind the bytes that have arrived, without any room made for more.
+    pub(crate) fn behind(&self) -> &[u8] {
+        &self.bytes[self.filled..]
+    }
+
+    /// Notes that so much of the room was filled.
+    pub(crate) fn fill(&mut self, bytes: usize) {
+        self.filled += bytes;
+        debug_assert!(self.filled <= self.bytes.len(), "more than there was room");
     }
 }
 
@@ -85,6 +154,11 @@ impl Outgoing {
     pub(crate) fn next_len(&self) -> (usize, bool) {
         let length = self.left.min(CHUNK_BYTES_MAX);
         (length, length == self.left)
+    }
+
+    /// Whether the message has come to the end of a turn.
+    pub(crate) fn turn_over(&self) -> bool {
+        (self.total as usize - self.left).is_multiple_of(TURN_BYTES)
     }
 
     /// Hands out the next chunk of `length` bytes part by part.
@@ -124,6 +198,16 @@ impl Bulk {
         self.admitted[class(priority)].push_back(key);
     }
 
+    /// After a chunk: a message goes on with its turn, or to the back of its queue.
+    pub(crate) fn went(&mut self, key: StreamKey, priority: Priority, turn_over: bool) {
+        let queue = &mut self.admitted[class(priority)];
+        if turn_over {
+            queue.push_back(key);
+        } else {
+            queue.push_front(key);
+        }
+    }
+
     /// Whose turn it is (PROTOCOL.md §5.6).
     pub(crate) fn next(&mut self) -> Option<StreamKey> {
         self.turn = self.turn.wrapping_add(1);
@@ -149,6 +233,12 @@ impl Bulk {
 fn class(priority: Priority) -> usize {
     usize::from(priority.number()).min(CLASSES - 1)
 }
+
+/// What a large message sends before it is another's turn.
+///
+/// The receiver can read so much at once to where it stays: a batch. Counted from the beginning
+/// of the message, so that the receiver knows where a turn ends.
+pub(crate) const TURN_BYTES: usize = 4 * CHUNK_BYTES_MAX;
 
 /// One queue for each priority there is.
 const CLASSES: usize = 4;
@@ -201,12 +291,27 @@ mod tests {
             let mut chunk = Vec::new();
             outgoing.take(length, |part| chunk.extend_from_slice(&part));
             assert_eq!(chunk.len(), length);
-            assert_eq!(incoming.add(&chunk), Ok(last));
+            incoming.add(&chunk);
+            assert_eq!(incoming.missing() == Some(0), last);
             if last {
                 break;
             }
         }
-        assert!(incoming.add(b"x").is_err());
-        assert_eq!(incoming.finish().bytes, flat);
+        assert_eq!(incoming.finish().unwrap().bytes, flat);
+    }
+
+    #[test]
+    fn what_was_left_in_a_buffer_is_written_over() {
+        for left in [0, 3, 5, 9] {
+            let bytes = vec![7; left];
+            let mut buffer = Buffer { bytes, filled: 0 };
+            buffer.add(b"ab");
+            let room = buffer.room(3);
+            assert_eq!(room.len(), 3);
+            room[..2].copy_from_slice(b"cd");
+            buffer.fill(2);
+            buffer.add(b"efg");
+            assert_eq!(&buffer.bytes[..buffer.filled], b"abcdefg", "{left}");
+        }
     }
 }

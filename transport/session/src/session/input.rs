@@ -10,7 +10,7 @@ use crate::frame::goaway::Phase;
 use crate::frame::hello::Hello;
 use crate::frame::section::Sections;
 use crate::frame::{
-    CloseCode, Frame, PREFACE, Violation, close::Close, credit, flag, goaway, kind, ping,
+    CloseCode, Frame, Header, PREFACE, Violation, close::Close, credit, flag, goaway, kind, ping,
 };
 
 /// The payload of a frame: borrowed from a batch, or a part of a buffer of its own.
@@ -41,7 +41,8 @@ impl Payload<'_> {
 }
 
 impl<U: Default> Session<U> {
-    /// Takes all whole frames off `input`; an incomplete one stays at its front.
+    /// Takes all whole frames off `input`, and as much as there is of a chunk; any other incomplete
+    /// frame stays at its front.
     ///
     /// A breach of the protocol closes the session. Input is left untouched while so much output
     /// is pending that no more should be read; see [`Session::wants_input`].
@@ -75,7 +76,14 @@ impl<U: Default> Session<U> {
         let slice_bytes_min = self.config.slice_bytes_min();
         let mut taken = 0;
         while self.wants_input() {
+            if self.arriving.is_some() {
+                taken += self.continue_chunk(&input[taken..]);
+                if self.arriving.is_some() {
+                    break;
+                }
+            }
             let Some((frame, total)) = Frame::split(&input[taken..])? else {
+                taken += self.begin_arriving(&input[taken..])?;
                 break;
             };
             if frame.payload.len() < slice_bytes_min || frame.header.kind == kind::CHUNK {
@@ -127,11 +135,15 @@ impl<U: Default> Session<U> {
                 }
                 self.handle_open(frame, payload)
             }
-            kind::CHUNK if self.connected && critical & !message_flags == 0 => {
-                self.handle_chunk(frame)
-            }
+            kind::CHUNK if self.takes_chunk(header) => self.handle_chunk(frame),
             _ => self.handle_control(frame),
         }
+    }
+
+    /// Whether a frame is a chunk without anything that would make it unlawful by itself.
+    pub(crate) fn takes_chunk(&self, header: &Header) -> bool {
+        let unknown = flag::CRITICAL & !(flag::END | flag::MESSAGE | flag::PROTOBUF);
+        header.kind == kind::CHUNK && self.connected && header.flags & unknown == 0
     }
 
     fn handle_control(&mut self, frame: &Frame<'_>) -> Result<(), Violation> {

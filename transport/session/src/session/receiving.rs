@@ -99,12 +99,22 @@ impl<U: Default> Session<U> {
     }
 
     pub(crate) fn handle_chunk(&mut self, frame: &Frame<'_>) -> Result<(), Violation> {
+        if let Some(index) = self.begin_chunk(frame)? {
+            self.add_to_large(index, frame.payload);
+            self.large_arrived(index, frame.header.flags);
+        }
+        Ok(())
+    }
+
+    /// Judges a chunk by its header and head, and makes room for the message that it announces;
+    /// none if the chunk is to be passed over.
+    pub(crate) fn begin_chunk(&mut self, frame: &Frame<'_>) -> Result<Option<u32>, Violation> {
         let announced = chunk::announced(frame)?;
         let Some(index) = self.locate(&frame.header)? else {
-            return match announced {
-                Some(total) => self.pass_over(total),
-                None => Ok(()),
-            };
+            if let Some(total) = announced {
+                self.pass_over(total)?;
+            }
+            return Ok(None);
         };
         if let Some(total) = announced {
             self.check_half(index)?;
@@ -120,25 +130,41 @@ impl<U: Default> Session<U> {
             if total > self.local.message_bytes_max {
                 self.return_pool(u64::from(total));
                 self.refuse_size(index, total);
-                return Ok(());
+                return Ok(None);
             }
             let incoming = Incoming::new(total, wire_mode(frame.header.flags));
             self.slots.at(index).rare().incoming = Some(incoming);
         }
-        let slot = self.slots.at(index);
-        let Some(incoming) = slot.rare.as_mut().and_then(|rare| rare.incoming.as_mut()) else {
+        let incoming = self.slots.at(index).incoming();
+        let Some(missing) = incoming.and_then(|incoming| incoming.missing()) else {
             return Err(Violation::protocol("a chunk of nothing that was announced"));
         };
-        let end = frame.header.flags & flag::END != 0;
-        if incoming.add(frame.payload)? {
-            let whole = slot.rare().incoming.take().map(Incoming::finish);
-            if let Some(message) = whole {
-                self.arrived(index, message, end);
-            }
-        } else if end {
+        let length = chunk::payload_len(&frame.header);
+        if length > missing {
+            return Err(Violation::protocol("chunks exceed the announced size"));
+        }
+        if length < missing && frame.header.flags & flag::END != 0 {
             return Err(Violation::protocol("the end amid a message"));
         }
-        Ok(())
+        Ok(Some(index))
+    }
+
+    /// Adds a part of a chunk that was begun.
+    pub(crate) fn add_to_large(&mut self, index: u32, bytes: &[u8]) {
+        if let Some(incoming) = self.slots.at(index).incoming() {
+            incoming.add(bytes);
+        }
+    }
+
+    /// A chunk with these flags is there; if it was the last of a message, so is that.
+    pub(crate) fn large_arrived(&mut self, index: u32, flags: u8) {
+        let slot = self.slots.at(index);
+        if slot.incoming().and_then(|incoming| incoming.missing()) != Some(0) {
+            return;
+        }
+        if let Some(message) = slot.rare().incoming.take().and_then(Incoming::finish) {
+            self.arrived(index, message, flags & flag::END != 0);
+        }
     }
 
     /// A large message announced to a call that is over: whoever drops an announcement returns

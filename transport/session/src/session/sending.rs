@@ -252,11 +252,12 @@ impl<U: Default> Session<U> {
             chunk::write_header(into.buffer(), wire, announced, length, last && all);
             outgoing.take(length, |part| into.put_shared(part));
             pad_payload(into, length);
+            let turn_over = outgoing.turn_over();
             if last {
                 rare.outgoing = None;
                 self.sent_large(index);
             } else {
-                self.bulk.admit(key, priority);
+                self.bulk.went(key, priority, turn_over);
             }
         }
     }

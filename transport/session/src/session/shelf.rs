@@ -18,15 +18,18 @@ const BUFFER_BYTES_MAX: usize = 4 << 20;
 
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf::new());
 
-/// An empty buffer for a message of so many bytes.
+/// A buffer for a message of so many bytes, empty or with what an earlier message left in it.
+///
+/// What is left need not be cleared before a link reads over it.
 pub(super) fn take(bytes: usize) -> Vec<u8> {
     let kept = lock().take(bytes);
     kept.unwrap_or_else(|| Vec::with_capacity(bytes))
 }
 
-/// A whole message; its buffer is kept when its last part is dropped.
-pub(super) fn message(buffer: Vec<u8>) -> Bytes {
-    Bytes::from_owner(Lent(buffer))
+/// A whole message of the buffer's first bytes; the buffer is kept when its last part is dropped.
+pub(super) fn message(buffer: Vec<u8>, bytes: usize) -> Bytes {
+    debug_assert!(bytes <= buffer.len(), "all of a message has arrived");
+    Bytes::from_owner(Lent { buffer, bytes })
 }
 
 fn lock() -> MutexGuard<'static, Shelf> {
@@ -34,23 +37,27 @@ fn lock() -> MutexGuard<'static, Shelf> {
 }
 
 /// A buffer that returns to the shelf.
-struct Lent(Vec<u8>);
+struct Lent {
+    buffer: Vec<u8>,
+    /// How much of it is the message; `bytes <= buffer.len()`.
+    bytes: usize,
+}
 
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.buffer[..self.bytes]
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
         // What the shelf has no place for is freed outside the lock.
-        let left_out = lock().put(std::mem::take(&mut self.0));
+        let left_out = lock().put(std::mem::take(&mut self.buffer));
         drop(left_out);
     }
 }
 
-/// Empty buffers, the one returned last at the end.
+/// Buffers without owner, the one returned last at the end.
 #[derive(Debug)]
 struct Shelf {
     buffers: Vec<Vec<u8>>,
@@ -76,12 +83,11 @@ impl Shelf {
 
     /// Keeps a buffer if it is not too large, and gives up the oldest for it: messages may have
     /// another size by now. What is left out is returned.
-    fn put(&mut self, mut buffer: Vec<u8>) -> Vec<Vec<u8>> {
+    fn put(&mut self, buffer: Vec<u8>) -> Vec<Vec<u8>> {
         let bytes = buffer.capacity();
         if bytes > BUFFER_BYTES_MAX {
             return vec![buffer];
         }
-        buffer.clear();
         self.kept_bytes += bytes;
         self.buffers.push(buffer);
         let mut given_up = 0;
@@ -112,7 +118,7 @@ mod tests {
             assert!(shelf.put(vec![7; SIZE]).is_empty());
             let taken = shelf.take(bytes);
             assert_eq!(taken.is_some(), fits, "{bytes}");
-            assert!(taken.is_none_or(|buffer| buffer.is_empty() && buffer.capacity() == SIZE));
+            assert!(taken.is_none_or(|buffer| buffer == [7; SIZE] && buffer.capacity() == SIZE));
         }
         assert_eq!(shelf.kept_bytes, SIZE);
     }
@@ -143,7 +149,8 @@ mod tests {
         let size = SIZE + 77;
         let mut buffer = take(size);
         buffer.extend((0..size).map(|at| at as u8));
-        let message = message(buffer);
+        let message = message(buffer, size - 1);
+        assert_eq!(message.len(), size - 1);
         let part = message.slice(10..20);
         let kept = || {
             let shelf = lock();

@@ -171,6 +171,11 @@ impl<U> Slot<U> {
         taken
     }
 
+    /// The large message that is being received.
+    pub(crate) fn incoming(&mut self) -> Option<&mut Incoming> {
+        self.rare.as_mut()?.incoming.as_mut()
+    }
+
     pub(crate) fn outgoing(&self) -> bool {
         self.rare
             .as_ref()
@@ -294,6 +299,13 @@ impl<U: Default> Slots<U> {
         let (index, generation) = (key.bits() as u32, (key.bits() >> 32) as u32);
         let slot = self.list.get_mut(index as usize)?;
         (slot.generation == generation && slot.state.has(State::HELD)).then_some((index, slot))
+    }
+
+    /// The slot a key names, while its stream exists on the wire.
+    pub(crate) fn live(&mut self, key: StreamKey) -> Option<(u32, &mut Slot<U>)> {
+        let (index, generation) = (key.bits() as u32, (key.bits() >> 32) as u32);
+        let slot = self.list.get_mut(index as usize)?;
+        (slot.generation == generation && slot.state.has(State::LIVE)).then_some((index, slot))
     }
 
     #[inline]

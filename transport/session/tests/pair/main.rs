@@ -12,6 +12,7 @@ mod by_hand;
 mod drain;
 mod example;
 mod flow;
+mod landing;
 mod layouts;
 mod methods;
 mod rng;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use dreammesh_session::frame::{Frame, PREFACE, kind};
-use dreammesh_session::{Config, Output, Session};
+use dreammesh_session::{Config, Landing, Output, Session};
 
 use crate::rng::Rng;
 
@@ -17,6 +17,8 @@ struct Pipe {
     pieces: VecDeque<(u64, Vec<u8>)>,
     /// Bytes that arrived and were not taken.
     arrived: BytesMut,
+    /// Where the next ones belong, which come before those.
+    landing: Option<Landing>,
 }
 
 /// The two sides, the link, the clock and the trace.
@@ -141,8 +143,7 @@ impl World {
             return false;
         }
         let (_, piece) = pipe.pieces.pop_front().expect("it was just seen");
-        pipe.arrived.extend_from_slice(&piece);
-        side.handle_input(now, &mut pipe.arrived);
+        pipe.arrive(side, now, &piece, self.rng.chance(70));
         true
     }
 
@@ -164,6 +165,35 @@ impl World {
             if side.poll_timeout().is_some_and(|at| at <= now) {
                 side.handle_timeout(now);
             }
+        }
+    }
+}
+
+impl Pipe {
+    /// Hands a piece to a side, some of it by way of a landing if there is one.
+    fn arrive(&mut self, side: &mut Session<()>, now: Instant, mut piece: &[u8], land: bool) {
+        // How much a landing takes depends on what other tests left on the shelf, so the whole
+        // piece is handed over, lest the script go on differently.
+        while let Some(mut landing) = self.landing.take() {
+            let mut behind = [0; 40];
+            let before = piece.len();
+            for place in &mut landing.places(&mut behind) {
+                let (taken, rest) = piece.split_at(place.len().min(piece.len()));
+                place[..taken.len()].copy_from_slice(taken);
+                piece = rest;
+            }
+            let behind = &behind[..landing.fill(before - piece.len())];
+            self.arrived.extend_from_slice(behind);
+            side.handle_landed(now, landing, &mut self.arrived);
+            side.handle_input(now, &mut self.arrived);
+            if !piece.is_empty() && self.arrived.is_empty() {
+                self.landing = side.poll_landing();
+            }
+        }
+        self.arrived.extend_from_slice(piece);
+        side.handle_input(now, &mut self.arrived);
+        if land && self.arrived.is_empty() {
+            self.landing = side.poll_landing();
         }
     }
 }
