@@ -48,6 +48,8 @@ pub(crate) struct Driver {
     shared: Arc<shared::Shared>,
     link: BoxLink,
     input: Input,
+    /// What a read brought that no round has taken in.
+    ahead: Option<Read>,
     /// Gathered from the session and not yet written.
     output: Output,
     timer: Timer,
@@ -124,6 +126,7 @@ impl Driver {
             shared,
             link,
             input: Input::default(),
+            ahead: None,
             output: Output::new(),
             timer: Timer::new(),
             server,
@@ -179,7 +182,7 @@ impl Driver {
     /// Reads once, takes it in, runs what came of it, and writes.
     fn round(&mut self, cx: &mut Context<'_>, now: Instant, woken: bool) -> Round {
         let read = self.read(cx);
-        let due = self.timer.poll_until(self.view.next_timeout, cx);
+        let due = self.timer.is_due(now);
         let news = woken || due || !matches!(read, Read::Nothing);
         let got = !matches!(read, Read::Nothing);
         let behind = self.server.as_ref().is_some_and(Server::has_calls);
@@ -196,18 +199,34 @@ impl Driver {
             Err(error) => return self.lose(&error.to_string()),
         };
         let calls = self.server.as_ref().is_some_and(Server::has_calls);
-        if got || due || calls || (wrote && self.view.has_output) {
+        if due || calls || (wrote && self.view.has_output) {
+            return Round::More;
+        }
+        // Most batches are all there was, which a lone call learns without another round.
+        if got && self.reads_ahead(cx) {
             return Round::More;
         }
         // The look at the session may have moved the next timeout forward.
-        if self.timer.poll_until(self.view.next_timeout, cx) {
+        if self.timer.arm(self.view.next_timeout, cx) {
             Round::More
         } else {
             Round::Idle
         }
     }
 
+    /// Reads for the next round; whether that brought anything.
+    fn reads_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        self.ahead = match self.read(cx) {
+            Read::Nothing => None,
+            read => Some(read),
+        };
+        self.ahead.is_some()
+    }
+
     fn read(&mut self, cx: &mut Context<'_>) -> Read {
+        if let Some(ahead) = self.ahead.take() {
+            return ahead;
+        }
         // A client reads always: what it can be sent is bounded by what it asked for, and if both
         // sides waited for the other to read, neither would go on.
         if self.server.is_some() && !self.view.wants_input {
@@ -440,7 +459,13 @@ fn write_some(
 ) -> Poll<io::Result<()>> {
     let mut parts = [io::IoSlice::new(&[]); WRITE_PARTS];
     let filled = output.chunks_vectored(&mut parts);
-    let written = match ready!(Pin::new(link).poll_write_vectored(cx, &parts[..filled]))? {
+    let link = Pin::new(link);
+    let written = match &parts[..filled] {
+        // A plain write costs the kernel less.
+        [only] => link.poll_write(cx, only),
+        several => link.poll_write_vectored(cx, several),
+    };
+    let written = match ready!(written)? {
         0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
         written => written,
     };

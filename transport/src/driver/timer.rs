@@ -1,7 +1,7 @@
 //! One coarse timer for everything that a connection waits for.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use tokio::time::Sleep;
@@ -20,6 +20,8 @@ pub(crate) fn now() -> Instant {
 pub(super) struct Timer {
     sleep: Pin<Box<Sleep>>,
     armed: Option<Instant>,
+    /// The task that it wakes while it is armed.
+    task: Waker,
 }
 
 impl Timer {
@@ -27,20 +29,87 @@ impl Timer {
         Self {
             sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
             armed: None,
+            task: Waker::noop().clone(),
         }
     }
 
-    /// Sees to it that the task is woken at that time at the latest; true if it is due.
-    pub(super) fn poll_until(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> bool {
+    /// Whether the time it was armed for has come; then it is armed no more.
+    #[inline]
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        self.armed.take_if(|armed| *armed <= now).is_some()
+    }
+
+    /// Sees to it that the task is woken at that time at the latest; true if it has come.
+    #[inline]
+    pub(super) fn arm(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let Some(next) = next else { return false };
-        if self.armed.is_none_or(|armed| next < armed) {
+        let early_enough = self.armed.is_some_and(|armed| armed <= next);
+        // An armed timer wakes its task without being polled again, which a call would notice.
+        if early_enough && self.task.will_wake(cx.waker()) {
+            return false;
+        }
+        if !early_enough {
             self.sleep.as_mut().reset(next.into());
             self.armed = Some(next);
         }
-        if self.sleep.as_mut().poll(cx) == Poll::Ready(()) {
-            self.armed = None;
-            return true;
+        self.task.clone_from(cx.waker());
+        // If it is due it stays armed for the look at the clock that follows.
+        self.sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn it_is_due_once_at_the_earliest_time_it_was_armed_for() {
+        let (mut timer, begin) = (Timer::new(), now());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(!timer.is_due(begin), "it was not armed");
+        assert!(!timer.arm(None, &mut cx));
+        for next in [2 * HOUR, 3 * HOUR, HOUR, 2 * HOUR] {
+            assert!(!timer.arm(Some(begin + next), &mut cx));
         }
-        false
+        assert!(!timer.is_due(begin + HOUR - Duration::from_nanos(1)));
+        assert!(timer.is_due(begin + HOUR));
+        assert!(!timer.is_due(begin + HOUR), "it is armed no more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_that_is_past_is_due_at_the_next_look() {
+        let (mut timer, begin) = (Timer::new(), now());
+        tokio::time::advance(HOUR).await;
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(timer.arm(Some(begin), &mut cx));
+        assert!(timer.is_due(now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_wakes_the_task_that_armed_it_last() {
+        let mut timer = Timer::new();
+        let next = Some(now() + HOUR);
+        // A task that goes away leaves its waker behind.
+        let mut first = Box::pin(std::future::poll_fn(|cx| {
+            assert!(!timer.arm(next, cx));
+            std::task::Poll::Ready(())
+        }));
+        assert!(
+            first
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_ready()
+        );
+        drop(first);
+        // Time goes on by itself only for a timer that wakes this task.
+        std::future::poll_fn(|cx| match timer.is_due(now()) || timer.arm(next, cx) {
+            true => std::task::Poll::Ready(()),
+            false => std::task::Poll::Pending,
+        })
+        .await;
     }
 }
