@@ -4,6 +4,7 @@ mod attempt;
 mod build;
 mod call;
 mod calls;
+mod retry;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(crate) use call::{ClientStream, Reply};
 pub use calls::{
     BidiCall, CallFuture, ClientStreamingCall, Requests, ServerStreamingCall, UnaryCall,
 };
+
+use retry::Budget;
 
 use crate::call::{Extensions, Metadata, MethodInfo, WireOption};
 use crate::context::CallContext;
@@ -38,6 +41,8 @@ pub struct Channel {
 pub(crate) struct Core {
     pub(crate) source: Arc<dyn ConnectionSource>,
     pub(crate) settings: Settings,
+    /// What may be repeated; none where nothing is.
+    pub(crate) retries: Option<Budget>,
 }
 
 /// What is configured for a channel.
@@ -78,7 +83,7 @@ impl Channel {
                 .priority
                 .or_else(|| method.options().priority)
                 .unwrap_or_default(),
-            attempt: 0,
+            attempt: u32::from(context.repeated),
             idempotency_key: None,
             wait_for_ready: settings.wait_for_ready,
             wire,

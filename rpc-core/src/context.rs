@@ -20,12 +20,12 @@ pub struct CallContext {
     pub trace: Option<TraceContext>,
     /// How urgent it is; none outside of any call.
     pub priority: Option<Priority>,
+    /// Whether it is a repetition, so that what is called for its sake is not repeated as well.
+    pub repeated: bool,
 }
 
 thread_local! {
-    static CURRENT: RefCell<CallContext> = const {
-        RefCell::new(CallContext { deadline: None, trace: None, priority: None })
-    };
+    static CURRENT: RefCell<CallContext> = const { RefCell::new(CallContext::none()) };
 }
 
 impl CallContext {
@@ -35,6 +35,7 @@ impl CallContext {
             deadline: None,
             trace: None,
             priority: None,
+            repeated: false,
         }
     }
 
@@ -86,6 +87,7 @@ mod tests {
             deadline,
             trace: None,
             priority: Some(Priority::HIGH),
+            repeated: false,
         }
     }
 

@@ -213,9 +213,16 @@ impl Connector {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn connect_with(&self, name: &str, dial: impl Dial) -> Channel {
-        let endpoint = Endpoint::new(name);
-        let place = Place::Custom(Box::new(dial));
-        self.channel(KeptLink::new(endpoint, place, self.settings.clone()))
+        self.builder_with(name, dial).build()
+    }
+
+    /// As [`connect_with`](Self::connect_with), for settings and layers of the channel itself.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn builder_with(&self, name: &str, dial: impl Dial) -> ChannelBuilder {
+        let (endpoint, place) = (Endpoint::new(name), Place::Custom(Box::new(dial)));
+        self.configured(KeptLink::new(endpoint, place, self.settings.clone()))
     }
 
     fn source(&self, target: &str) -> Result<KeptLink, ConnectError> {

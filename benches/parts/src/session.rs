@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use dreammesh_core::call::{Deadline, Metadata, MethodInfo, MethodKind, Priority, WireOption};
-use dreammesh_core::port::{OpenTicket, Opening, StreamKey, WireMode};
+use dreammesh_core::port::{Keep, OpenTicket, Opening, StreamKey, WireMode};
 use dreammesh_core::wire::{Layout, LayoutHash, Segment};
 use dreammesh_session::frame::method::Hashes;
 use dreammesh_session::frame::method_ack::Chains;
@@ -141,6 +141,7 @@ impl Pair {
             attempt: 0,
             idempotency_key: None,
             wire: WireOption::Auto,
+            keep: Keep::No,
             message: &mut message,
             half_close: true,
             ticket: &mut ticket,

@@ -1,4 +1,5 @@
-//! One attempt of a call: get a connection, open, and take the answer of a unary method.
+//! An attempt of a call: get a connection, open, and take the answer of a unary method; and
+//! another one where nobody needs to be asked about it.
 
 use std::mem;
 use std::pin::Pin;
@@ -8,12 +9,15 @@ use std::time::Instant;
 
 use super::Core;
 use super::call::{ClientCall, ClientReply, ClientStream, Reply};
+use super::retry::{self, Failed, Verdict};
 use crate::call::{Begun, CallError, MethodKind, Status, WireOption};
+use crate::clock;
 use crate::port::{
-    Answer, Connection, ConnectionAsk, Ended, OpenTicket, Opened, Opening, StreamKey,
+    Answer, Connection, ConnectionAsk, Ended, Keep, OpenTicket, Opened, Opening, StreamKey,
 };
 
-/// One attempt of a call, polled in place; dropping it cancels the attempt.
+/// An attempt of a call and what the library repeats of it by itself, polled in place; dropping it
+/// cancels the call.
 ///
 /// It is not generic, so that a program with many methods has its code once.
 #[derive(Debug)]
@@ -23,6 +27,10 @@ pub struct Attempt {
     state: State,
     /// How many connections refused it before it began, bounded by [`REPICKS_MAX`].
     repicks: u8,
+    /// Whether it is made on behalf of a repetition, or is one of somebody else's.
+    nested: bool,
+    /// Whether the request stays at hand until the answer is there.
+    keeps: bool,
     /// What the clock showed just before the first poll, if somebody looked.
     now: Option<Instant>,
 }
@@ -36,14 +44,21 @@ enum State {
 }
 
 /// A connection may close between the pick and the opening, or refuse a layout, which provably
-/// begins nothing; a
-/// source that keeps handing out closed ones is broken and must not hold the call for ever.
+/// begins nothing; a source that keeps handing out closed ones is broken and must not hold the call
+/// for ever.
 const REPICKS_MAX: u8 = 3;
 
 impl Attempt {
-    pub(crate) const fn new(core: Arc<Core>, call: ClientCall) -> Self {
+    pub(crate) fn new(core: Arc<Core>, call: ClientCall) -> Self {
+        let repeatable = retry::is_repeatable(call.method.options().idempotency);
+        let budget = core.retries.as_ref().filter(|_| repeatable);
+        if let Some(budget) = budget {
+            budget.pay();
+        }
         Self {
+            keeps: budget.is_some(),
             core,
+            nested: call.attempt > 0,
             call,
             state: State::Connecting(OpenTicket::NONE),
             repicks: 0,
@@ -71,10 +86,7 @@ impl Attempt {
         };
         match ready!(self.core.source.poll_connection(cx, ask)) {
             Ok(connection) => self.state = State::Opening(connection, OpenTicket::NONE),
-            Err(ended) => {
-                self.state = State::Done;
-                return Poll::Ready(Err(ended.into()));
-            }
+            Err(ended) => return Poll::Ready(Err(self.fail(ended))),
         }
         Poll::Ready(Ok(()))
     }
@@ -99,6 +111,11 @@ impl Attempt {
             idempotency_key: call.idempotency_key.as_deref(),
             wire: call.wire,
             half_close: !call.method.kind().streams_requests(),
+            keep: match call.method.kind() {
+                MethodKind::Unary if self.keeps => Keep::Yes,
+                MethodKind::Unary => Keep::IfUnsure,
+                _ => Keep::No,
+            },
             message: &mut call.message,
             ticket,
         };
@@ -141,7 +158,11 @@ impl Attempt {
             && self.repicks < REPICKS_MAX
     }
 
-    fn fail(&mut self, ended: Ended) -> CallError {
+    fn fail(&mut self, mut ended: Ended) -> CallError {
+        if self.is_repetition() {
+            // Whatever became of this attempt, an earlier one may have begun.
+            ended.begun = Begun::Maybe;
+        }
         let error = CallError::from(ended);
         match mem::replace(&mut self.state, State::Done) {
             State::Opening(connection, _) | State::Answering(connection, _) => {
@@ -163,19 +184,46 @@ impl Attempt {
         match ready!(connection.poll_unary(*key, cx)) {
             Ok(answer) => Poll::Ready(Ok(Some(self.answered(answer)))),
             Err(ended) => {
-                if ended.begun == Begun::No
-                    && let Some(message) = connection.take_refused(*key)
-                    && self.repicks < REPICKS_MAX
-                {
-                    self.repicks += 1;
-                    self.call.message = Some(message);
+                let refused = ended.begun == Begun::No && connection.was_unsure(*key);
+                if refused {
                     self.call.wire = WireOption::Protobuf;
+                }
+                if self.begins_again(&ended, !connection.is_open(), refused) {
                     self.state = State::Connecting(OpenTicket::NONE);
                     return Poll::Ready(Ok(None));
                 }
                 Poll::Ready(Err(self.fail(ended)))
             }
         }
+    }
+
+    /// Whether an attempt before this one may have begun.
+    fn is_repetition(&self) -> bool {
+        !self.nested && self.call.attempt > 0
+    }
+
+    /// Whether the call is made again after this end, and counts that.
+    #[cold]
+    fn begins_again(&mut self, ended: &Ended, connection_over: bool, refused: bool) -> bool {
+        let failed = Failed {
+            ended,
+            connection_over,
+            idempotency: self.call.method.options().idempotency,
+            attempt: self.call.attempt,
+            nested: self.nested,
+        };
+        let verdict = match &self.core.retries {
+            _ if self.call.message.is_none() => Verdict::Fail,
+            _ if refused => Verdict::Anew,
+            Some(budget) => failed.verdict(budget, clock::now),
+            None => Verdict::Fail,
+        };
+        match verdict {
+            Verdict::Anew if self.repicks < REPICKS_MAX => self.repicks += 1,
+            Verdict::Repeat => self.call.attempt += 1,
+            Verdict::Fail | Verdict::Anew => return false,
+        }
+        true
     }
 
     fn answered(&mut self, answer: Answer) -> ClientReply {

@@ -8,6 +8,7 @@ use dreammesh_wire::Limits;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::retry::Budget;
 use super::{Channel, ClientCall, ClientReply, Core, Settings};
 use crate::call::{Metadata, WireOption};
 use crate::layer::{CallService, Metrics, layered_call};
@@ -17,6 +18,7 @@ use crate::port::ConnectionSource;
 pub struct ChannelBuilder {
     source: Arc<dyn ConnectionSource>,
     settings: Settings,
+    retries: bool,
     /// Outermost first, in the order they were added.
     layers: Vec<Box<dyn FnOnce(CallService) -> CallService>>,
 }
@@ -33,6 +35,7 @@ impl ChannelBuilder {
         Self {
             source,
             settings,
+            retries: true,
             layers: Vec::new(),
         }
     }
@@ -55,6 +58,25 @@ impl ChannelBuilder {
     #[must_use]
     pub const fn wait_for_ready(mut self, wait_for_ready: bool) -> Self {
         self.settings.wait_for_ready = wait_for_ready;
+        self
+    }
+
+    /// Says whether calls of methods with one request and one response that are declared to be
+    /// idempotent, or free of side effects, are made again when their connection comes to its end;
+    /// they are by default, within their deadline.
+    ///
+    /// Where the server provably did not begin a call, that is all there is to it. Of those that it
+    /// may have begun, up to a fifth of such calls is made again, and 100 more where there are few,
+    /// which come back at 10 a second; each at most twice, and none on behalf of a call that is a
+    /// repetition itself. [`ClientCallParts::attempt`](super::ClientCallParts::attempt) tells the
+    /// server which try it is.
+    ///
+    /// The request is kept until the answer is there. Calls of other methods let go of theirs once
+    /// it is sent, and are made again only if it was not;
+    /// [`CallError::begun`](crate::call::CallError::begun) says what a caller needs to decide.
+    #[must_use]
+    pub const fn retries(mut self, retries: bool) -> Self {
+        self.retries = retries;
         self
     }
 
@@ -96,9 +118,15 @@ impl ChannelBuilder {
         let Self {
             source,
             settings,
+            retries,
             layers,
         } = self;
-        let core = Arc::new(Core { source, settings });
+        let retries = retries.then(Budget::new);
+        let core = Arc::new(Core {
+            source,
+            settings,
+            retries,
+        });
         let mut service = None;
         for layer in layers.into_iter().rev() {
             let inner = service.unwrap_or_else(|| CallService::new(Arc::clone(&core)));

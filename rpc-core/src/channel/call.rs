@@ -32,7 +32,8 @@ pub struct ClientCallParts {
     pub trace: Option<TraceContext>,
     /// How urgent it is.
     pub priority: Priority,
-    /// Which try of the call this is, from 0.
+    /// Which try of the call this is, from 0, or from 1 where the call is made on behalf of one
+    /// that is a repetition itself.
     pub attempt: u32,
     /// A key by which the server may tell repetitions of one call.
     pub idempotency_key: Option<Box<str>>,

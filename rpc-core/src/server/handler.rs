@@ -171,6 +171,7 @@ pub(crate) fn context_of(call: &ServerCall) -> CallContext {
         deadline: call.deadline,
         trace: call.trace.clone(),
         priority: Some(call.priority),
+        repeated: call.attempt > 0,
     }
 }
 

@@ -44,6 +44,15 @@ impl Segment {
         Self::from_content(Some(content))
     }
 
+    /// A segment of parts that it shares, in this order.
+    #[must_use]
+    pub fn from_parts(parts: impl IntoIterator<Item = Bytes>) -> Self {
+        let mut content = pool::spare().unwrap_or_default();
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        content.externals.extend(parts.map(|part| (0, part)));
+        Self::from_content(Some(content))
+    }
+
     #[inline(always)]
     pub(crate) const fn from_content(content: Option<Box<Content>>) -> Self {
         Self { content }
@@ -112,6 +121,24 @@ impl Segment {
         for part in self.parts() {
             out.extend_from_slice(part.as_slice());
         }
+    }
+
+    /// The parts in order as buffers that can be shared; copies nothing.
+    #[must_use]
+    pub fn into_parts(mut self) -> Vec<Bytes> {
+        let Some(content) = &mut self.content else {
+            return Vec::new();
+        };
+        let head = Bytes::from(core::mem::take(&mut content.head));
+        let mut parts = Vec::with_capacity(2 * content.externals.len() + 1);
+        let mut from = 0;
+        for (position, external) in content.externals.drain(..) {
+            parts.extend([head.slice(from..position), external]);
+            from = position;
+        }
+        parts.push(head.slice(from..));
+        parts.retain(|part| !part.is_empty());
+        parts
     }
 
     /// The whole as one buffer; copies only if something is external.

@@ -112,8 +112,8 @@ impl Connection for Client {
     }
 
     #[inline]
-    fn take_refused(&self, key: StreamKey) -> Option<Segment> {
-        self.0.take_refused(key)
+    fn was_unsure(&self, key: StreamKey) -> bool {
+        self.0.was_unsure(key)
     }
 
     fn is_open(&self) -> bool {

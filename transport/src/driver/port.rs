@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 
 use dreammesh_core::call::{Begun, Metadata, MethodInfo, MethodKind, Peer, Status, WireOption};
 use dreammesh_core::port::{
-    Answer, Connection, Ended, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
+    Answer, Connection, Ended, Keep, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
     WireMode,
 };
 use dreammesh_core::wire::Segment;
@@ -13,7 +13,6 @@ use dreammesh_session::{MethodStanding, OpenError};
 use super::payload::{Transcoded, sent_layout};
 use super::shared::{Shared, State};
 use super::timer;
-use super::unsure::Unsure;
 
 impl StreamPort for Shared {
     fn poll_send(
@@ -126,6 +125,7 @@ impl Connection for Shared {
             trace,
             priority,
             attempt,
+            keep,
             ..
         } = opening;
         let mut form = match Transcoded::new(opening.message, method.request()) {
@@ -146,6 +146,7 @@ impl Connection for Shared {
             idempotency_key: opening.idempotency_key,
             wire: opening.wire,
             message: &mut form.protobuf,
+            keep,
             half_close: opening.half_close,
             ticket: opening.ticket,
         };
@@ -165,8 +166,8 @@ impl Connection for Shared {
         }
     }
 
-    fn take_refused(&self, key: StreamKey) -> Option<Segment> {
-        self.step(|state| state.unsure.take(key))
+    fn was_unsure(&self, key: StreamKey) -> bool {
+        self.step(|state| state.unsure.forget(key))
     }
 
     fn is_open(&self) -> bool {
@@ -248,19 +249,19 @@ impl State {
             }
         }
         let unsure = self.unsure.holds(index);
-        let copy = match unsure && mode == WireMode::Archive && opening.message.is_some() {
-            true => match Unsure::copy(opening) {
-                None => return Attempted::NeedsProtobuf,
-                copy => copy,
-            },
-            false => None,
-        };
+        let at_risk = unsure && mode == WireMode::Archive && opening.message.is_some();
+        if at_risk {
+            match opening.keep {
+                Keep::No => return Attempted::NeedsProtobuf,
+                Keep::IfUnsure | Keep::Yes => opening.keep = Keep::Yes,
+            }
+        }
         match self.session.open(now, index, mode, opening) {
             Ok(key) => {
                 self.sent += 1;
                 let waiting = self.opened(key, waker, index, opening, unsure);
-                if let Some(copy) = copy {
-                    self.unsure.keep(key, copy);
+                if at_risk {
+                    self.unsure.sent(key);
                 }
                 Attempted::Done(Poll::Ready(Ok(Opened { key, waiting })))
             }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dreammesh_core::call::{
-    Code, Detail, Metadata, MethodInfo, MethodKind, Receiver, Request, Response, Sender, Status,
+    Code, Detail, Idempotency, Metadata, MethodInfo, MethodKind, Receiver, Request, Response,
+    Sender, Status,
 };
 use dreammesh_core::channel::{
     BidiCall, Channel, ClientStreamingCall, ServerStreamingCall, UnaryCall,
@@ -22,6 +23,9 @@ const fn method(path: &'static str, kind: MethodKind) -> MethodInfo {
 }
 
 pub(crate) static UNARY: MethodInfo = method("/test.Echo/Unary", MethodKind::Unary);
+/// The same, as a client knows it whose contract says that it is idempotent.
+pub(crate) static IDEMPOTENT: MethodInfo =
+    method("/test.Echo/Unary", MethodKind::Unary).with_idempotency(Idempotency::Idempotent);
 pub(crate) static LIST: MethodInfo = method("/test.Echo/List", MethodKind::ServerStreaming);
 pub(crate) static RECORD: MethodInfo = method("/test.Echo/Record", MethodKind::ClientStreaming);
 pub(crate) static CHAT: MethodInfo = method("/test.Echo/Chat", MethodKind::Bidi);
@@ -128,7 +132,8 @@ impl Echo {
                 self.probe.gate.notified().await;
                 Ok(Response::new(ask))
             }
-            "next" => {
+            "attempt" => Ok(text(request.attempt().to_string())),
+            kind @ ("next" | "next idempotent") => {
                 let _alive = Alive::new(&self.probe);
                 let what = String::from_utf8(ask.value().to_vec()).unwrap();
                 let next = self
@@ -139,7 +144,9 @@ impl Echo {
                     type_url: what,
                     ..Any::default()
                 };
-                Ok(Response::new(call(next, &passed).await?.into_message()))
+                let method = if kind == "next" { &UNARY } else { &IDEMPOTENT };
+                let answer = UnaryCall::<Any>::new(next, method, &passed).await?;
+                Ok(Response::new(answer.into_message()))
             }
             other => Err(Status::unimplemented(format!("no {other}"))),
         }

@@ -8,7 +8,7 @@ use dreammesh_core::call::{Code, Metadata, MethodInfo, MethodKind, Priority, Wir
 use dreammesh_core::channel::UnaryCall;
 use dreammesh_core::codec::Protobuf;
 use dreammesh_core::layer::Metrics;
-use dreammesh_core::port::{OpenTicket, Opening, WireMode};
+use dreammesh_core::port::{Keep, OpenTicket, Opening, WireMode};
 use dreammesh_core::wire::{LayoutHash, Message, Segment};
 use dreammesh_core::wkt::{Any, SourceContext};
 use dreammesh_session::frame::PREFACE;
@@ -121,6 +121,7 @@ fn many_calls(session: &mut Session<()>, calls: usize, bytes: usize) -> Output {
             attempt: 0,
             idempotency_key: None,
             wire: WireOption::Protobuf,
+            keep: Keep::No,
             message: &mut Some(Segment::from_vec(request.clone())),
             half_close: true,
             ticket: &mut OpenTicket::default(),

@@ -13,3 +13,4 @@ mod echo;
 mod endings;
 mod hostile;
 mod media;
+mod retries;

@@ -137,8 +137,8 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(parts: impl Iterator<Item = Bytes>, mode: WireMode) -> Self {
-        let parts: VecDeque<Bytes> = parts.filter(|part| !part.is_empty()).collect();
+    pub(crate) fn new(parts: Vec<Bytes>, mode: WireMode) -> Self {
+        let parts = VecDeque::from(parts);
         let left = parts.iter().map(Bytes::len).sum();
         Self {
             parts,
@@ -284,7 +284,7 @@ mod tests {
         let flat: Vec<u8> = (0..parts.iter().sum()).map(|at: usize| at as u8).collect();
         let mut rest = Bytes::from(flat.clone());
         let parts: Vec<Bytes> = parts.iter().map(|length| rest.split_to(*length)).collect();
-        let mut outgoing = Outgoing::new(parts.into_iter(), WireMode::Archive);
+        let mut outgoing = Outgoing::new(parts.to_vec(), WireMode::Archive);
         let mut incoming = Incoming::new(outgoing.total, WireMode::Archive);
         loop {
             let (length, last) = outgoing.next_len();

@@ -4,7 +4,8 @@ use std::mem;
 use std::time::Instant;
 
 use dreammesh_core::call::{Begun, Initiator, Metadata, Status};
-use dreammesh_core::port::{Answer, Ended, Opening, StreamKey, WireMode};
+use dreammesh_core::port::{Answer, Ended, Keep, Opening, StreamKey, WireMode};
+use dreammesh_core::wire::Segment;
 
 use super::slots::{End, NEVER, State, key_of};
 use super::{Drain, Role, Session, micros_of};
@@ -29,7 +30,8 @@ pub enum OpenError {
 impl<U: Default> Session<U> {
     /// Opens a call of a method that [`Session::method`] gave the index of.
     ///
-    /// The message is taken exactly when the call is opened. Once this answered
+    /// The message is taken only when the call is opened, and stays even then, or one that shares
+    /// its bytes does, where the opening says so. Once this answered
     /// [`OpenError::Full`], every call whose end is taken is told by [`crate::Event::Room`], until
     /// [`Session::stop_waiting`].
     ///
@@ -46,7 +48,6 @@ impl<U: Default> Session<U> {
         debug_assert_eq!(self.role, Role::Client, "servers do not open calls");
         let length = opening.message.as_ref().map_or(0, |message| message.len());
         self.check_opening(now, method, mode, opening, length)?;
-        let small = opening.message.take_if(|_| !flow::is_large(length));
         let end = opening.half_close;
         let remaining_us = opening.deadline.map(|deadline| {
             // Rounded up, so that a short time remaining does not become none on the way.
@@ -77,7 +78,7 @@ impl<U: Default> Session<U> {
         self.stats.calls += 1;
         self.deadline_next = self.deadline_next.min(deadline);
 
-        let large = opening.message.is_some();
+        let large = flow::is_large(length);
         let head = OpenHead {
             method,
             metadata: opening.metadata,
@@ -87,13 +88,21 @@ impl<U: Default> Session<U> {
             attempt: opening.attempt,
             idempotency_key: opening.idempotency_key,
         };
-        let payload = small.as_ref().map(|message| (message.len(), mode));
+        let small = opening.message.as_ref().filter(|_| !large);
+        let payload = small.map(|_| (length, mode));
         head.write(self.output.buffer(), slot.wire, payload, end && !large);
         if let Some(message) = small {
             slot.send_credit -= flow::charge(length);
             self.put_payload(message);
+            if opening.keep != Keep::Yes {
+                *opening.message = None;
+            }
         } else if let Some(message) = opening.message.take() {
-            self.queue_large(index, message, mode);
+            let parts = message.into_parts();
+            if opening.keep == Keep::Yes {
+                *opening.message = Some(Segment::from_parts(parts.iter().cloned()));
+            }
+            self.queue_large(index, parts, mode);
         }
         Ok(key)
     }

@@ -74,13 +74,13 @@ impl<U: Default> Session<U> {
             slot.state.set(State::SENT_ALL);
         }
         if flow::is_large(message.len()) {
-            self.queue_large(index, message, mode);
+            self.queue_large(index, message.into_parts(), mode);
             return;
         }
         slot.send_credit -= flow::charge(message.len());
         let (wire, buffer) = (slot.wire, self.output.buffer());
         message::write_header(buffer, wire.0, wire.1, message.len(), mode, last);
-        self.put_payload(message);
+        self.put_payload(&message);
         if last {
             self.sent_all(index);
         }
@@ -88,7 +88,7 @@ impl<U: Default> Session<U> {
 
     /// Appends a payload behind its frame's head, and pads it.
     #[inline]
-    pub(crate) fn put_payload(&mut self, message: Segment) {
+    pub(crate) fn put_payload(&mut self, message: &Segment) {
         let length = message.len();
         if let Some(whole) = message.as_slice()
             && whole.len() < crate::output::SHARED_BYTES_MIN
@@ -106,16 +106,8 @@ impl<U: Default> Session<U> {
     }
 
     /// Keeps a large message until there is credit for all of it (PROTOCOL.md §5.3).
-    pub(crate) fn queue_large(&mut self, index: u32, message: Segment, mode: WireMode) {
-        let outgoing = if message.as_slice().is_some() {
-            Outgoing::new(std::iter::once(message.into_bytes()), mode)
-        } else {
-            let parts = message.parts().map(|part| match part {
-                Part::Head(bytes) => Bytes::copy_from_slice(bytes),
-                Part::Shared(bytes) => bytes.clone(),
-            });
-            Outgoing::new(parts, mode)
-        };
+    pub(crate) fn queue_large(&mut self, index: u32, parts: Vec<Bytes>, mode: WireMode) {
+        let outgoing = Outgoing::new(parts, mode);
         let slot = self.slots.at(index);
         slot.rare().outgoing = Some(outgoing);
         let key = key_of(index, slot.generation);
