@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use dreammesh_session::{Config, Keepalive};
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
 pub(crate) mod dial;
 mod flood;
@@ -27,6 +27,8 @@ mod socket;
 
 /// What both sides set alike; `lanes` is how many the peer may open here.
 fn transport(lanes: u32, keepalive: Option<Keepalive>) -> TransportConfig {
+    let mut acknowledgements = AckFrequencyConfig::default();
+    acknowledgements.ack_eliciting_threshold(VarInt::from_u32(UNACKNOWLEDGED_MAX));
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(lanes))
@@ -35,6 +37,7 @@ fn transport(lanes: u32, keepalive: Option<Keepalive>) -> TransportConfig {
         .stream_receive_window(VarInt::from_u32(LANE_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
         .send_window(CONNECTION_WINDOW_BYTES.into())
+        .ack_frequency_config(Some(acknowledgements))
         .max_idle_timeout(idle_timeout(keepalive));
     config
 }
@@ -72,6 +75,13 @@ const LANE_WINDOW_BYTES: u32 = 1 << 20;
 
 /// A share for each lane, so that those that are stalled leave the others theirs.
 const CONNECTION_WINDOW_BYTES: u32 = LANES_MAX * LANE_WINDOW_BYTES;
+
+/// After so many packets the peer is to acknowledge them, unless it has something to send anyway.
+///
+/// By default that is every second one, so that a batch of requests is acknowledged by a packet of
+/// its own and then by the one with the answers: with 64 small calls outstanding that cost a fifth
+/// of the CPU time.
+const UNACKNOWLEDGED_MAX: u32 = 8;
 
 /// Below this, timeouts of QUIC would fire in the middle of ordinary loss recovery.
 const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(10);

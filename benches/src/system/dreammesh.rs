@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use dreammesh::tls::{Certificate, ClientTls, Roots, ServerTls};
 use dreammesh::{Connector, Metrics, Receiver, Request, Response, Sender, Server, Status};
 
 use crate::client::{Client, STREAM_MESSAGES};
@@ -60,7 +62,12 @@ impl System for DreamMesh {
     }
 
     fn transports(&self) -> &'static [Transport] {
-        &[Transport::Tcp, Transport::Unix]
+        &[
+            Transport::Tcp,
+            Transport::Unix,
+            #[cfg(feature = "quic")]
+            Transport::Quic,
+        ]
     }
 
     fn skips(&self, _transport: Transport, workload: &Workload) -> Option<&'static str> {
@@ -78,9 +85,13 @@ impl System for DreamMesh {
             let path = Address::own_socket();
             let place = match transport {
                 Transport::Unix => format!("unix://{}", path.display()),
-                _ => "dreammesh+tcp://127.0.0.1:0".to_owned(),
+                other => format!("{}://127.0.0.1:0", scheme(other)),
             };
             let mut server = Server::builder().service(BenchServer::new(Answers::default()));
+            #[cfg(feature = "tls")]
+            if is_encrypted(transport) {
+                server = server.tls(server_tls()?);
+            }
             if self.full {
                 server = server.metrics(Metrics::new());
             }
@@ -95,13 +106,41 @@ impl System for DreamMesh {
     }
 
     fn load<'a>(&'a self, task: &'a Task) -> Work<'a, Seen> {
-        let (full, address) = (self.full, task.address.clone());
+        let (full, address, transport) = (self.full, task.address.clone(), task.transport);
         let metrics = Metrics::new();
         Box::pin(run::rpc(task, move || {
-            let caller = Caller::connect(&address, full.then(|| metrics.clone()));
+            let caller = Caller::connect(transport, &address, full.then(|| metrics.clone()));
             async move { caller }
         }))
     }
+}
+
+/// What targets on a port begin with.
+const fn scheme(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Quic => "dreammesh+quic",
+        _ => "dreammesh+tcp",
+    }
+}
+
+#[cfg(feature = "tls")]
+const fn is_encrypted(transport: Transport) -> bool {
+    matches!(transport, Transport::Quic)
+}
+
+/// The same certificate as every other system's.
+#[cfg(feature = "tls")]
+fn server_tls() -> Result<ServerTls, Failure> {
+    let own = crate::tls::Identity::own()?;
+    let certificate = Certificate::from_pem(&own.certificate_pem, &own.key_pem);
+    Ok(ServerTls::new(certificate.map_err(Failure::call)?))
+}
+
+#[cfg(feature = "tls")]
+fn client_tls() -> Result<ClientTls, Failure> {
+    let roots = Roots::from_pem(&crate::tls::Identity::own()?.certificate_pem);
+    let tls = ClientTls::new(roots.map_err(Failure::call)?);
+    tls.server_name(crate::tls::NAME).map_err(Failure::call)
 }
 
 /// A channel of its own, and the messages it sends.
@@ -132,14 +171,22 @@ impl Default for Messages {
 }
 
 impl Caller {
-    fn connect(address: &Address, metrics: Option<Metrics>) -> Result<Self, Failure> {
+    fn connect(
+        transport: Transport,
+        address: &Address,
+        metrics: Option<Metrics>,
+    ) -> Result<Self, Failure> {
         let target = match address {
-            Address::Port(address) => format!("dreammesh+tcp://{address}"),
+            Address::Port(address) => format!("{}://{address}", scheme(transport)),
             Address::Path(path) => format!("unix://{}", path.display()),
         };
-        let mut channel = Connector::new()
-            .channel_builder(&target)
-            .map_err(Failure::call)?;
+        #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "nothing is set"))]
+        let mut connector = Connector::new();
+        #[cfg(feature = "tls")]
+        if is_encrypted(transport) {
+            connector = connector.tls(client_tls()?);
+        }
+        let mut channel = connector.channel_builder(&target).map_err(Failure::call)?;
         let timeout = metrics.is_some().then_some(DEADLINE);
         if let Some(metrics) = metrics {
             channel = channel.metrics(metrics);

@@ -185,3 +185,6 @@ const SMALL_BYTES_MAX: usize = 64 * 1024;
 /// An idle lane is kept for one to two of these: its methods are settled, so the next call there
 /// costs no more than one on lane 0, while it holds some KiB on both sides.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

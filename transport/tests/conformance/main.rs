@@ -13,4 +13,6 @@ mod echo;
 mod endings;
 mod hostile;
 mod media;
+mod quic;
 mod retries;
+mod udp_relay;
