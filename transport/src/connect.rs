@@ -83,6 +83,8 @@ pub struct Connector {
 struct Settings {
     connect_timeout: Duration,
     session: Config,
+    /// How old a tunnel grows before a successor takes over.
+    tunnel_age_max: Duration,
     /// What connections of this process learnt of the layouts of their servers.
     layouts: VerdictCache,
 }
@@ -93,6 +95,7 @@ impl Default for Settings {
         Self {
             connect_timeout: Duration::from_secs(5),
             session: Config::default(),
+            tunnel_age_max: TUNNEL_AGE_MAX,
             layouts: VerdictCache::process(),
         }
     }
@@ -116,6 +119,16 @@ impl Connector {
     #[must_use]
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.settings.session.keepalive = Some(Keepalive { interval, timeout });
+        self
+    }
+
+    /// Sets how old a tunnel through proxies may grow; 50 minutes by default.
+    ///
+    /// Then a new one takes the calls that begin, and the old one ends with its last call. It
+    /// should be less than the age at which a proxy on the way ends connections or streams.
+    #[must_use]
+    pub fn max_tunnel_age(mut self, age: Duration) -> Self {
+        self.settings.tunnel_age_max = age;
         self
     }
 
@@ -236,7 +249,12 @@ impl Connector {
                 host,
                 port,
             }),
-            address => Place::Stream(address, self.hub.clone(), self.tcp.clone()),
+            address => Place::Stream(Stream {
+                address,
+                hub: self.hub.clone(),
+                tcp: self.tcp.clone(),
+                tunnel_age_max: self.settings.tunnel_age_max,
+            }),
         };
         Ok(KeptLink::new(endpoint, place, self.settings.clone()))
     }
@@ -274,9 +292,20 @@ pub type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<BoxLink>> + Send 
 /// Where a channel's connections go.
 enum Place {
     Custom(Box<dyn Dial>),
-    Stream(Address, MemoryHub, TcpOptions),
+    Stream(Stream),
     Quic(dial::Target),
 }
+
+/// A place that is reached by one link.
+struct Stream {
+    address: Address,
+    hub: MemoryHub,
+    tcp: TcpOptions,
+    tunnel_age_max: Duration,
+}
+
+/// Below the hour after which load balancers commonly end a connection whatever it carries.
+const TUNNEL_AGE_MAX: Duration = Duration::from_secs(50 * 60);
 
 /// What dialling gives.
 enum Dialled {
@@ -290,8 +319,8 @@ impl Place {
     async fn dial(&self) -> io::Result<Dialled> {
         match self {
             Self::Custom(dial) => dial.dial().await.map(Dialled::Link),
-            Self::Stream(address, hub, tcp) => {
-                let link = listener::dial(address, hub, tcp).await?;
+            Self::Stream(to) => {
+                let link = listener::dial(&to.address, &to.hub, &to.tcp, to.tunnel_age_max).await?;
                 Ok(Dialled::Link(link))
             }
             Self::Quic(target) => {

@@ -6,6 +6,7 @@
 //! - [`link`]: one file a medium, and the table of schemes that targets may name.
 //! - `driver`: the task of a connection.
 //! - [`listen`]: the server: addresses, connections, shutdown.
+//! - `http`: HTTP on the same port, for the tunnel and for who came by mistake.
 //! - [`connect`]: the client: from a target to a channel that keeps its link.
 //! - `quic`: connections of several sessions.
 //! - [`tls`]: certificates, roots and what each side demands of the other.
@@ -14,6 +15,7 @@
 
 pub mod connect;
 mod driver;
+mod http;
 pub mod link;
 pub mod listen;
 mod quic;

@@ -15,6 +15,7 @@ pub mod address;
 pub(crate) mod listener;
 pub mod memory;
 pub(crate) mod tcp;
+pub(crate) mod tunnel;
 pub(crate) mod unix;
 
 pub use address::{Address, TargetError};
@@ -54,7 +55,17 @@ pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
         ready!(self.poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
     }
+
+    /// Hands out, once, what is ready when another link should take over from this one, for a
+    /// medium on whose way somebody may end it: what runs may go on here, and should come to its
+    /// end.
+    fn retirement(&mut self) -> Option<Retirement> {
+        None
+    }
 }
+
+/// Ready when a link should be succeeded by another.
+pub type Retirement = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A link whose medium was chosen at run time.
 pub type BoxLink = Box<dyn Link>;

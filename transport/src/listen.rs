@@ -56,6 +56,8 @@ pub struct Server {
 struct Settings {
     session: Config,
     connections_max: usize,
+    /// Whether HTTP is served beside the session.
+    http: bool,
     hello_timeout: Duration,
     drain_period: Duration,
 }
@@ -67,6 +69,7 @@ impl Default for Settings {
             // An idle connection that has made small calls keeps some 12 KiB resident, so these are
             // 120 MB; one that took in bulk keeps its read buffer of up to 256 KiB besides.
             connections_max: 10_000,
+            http: true,
             // The client sends its hello with its first bytes, so even a slow link needs little.
             hello_timeout: Duration::from_secs(5),
             // What orchestrators commonly wait between asking a process to end and killing it.
@@ -213,6 +216,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn max_connections(mut self, count: usize) -> Self {
         self.settings.connections_max = count.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets whether HTTP is served on the same addresses: tunnels over HTTP/2, and a proper answer
+    /// to every other request; on by default.
+    #[must_use]
+    pub fn http(mut self, served: bool) -> Self {
+        self.settings.http = served;
         self
     }
 

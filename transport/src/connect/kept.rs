@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -43,6 +43,8 @@ struct State {
     /// Why the endpoint is left alone, and until when.
     failure: Option<(Status, Instant)>,
     wanted: bool,
+    /// The present connection asks for a successor while it goes on.
+    retiring: bool,
     /// The channel is gone.
     gone: bool,
 }
@@ -63,6 +65,7 @@ impl KeptLink {
             backoff: Backoff::default(),
             failure: None,
             wanted: false,
+            retiring: false,
             gone: false,
         };
         let inner = Arc::new(Inner {
@@ -234,10 +237,11 @@ impl Inner {
     }
 
     fn begin(self: &Arc<Self>, dialled: Dialled) {
-        let (link, connected) = match dialled {
+        let (mut link, connected) = match dialled {
             Dialled::Link(link) => (link, None),
             Dialled::Quic(lane, connected) => (lane, Some(connected)),
         };
+        let retirement = link.retirement();
         let siblings = connected.as_ref().map(|_| VerdictCache::new());
         let mut peer = Peer::new(self.endpoint.clone());
         if let Some(connected) = &connected {
@@ -251,16 +255,26 @@ impl Inner {
             .map(|(connected, siblings)| Arc::new(Lanes::new(connected, peer, settings, siblings)));
         let shared = Arc::clone(&client.0);
         let mut wakers = Vec::new();
-        {
+        let former = {
             let mut state = self.lock();
             if state.gone {
                 drop(state);
                 return;
             }
-            state.current = Some(Current { client, lanes });
             state.failure = None;
             state.wanted = false;
+            state.retiring = false;
             state.waiting.wake_all(&mut wakers);
+            state.current.replace(Current { client, lanes })
+        };
+        // What was succeeded ends with its last call.
+        drop(former);
+        if let Some(retirement) = retirement {
+            let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
+            tokio::spawn(async move {
+                retirement.await;
+                inner.retire(&client);
+            });
         }
         let inner = Arc::clone(self);
         tokio::spawn(async move {
@@ -272,6 +286,29 @@ impl Inner {
             inner.ended(&shared, &reason);
         });
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has a successor made for a connection, which goes on until that is there.
+    fn retire(&self, retired: &Weak<Shared>) {
+        {
+            let mut state = self.lock();
+            let current = state.current.as_ref().filter(|it| it.client.is_open());
+            if current.is_none_or(|it| retired.as_ptr() != Arc::as_ptr(&it.client.0)) {
+                return;
+            }
+            state.retiring = true;
+        }
+        tracing::debug!(endpoint = %self.endpoint, "a connection is to be succeeded");
+        self.asked.notify_one();
+    }
+
+    /// Whether to dial now.
+    fn wants_link(&self) -> bool {
+        let state = self.lock();
+        match state.current.as_ref().filter(|it| it.client.is_open()) {
+            Some(_) => state.retiring,
+            None => state.wanted,
+        }
     }
 
     /// A connection is over.
@@ -335,15 +372,15 @@ async fn keep(inner: Arc<Inner>) {
     let work = async {
         loop {
             inner.asked.notified().await;
-            let (gone, wanted) = {
-                let state = inner.lock();
-                (state.gone, state.wanted && state.current.is_none())
-            };
-            if gone {
+            if inner.lock().gone {
                 return;
             }
-            if wanted {
+            if inner.wants_link() {
                 inner.attempt().await;
+                // Nobody asks again for a successor that could not be made.
+                if inner.wants_link() {
+                    inner.asked.notify_one();
+                }
             }
         }
     };

@@ -17,7 +17,7 @@ pub(crate) fn now() -> Instant {
 /// While calls come and go, the earliest deadline moves on all the time. The timer stays where it
 /// is as long as that is early enough, and costs nothing per call.
 #[derive(Debug)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
     armed: Option<Instant>,
     /// The task that it wakes while it is armed.
@@ -25,7 +25,7 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
             armed: None,
@@ -35,13 +35,13 @@ impl Timer {
 
     /// Whether the time it was armed for has come; then it is armed no more.
     #[inline]
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
         self.armed.take_if(|armed| *armed <= now).is_some()
     }
 
     /// Sees to it that the task is woken at that time at the latest; true if it has come.
     #[inline]
-    pub(super) fn arm(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn arm(&mut self, next: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let Some(next) = next else { return false };
         let early_enough = self.armed.is_some_and(|armed| armed <= next);
         // An armed timer wakes its task without being polled again, which a call would notice.

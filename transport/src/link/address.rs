@@ -22,6 +22,14 @@ pub enum Address {
         /// The port; 0 lets the kernel choose when binding.
         port: u16,
     },
+    /// A session inside a request of HTTP/2 in plaintext, `dreammesh+h2c://host:port`, which may
+    /// lead through proxies.
+    H2c {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// A Unix stream socket, `unix:///path`.
     Unix(PathBuf),
     /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
@@ -67,6 +75,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp { host, port } => write_host(f, "dreammesh+tcp", host, *port),
             Self::Quic { host, port } => write_host(f, "dreammesh+quic", host, *port),
+            Self::H2c { host, port } => write_host(f, "dreammesh+h2c", host, *port),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Memory(name) => write!(f, "memory://{name}"),
         }
@@ -100,6 +109,11 @@ pub const SCHEMES: &[Scheme] = &[
         name: "dreammesh+tcp",
         form: "host:port",
         parse: Some(tcp),
+    },
+    Scheme {
+        name: "dreammesh+h2c",
+        form: "host:port",
+        parse: Some(h2c),
     },
     Scheme {
         name: "unix",
@@ -216,6 +230,11 @@ fn quic(text: &str, rest: &str) -> Result<Address, TargetError> {
     Ok(Address::Quic { host, port })
 }
 
+fn h2c(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::H2c { host, port })
+}
+
 fn host_and_port(text: &str, rest: &str) -> Result<(String, u16), TargetError> {
     let malformed = |what| TargetError::new(text, Problem::Malformed(what));
     let Some((host, port)) = rest.rsplit_once(':') else {
@@ -273,6 +292,8 @@ mod tests {
             "dreammesh+tcp://[::1]:0",
             "dreammesh+quic://shop.example:7443",
             "dreammesh+quic://[::1]:0",
+            "dreammesh+h2c://shop.example:80",
+            "dreammesh+h2c://[::1]:80",
             "unix:///run/shop.sock",
             "memory://shop",
         ] {

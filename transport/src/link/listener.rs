@@ -1,13 +1,14 @@
 //! One listening place, whatever its medium.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
 use super::address::Address;
 use super::memory::MemoryHub;
 use super::tcp::TcpOptions;
-use super::{BoxLink, memory, tcp, unix};
+use super::{BoxLink, memory, tcp, tunnel, unix};
 use crate::quic::listen as quic;
 
 /// A bound address from which links are accepted.
@@ -44,6 +45,11 @@ impl Listener {
                     .map(Self::Quic)
             }
             Address::Tcp { host, port } => Ok(Self::Tcp(
+                tcp::bind(host, *port, options).await?,
+                options.clone(),
+            )),
+            // The port tells by the first bytes what a connection speaks.
+            Address::H2c { host, port } => Ok(Self::Tcp(
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
@@ -132,9 +138,20 @@ pub(crate) async fn dial(
     address: &Address,
     hub: &MemoryHub,
     options: &TcpOptions,
+    tunnel_age_max: Duration,
 ) -> io::Result<BoxLink> {
     match address {
         Address::Tcp { host, port } => tcp::dial(host, *port, options).await,
+        Address::H2c { host, port } => {
+            let link = tcp::dial(host, *port, options).await?;
+            let to = tunnel::To {
+                host,
+                port: *port,
+                scheme: "http",
+                age_max: tunnel_age_max,
+            };
+            tunnel::open(link, &to).await
+        }
         Address::Unix(path) => unix::dial(path).await,
         Address::Memory(name) => hub.dial(name),
         Address::Quic { .. } => Err(io::ErrorKind::Unsupported.into()),

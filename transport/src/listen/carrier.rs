@@ -59,6 +59,11 @@ impl Carrier {
         self.stop.draining().await;
     }
 
+    /// Waits until its calls are being ended.
+    pub(crate) async fn closed(&self) {
+        self.stop.closed().await;
+    }
+
     /// The sessions that are not over, so that none is told under the lock.
     fn live(&self) -> Vec<Arc<Shared>> {
         self.lock().iter().filter_map(Weak::upgrade).collect()

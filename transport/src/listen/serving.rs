@@ -7,14 +7,15 @@ use dreammesh_core::call::{Endpoint, Peer};
 use dreammesh_core::port::Lookup;
 use dreammesh_core::server::Router;
 use dreammesh_core::wire::Limits;
-use dreammesh_session::{Closed, Config, Session};
+use dreammesh_session::{Closed, Config, Keepalive, Session};
 
 use super::Settings;
 use super::carrier::Carrier;
-use super::detect::detect;
+use super::detect::{Protocol, detect};
 use crate::driver::route::Routes;
 use crate::driver::shared::Shared;
 use crate::driver::{Driver, timer};
+use crate::http;
 use crate::link::BoxLink;
 use crate::link::listener::Accepted;
 use crate::quic;
@@ -50,9 +51,14 @@ impl Serving {
         }
     }
 
-    /// How long a peer may take to say hello.
+    /// How long a peer may take to say what it speaks, and hello.
     pub(crate) fn hello_timeout(&self) -> Duration {
         self.settings.hello_timeout
+    }
+
+    /// How a silent peer is told from a dead one.
+    pub(crate) fn keepalive(&self) -> Option<Keepalive> {
+        self.settings.session.keepalive
     }
 
     /// Begins a session whose peer has until `due` to say hello, and whose first bytes may have
@@ -104,7 +110,7 @@ async fn serve_link(serving: Arc<Serving>, carrier: Arc<Carrier>, mut link: BoxL
         () = carrier.draining() => return,
     };
     let peer = link.peer();
-    let (_, first) = match found {
+    let (protocol, first) = match found {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {
             tracing::debug!(peer, %error, "a connection ended before it said what it speaks");
@@ -115,6 +121,15 @@ async fn serve_link(serving: Arc<Serving>, carrier: Arc<Carrier>, mut link: BoxL
             return;
         }
     };
+    match protocol {
+        Protocol::Http2 if serving.settings.http => {
+            return http::serve_two(serving, carrier, link, first.bytes(), due).await;
+        }
+        Protocol::Http1 if serving.settings.http => {
+            return http::serve_one(serving, carrier, link, first.bytes()).await;
+        }
+        _ => {}
+    }
     let peer = Peer::new(Endpoint::new(peer));
     serving
         .session(&carrier, link, peer, SessionKind::Main, first.bytes(), due)

@@ -31,8 +31,7 @@ async fn raw(site: &Site) -> TcpStream {
 async fn garbage_on_the_port_is_told_so_and_harms_nobody() {
     let site = Site::new(Medium::Tcp).await;
     for garbage in [
-        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        b"get / http/1.1\r\nhost: x\r\n\r\n".to_vec(),
         vec![0xff; 4096],
         (0..=255).cycle().take(100_000).collect(),
     ] {

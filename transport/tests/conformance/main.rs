@@ -12,6 +12,7 @@ mod certificates;
 mod echo;
 mod endings;
 mod hostile;
+mod http;
 mod media;
 mod quic;
 mod retries;

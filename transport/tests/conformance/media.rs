@@ -18,22 +18,37 @@ pub(crate) enum Medium {
     Quic,
     Unix,
     Memory,
+    Tunnel,
 }
 
-pub(crate) const ALL: [Medium; 4] = [Medium::Tcp, Medium::Quic, Medium::Unix, Medium::Memory];
+pub(crate) const ALL: [Medium; 5] = [
+    Medium::Tcp,
+    Medium::Quic,
+    Medium::Unix,
+    Medium::Memory,
+    Medium::Tunnel,
+];
 
 impl Medium {
     fn address(self) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         match self {
-            Self::Tcp => "127.0.0.1:0".to_owned(),
+            Self::Tcp | Self::Tunnel => "127.0.0.1:0".to_owned(),
             Self::Quic => "dreammesh+quic://127.0.0.1:0".to_owned(),
             Self::Unix => {
                 let name = format!("dreammesh-{}-{number}.sock", std::process::id());
                 format!("unix://{}", std::env::temp_dir().join(name).display())
             }
             Self::Memory => "memory://test".to_owned(),
+        }
+    }
+
+    /// How a client names what the server says it was bound to.
+    pub(crate) fn target(self, bound: &str) -> String {
+        match self {
+            Self::Tunnel => bound.replace("dreammesh+tcp", "dreammesh+h2c"),
+            _ => bound.to_owned(),
         }
     }
 }
@@ -67,7 +82,8 @@ impl Site {
     ) -> Self {
         let hub = MemoryHub::new();
         let probe = Arc::clone(&echo.probe);
-        let (target, stop, serving) = serve(&hub, &medium.address(), echo, server).await;
+        let (bound, stop, serving) = serve(&hub, &medium.address(), echo, server).await;
+        let target = medium.target(&bound);
         let (_, tls) = certificates::pair();
         let connector = connector(Connector::new().memory(&hub).tls(tls));
         let channel = connector.connect(&target).await.unwrap();

@@ -1,0 +1,254 @@
+//! How long an HTTP/2 connection lives: a pure function of the time and of what was seen.
+
+use std::time::{Duration, Instant};
+
+use dreammesh_session::Keepalive;
+
+use super::watch::Look;
+
+/// The clockwork of one connection.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// How long the peer may take for its SETTINGS, and for any frame or header block.
+    patience: Duration,
+    keepalive: Option<Keepalive>,
+    settings_due: Instant,
+    /// What had come in when the peer was last found alive.
+    received_bytes: u64,
+    /// When to ask for a sign of life, or when to give up after that.
+    beat: Instant,
+    asked: bool,
+    /// Since when it has carried nothing.
+    idle_since: Instant,
+    /// It ends this long after it has carried nothing; none as long as it may be idle.
+    drains: Option<Duration>,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nothing until then.
+    At(Instant),
+    /// Ask the peer for a sign of life.
+    Ping,
+    /// It has been idle for long: take no more requests.
+    Drain,
+    /// It is over, and why.
+    End(End),
+}
+
+/// Why a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The peer or the link ended it, or both sides are done.
+    Closed,
+    /// The peer floods it.
+    Flooded,
+    /// The peer did not begin, or left a frame incomplete, or gives no sign of life.
+    Silent,
+    /// It takes no more requests, and those it took are over.
+    Drained,
+}
+
+impl Life {
+    pub(super) fn new(
+        now: Instant,
+        settings_due: Instant,
+        patience: Duration,
+        keepalive: Option<Keepalive>,
+    ) -> Self {
+        Self {
+            patience,
+            keepalive,
+            settings_due,
+            received_bytes: 0,
+            beat: now,
+            asked: false,
+            idle_since: now,
+            drains: None,
+        }
+    }
+
+    /// Notes a request.
+    pub(super) fn handle_request(&mut self, now: Instant) {
+        self.idle_since = now;
+    }
+
+    /// Has it end once it carries nothing, and the peer has had the time to see that.
+    pub(super) fn drain(&mut self, now: Instant) {
+        self.idle_since = now;
+        self.drains.get_or_insert(DRAIN);
+    }
+
+    /// Has it end as soon as it carries nothing.
+    pub(super) fn close(&mut self) {
+        self.drains = Some(Duration::ZERO);
+    }
+
+    /// What is due now; asked until nothing is.
+    pub(super) fn poll(&mut self, now: Instant, look: Look, busy: bool) -> Due {
+        if look.flooded {
+            return Due::End(End::Flooded);
+        }
+        if busy {
+            self.idle_since = now;
+        }
+        let settings = (!look.begun).then_some(self.settings_due);
+        let whole = look.incomplete.map(|since| since + self.patience);
+        let silent = [settings, whole].into_iter().flatten().min();
+        if silent.is_some_and(|at| at <= now) {
+            return Due::End(End::Silent);
+        }
+        let idle = self.idle_since + self.drains.unwrap_or(IDLE);
+        if !busy && idle <= now {
+            return match self.drains {
+                Some(_) => Due::End(End::Drained),
+                None => Due::Drain,
+            };
+        }
+        let beat = match self.beat(now, look.received_bytes) {
+            Ok(at) => at,
+            Err(due) => return due,
+        };
+        let idle = (!busy).then_some(idle);
+        let next = [silent, idle, beat].into_iter().flatten().min();
+        Due::At(next.unwrap_or(now + IDLE))
+    }
+
+    fn beat(&mut self, now: Instant, received_bytes: u64) -> Result<Option<Instant>, Due> {
+        let Some(keepalive) = self.keepalive else {
+            return Ok(None);
+        };
+        if self.received_bytes != received_bytes {
+            self.received_bytes = received_bytes;
+            self.asked = false;
+            self.beat = now + keepalive.interval;
+        } else if self.beat <= now {
+            if self.asked {
+                return Err(Due::End(End::Silent));
+            }
+            self.asked = true;
+            self.beat = now + keepalive.timeout;
+            return Err(Due::Ping);
+        }
+        Ok(Some(self.beat))
+    }
+}
+
+/// How long a connection may carry nothing: proxies keep those to their backends for a minute, and
+/// what dials anew after this has saved nothing by keeping one.
+const IDLE: Duration = Duration::from_secs(300);
+/// How long the peer has to see that no more requests are taken: a few round trips.
+const DRAIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::timer;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const KEEPALIVE: Keepalive = Keepalive {
+        interval: Duration::from_secs(20),
+        timeout: Duration::from_secs(10),
+    };
+    const SEEN: Look = Look {
+        flooded: false,
+        begun: true,
+        incomplete: None,
+        received_bytes: 9,
+    };
+
+    fn life(keepalive: Option<Keepalive>) -> (Life, Instant) {
+        let now = timer::now();
+        (Life::new(now, now + PATIENCE, PATIENCE, keepalive), now)
+    }
+
+    #[test]
+    fn a_peer_has_so_long_to_begin() {
+        let (mut life, now) = life(None);
+        let look = Look {
+            begun: false,
+            ..SEEN
+        };
+        assert_eq!(life.poll(now, look, false), Due::At(now + PATIENCE));
+        let end = life.poll(now + PATIENCE, look, false);
+        assert_eq!(end, Due::End(End::Silent));
+    }
+
+    #[test]
+    fn a_frame_has_so_long_to_come_whole() {
+        let (mut life, now) = life(None);
+        let since = now + Duration::from_secs(60);
+        let look = Look {
+            incomplete: Some(since),
+            ..SEEN
+        };
+        assert_eq!(life.poll(since, look, true), Due::At(since + PATIENCE));
+        let end = life.poll(since + PATIENCE, look, true);
+        assert_eq!(end, Due::End(End::Silent));
+    }
+
+    #[test]
+    fn a_silent_peer_is_asked_and_then_given_up() {
+        let (mut life, now) = life(Some(KEEPALIVE));
+        let asked = now + KEEPALIVE.interval;
+        assert_eq!(life.poll(now, SEEN, true), Due::At(asked));
+        assert_eq!(life.poll(asked, SEEN, true), Due::Ping);
+        let gone = asked + KEEPALIVE.timeout;
+        assert_eq!(life.poll(asked, SEEN, true), Due::At(gone));
+        assert_eq!(life.poll(gone, SEEN, true), Due::End(End::Silent));
+    }
+
+    #[test]
+    fn whatever_comes_is_a_sign_of_life() {
+        let (mut life, now) = life(Some(KEEPALIVE));
+        life.poll(now, SEEN, true);
+        let asked = now + KEEPALIVE.interval;
+        assert_eq!(life.poll(asked, SEEN, true), Due::Ping);
+        let pong = Look {
+            received_bytes: SEEN.received_bytes + 17,
+            ..SEEN
+        };
+        let next = Due::At(asked + KEEPALIVE.interval);
+        assert_eq!(life.poll(asked, pong, true), next);
+    }
+
+    #[test]
+    fn one_that_carries_nothing_for_long_is_drained() {
+        let (mut life, now) = life(None);
+        assert_eq!(life.poll(now, SEEN, false), Due::At(now + IDLE));
+        let later = now + IDLE;
+        life.handle_request(later);
+        assert_eq!(life.poll(later, SEEN, false), Due::At(later + IDLE));
+        let last = later + IDLE;
+        assert_eq!(life.poll(last, SEEN, true), Due::At(last + IDLE));
+        assert_eq!(life.poll(last + IDLE, SEEN, false), Due::Drain);
+        life.drain(last + IDLE);
+        let end = last + IDLE + DRAIN;
+        assert_eq!(life.poll(last + IDLE, SEEN, false), Due::At(end));
+        assert_eq!(life.poll(end, SEEN, false), Due::End(End::Drained));
+    }
+
+    #[test]
+    fn one_that_drains_ends_when_it_carries_nothing() {
+        let (mut life, now) = life(None);
+        life.drain(now);
+        let later = now + IDLE;
+        assert!(matches!(life.poll(later, SEEN, true), Due::At(_)));
+        assert_eq!(life.poll(later, SEEN, false), Due::At(later + DRAIN));
+        life.close();
+        life.drain(later);
+        let end = life.poll(later, SEEN, false);
+        assert_eq!(end, Due::End(End::Drained));
+    }
+
+    #[test]
+    fn a_flood_ends_it_at_once() {
+        let (mut life, now) = life(None);
+        let look = Look {
+            flooded: true,
+            ..SEEN
+        };
+        assert_eq!(life.poll(now, look, true), Due::End(End::Flooded));
+    }
+}

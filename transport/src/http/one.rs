@@ -1,0 +1,118 @@
+//! An HTTP/1 connection, which gets proper answers and nothing else yet.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::answer::answer_one;
+use crate::link::BoxLink;
+use crate::listen::carrier::Carrier;
+use crate::listen::serving::Serving;
+
+/// Serves HTTP/1 on a link whose first bytes may have been read already.
+pub(crate) async fn serve(
+    serving: Arc<Serving>,
+    carrier: Arc<Carrier>,
+    link: BoxLink,
+    first: &[u8],
+) {
+    let io = TokioIo::new(Rewound {
+        first: first.to_vec(),
+        link,
+    });
+    let answer = service_fn(|request: Request<Incoming>| {
+        let answer = answer_one(request.uri().path(), request.headers());
+        std::future::ready(Ok::<_, Infallible>(answer.whole()))
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            // It bounds a silent connection too, between requests.
+            .header_read_timeout(serving.hello_timeout())
+            .max_buf_size(HEAD_BYTES)
+            .max_headers(HEADERS)
+            .serve_connection(io, answer)
+    );
+    let mut draining = pin!(carrier.draining());
+    let mut drains = false;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            () = &mut draining, if !drains => {
+                drains = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            ended = &mut connection => break ended,
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an HTTP/1 connection is over");
+    }
+}
+
+/// A link with what was read from it put back.
+#[derive(Debug)]
+struct Rewound {
+    first: Vec<u8>,
+    link: BoxLink,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.link).poll_read(cx, buffer);
+        }
+        let count = self.first.len().min(buffer.remaining());
+        buffer.put_slice(&self.first[..count]);
+        self.first.drain(..count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.link).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.link).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.link.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_shutdown(cx)
+    }
+}
+
+/// As much as HTTP/2's header list; a longer head is answered with 431.
+const HEAD_BYTES: usize = 16 * 1024;
+/// What browsers and proxies send is a third of it.
+const HEADERS: usize = 64;

@@ -1,0 +1,251 @@
+//! An HTTP/2 connection: which requests it brings, and what becomes of them.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dreammesh_core::call::{Endpoint, Peer};
+use dreammesh_session::Closed;
+use h2::server::{Connection, SendResponse};
+use h2::{Ping, PingPong, Reason, RecvStream};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response};
+use tokio::task::JoinSet;
+
+use super::answer::{Answer, Route, TUNNEL_TYPE, route};
+use super::life::{Due, End, Life};
+use super::watch::{Eye, Watched};
+use super::{limits, preface};
+use crate::driver::timer::{self, Timer};
+use crate::link::BoxLink;
+use crate::link::tunnel::Tunnel;
+use crate::listen::carrier::Carrier;
+use crate::listen::serving::{Serving, SessionKind};
+
+/// Serves HTTP/2 on a link, some first bytes of which may have been read already, until it is over.
+///
+/// The peer has until `due` to complete the preface and its SETTINGS. Whatever identity the link's
+/// own peer has is that of whoever ended the TLS, which may be a proxy: a session in a tunnel
+/// has none of it.
+pub(crate) async fn serve(
+    serving: Arc<Serving>,
+    carrier: Arc<Carrier>,
+    link: BoxLink,
+    first: &[u8],
+    due: Instant,
+) {
+    let outer = Outer {
+        peer: link.peer(),
+        is_plaintext: link.is_plaintext(),
+    };
+    let peer = &outer.peer;
+    let begun = tokio::select! {
+        biased;
+        begun = tokio::time::timeout_at(due.into(), begin(link, first)) => begun,
+        // It has asked for nothing yet, so it loses nothing.
+        () = carrier.draining() => return,
+    };
+    let (connection, eye) = match begun {
+        Ok(Ok(begun)) => begun,
+        Ok(Err(error)) => {
+            tracing::debug!(peer, %error, "a connection did not begin as HTTP/2 does");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!(peer, "a connection did not begin as HTTP/2 does in time");
+            return;
+        }
+    };
+    let mut two = Two::new(serving, connection, eye, outer, due);
+    let end = two.run(&carrier).await;
+    tracing::debug!(peer = two.outer.peer, ?end, "an HTTP/2 connection is over");
+    // A peer that does not read cannot be told.
+    let _ = tokio::time::timeout(LINGER, two.end(end)).await;
+}
+
+async fn begin(
+    mut link: BoxLink,
+    first: &[u8],
+) -> io::Result<(Connection<Watched, Bytes>, Arc<Eye>)> {
+    preface::read(&mut link, first).await?;
+    let (link, eye) = Watched::new(link);
+    let connection = limits::server().handshake(link).await;
+    Ok((connection.map_err(io::Error::other)?, eye))
+}
+
+/// What is known of the link below.
+#[derive(Debug)]
+struct Outer {
+    peer: String,
+    is_plaintext: bool,
+}
+
+/// One connection and the sessions in its tunnels.
+struct Two {
+    serving: Arc<Serving>,
+    connection: Connection<Watched, Bytes>,
+    eye: Arc<Eye>,
+    ping: Option<PingPong>,
+    /// The sessions; they end with the connection.
+    tunnels: JoinSet<Option<Closed>>,
+    outer: Outer,
+    life: Life,
+    timer: Timer,
+}
+
+impl Two {
+    fn new(
+        serving: Arc<Serving>,
+        mut connection: Connection<Watched, Bytes>,
+        eye: Arc<Eye>,
+        outer: Outer,
+        due: Instant,
+    ) -> Self {
+        let (patience, keepalive) = (serving.hello_timeout(), serving.keepalive());
+        Self {
+            ping: connection.ping_pong(),
+            serving,
+            connection,
+            eye,
+            tunnels: JoinSet::new(),
+            outer,
+            life: Life::new(timer::now(), due, patience, keepalive),
+            timer: Timer::new(),
+        }
+    }
+
+    async fn run(&mut self, carrier: &Carrier) -> End {
+        let mut draining = pin!(carrier.draining());
+        let mut closed = pin!(carrier.closed());
+        let (mut drains, mut closes) = (false, false);
+        poll_fn(|cx| {
+            if !drains && draining.as_mut().poll(cx).is_ready() {
+                drains = true;
+                self.drain();
+            }
+            if !closes && closed.as_mut().poll(cx).is_ready() {
+                closes = true;
+                self.life.close();
+            }
+            self.poll(cx, carrier)
+        })
+        .await
+    }
+
+    /// Takes no more requests; those that run go on.
+    fn drain(&mut self) {
+        self.connection.graceful_shutdown();
+        self.life.drain(timer::now());
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, carrier: &Carrier) -> Poll<End> {
+        loop {
+            match self.connection.poll_accept(cx) {
+                Poll::Pending => break,
+                Poll::Ready(None) => return Poll::Ready(End::Closed),
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.life.handle_request(timer::now());
+                    self.accept(request, respond, carrier);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    tracing::debug!(peer = self.outer.peer, %error, "an HTTP/2 connection failed");
+                    return Poll::Ready(End::Closed);
+                }
+            }
+        }
+        while let Poll::Ready(Some(_)) = self.tunnels.poll_join_next(cx) {}
+        self.poll_time(cx)
+    }
+
+    fn accept(
+        &mut self,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        carrier: &Carrier,
+    ) {
+        let path = request.uri().path();
+        let result = match route(request.method(), path, request.headers()) {
+            Route::Tunnel => self.begin_tunnel(request.into_body(), respond, carrier),
+            Route::Answer(it) => answer(it, request.method(), respond),
+        };
+        if let Err(error) = result {
+            tracing::debug!(peer = self.outer.peer, %error, "a request was given up");
+        }
+    }
+
+    fn begin_tunnel(
+        &mut self,
+        receive: RecvStream,
+        mut respond: SendResponse<Bytes>,
+        carrier: &Carrier,
+    ) -> Result<(), h2::Error> {
+        let mut head = Response::new(());
+        let session = HeaderValue::from_static(TUNNEL_TYPE);
+        head.headers_mut().insert(CONTENT_TYPE, session);
+        // The head goes at once, and the session begins at once with its own first bytes: some
+        // proxies hold the head back until something follows it.
+        let send = respond.send_response(head, false)?;
+        let Outer { peer, is_plaintext } = &self.outer;
+        let link = Tunnel::accepted(send, receive, peer.clone(), *is_plaintext);
+        let peer = Peer::new(Endpoint::new(peer.clone()));
+        let due = timer::now() + self.serving.hello_timeout();
+        let session =
+            self.serving
+                .session(carrier, Box::new(link), peer, SessionKind::Main, &[], due);
+        self.tunnels.spawn(session);
+        Ok(())
+    }
+
+    /// Does what is due and arms the timer for what is next.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let busy = !self.tunnels.is_empty();
+            match self.life.poll(timer::now(), self.eye.look(), busy) {
+                Due::End(end) => return Poll::Ready(end),
+                Due::Drain => self.drain(),
+                Due::Ping => {
+                    // It fails only while another is under way, which serves as well.
+                    if let Some(ping) = &mut self.ping {
+                        let _ = ping.send_ping(Ping::opaque());
+                    }
+                }
+                Due::At(next) => {
+                    if !self.timer.poll_until(Some(next), cx) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the peer why it is over, where it has not been told.
+    async fn end(mut self, end: End) {
+        let reason = match end {
+            End::Closed | End::Silent => return,
+            End::Flooded => Reason::ENHANCE_YOUR_CALM,
+            End::Drained => Reason::NO_ERROR,
+        };
+        self.connection.abrupt_shutdown(reason);
+        let _ = poll_fn(|cx| self.connection.poll_closed(cx)).await;
+    }
+}
+
+fn answer(
+    answer: Answer,
+    method: &Method,
+    mut respond: SendResponse<Bytes>,
+) -> Result<(), h2::Error> {
+    let is_head_only = answer.text().is_empty() || method == Method::HEAD;
+    let mut body = respond.send_response(answer.head(), is_head_only)?;
+    if !is_head_only {
+        body.send_data(Bytes::from_static(answer.text().as_bytes()), true)?;
+    }
+    Ok(())
+}
+
+/// How long the last words may take: a few round trips.
+const LINGER: Duration = Duration::from_secs(1);

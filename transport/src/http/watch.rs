@@ -1,0 +1,387 @@
+//! An eye on the frames that a peer sends.
+//!
+//! `h2` bounds what frames make it remember: streams, headers, resets and small frames of data. It
+//! answers each PING and each SETTINGS and skips what it does not know, however many there are, so
+//! that a peer can have a core work for it for nothing. Those are counted here on their way in.
+//! What also shows only here is that a frame does not come to its end.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::preface::PREFACE;
+use crate::driver::timer;
+use crate::link::BoxLink;
+
+/// A link whose incoming frames are watched, and which gives the preface that was read once more.
+#[derive(Debug)]
+pub(super) struct Watched {
+    link: BoxLink,
+    /// How much of the preface was given.
+    given: usize,
+    eye: Arc<Eye>,
+}
+
+/// What was seen; shared with who serves the connection.
+#[derive(Debug)]
+pub(super) struct Eye(Mutex<Seen>);
+
+#[derive(Debug)]
+struct Seen {
+    /// The header of the frame at hand.
+    header: [u8; HEADER_LEN],
+    /// How much of that header is there; `header_bytes <= HEADER_LEN`.
+    header_bytes: usize,
+    /// How much of the frame at hand is still to come, behind its header.
+    rest: usize,
+    /// Whether a header block goes on in the next frame.
+    in_block: bool,
+    /// Since when something other than data has been incomplete.
+    incomplete: Option<Instant>,
+    /// Whether a frame has come to its end.
+    begun: bool,
+    received_bytes: u64,
+    /// What is left for frames that bring nothing; `budget <= BUDGET_MAX`.
+    budget: u64,
+    /// When the budget was filled by the clock last.
+    filled: Instant,
+    /// What has been written since it was counted last, below [`BYTES_A_FRAME`].
+    written: u64,
+    flooded: bool,
+}
+
+impl Watched {
+    pub(super) fn new(link: BoxLink) -> (Self, Arc<Eye>) {
+        let eye = Arc::new(Eye(Mutex::new(Seen::new(timer::now()))));
+        let watched = Self {
+            link,
+            given: 0,
+            eye: Arc::clone(&eye),
+        };
+        (watched, eye)
+    }
+}
+
+/// What the eye has seen so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    /// The peer has sent more frames that bring nothing than any needs to.
+    pub(super) flooded: bool,
+    /// The peer has completed a frame, its SETTINGS.
+    pub(super) begun: bool,
+    /// Since when something other than data has been incomplete.
+    pub(super) incomplete: Option<Instant>,
+    /// How much has come in.
+    pub(super) received_bytes: u64,
+}
+
+impl Eye {
+    pub(super) fn look(&self) -> Look {
+        let seen = self.lock();
+        Look {
+            flooded: seen.flooded,
+            begun: seen.begun,
+            incomplete: seen.incomplete,
+            received_bytes: seen.received_bytes,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn new(now: Instant) -> Self {
+        Self {
+            header: [0; HEADER_LEN],
+            header_bytes: 0,
+            rest: 0,
+            in_block: false,
+            incomplete: None,
+            begun: false,
+            received_bytes: 0,
+            budget: BUDGET_MAX,
+            filled: now,
+            written: 0,
+            flooded: false,
+        }
+    }
+
+    /// Takes in bytes as they come; `now` is asked for only if it matters.
+    fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) {
+        self.received_bytes += bytes.len() as u64;
+        while !bytes.is_empty() && !self.flooded {
+            if self.header_bytes < HEADER_LEN {
+                let count = bytes.len().min(HEADER_LEN - self.header_bytes);
+                let (head, behind) = bytes.split_at(count);
+                self.header[self.header_bytes..][..count].copy_from_slice(head);
+                self.header_bytes += count;
+                bytes = behind;
+                if self.header_bytes == HEADER_LEN {
+                    self.begin_frame(&now);
+                }
+            } else {
+                let count = bytes.len().min(self.rest);
+                self.rest -= count;
+                bytes = &bytes[count..];
+            }
+            if self.header_bytes == HEADER_LEN && self.rest == 0 {
+                self.header_bytes = 0;
+                self.begun = true;
+                if !self.in_block {
+                    self.incomplete = None;
+                }
+            }
+        }
+        let known = self.header_bytes > KIND_AT;
+        let in_frame = self.header_bytes > 0 && !(known && self.header[KIND_AT] == kind::DATA);
+        if in_frame || self.in_block {
+            self.incomplete.get_or_insert_with(now);
+        } else {
+            self.incomplete = None;
+        }
+    }
+
+    fn begin_frame(&mut self, now: impl Fn() -> Instant) {
+        let [a, b, c, kind, flags, ..] = self.header;
+        self.rest = u32::from_be_bytes([0, a, b, c]) as usize;
+        match kind {
+            kind::DATA if self.rest > 0 => self.earn(1),
+            kind::HEADERS | kind::CONTINUATION => self.in_block = flags & END_HEADERS == 0,
+            // How often a stream may end without data and without headers `h2` bounds.
+            kind::DATA if flags & END_STREAM != 0 => {}
+            _ => self.spend(now),
+        }
+    }
+
+    fn earn(&mut self, frames: u64) {
+        self.budget = (self.budget + frames).min(BUDGET_MAX);
+    }
+
+    fn spend(&mut self, now: impl Fn() -> Instant) {
+        if self.budget == 0 {
+            let now = now();
+            let passed = now.saturating_duration_since(self.filled).as_secs();
+            self.earn(passed.saturating_mul(BUDGET_PER_SECOND));
+            self.filled = now;
+        }
+        match self.budget.checked_sub(1) {
+            Some(left) => self.budget = left,
+            None => self.flooded = true,
+        }
+    }
+
+    /// Who is sent much acknowledges much.
+    fn wrote(&mut self, bytes: usize) {
+        self.written += bytes as u64;
+        self.earn(self.written / BYTES_A_FRAME);
+        self.written %= BYTES_A_FRAME;
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(rest) = PREFACE.get(self.given..).filter(|rest| !rest.is_empty()) {
+            let count = rest.len().min(buffer.remaining());
+            buffer.put_slice(&rest[..count]);
+            self.given += count;
+            return Poll::Ready(Ok(()));
+        }
+        if self.eye.lock().flooded {
+            // Nothing of it is taken in any more; who serves it looks, and ends it.
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.link).poll_read(cx, buffer))?;
+        let bytes = &buffer.filled()[before..];
+        self.eye.lock().read(bytes, timer::now);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.link).poll_write(cx, bytes))?;
+        self.eye.lock().wrote(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.link).poll_write_vectored(cx, parts))?;
+        self.eye.lock().wrote(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.link.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_shutdown(cx)
+    }
+}
+
+/// The types of frames that are told apart, RFC 9113 section 6.
+mod kind {
+    pub(super) const DATA: u8 = 0;
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const CONTINUATION: u8 = 9;
+}
+
+/// RFC 9113 section 4.1: length, type, flags, stream.
+const HEADER_LEN: usize = 9;
+const KIND_AT: usize = 3;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+/// A peer may send as many such frames at once; they are worked off in a millisecond or two.
+const BUDGET_MAX: u64 = 4096;
+/// And so many all the time, of which a resetting client may need the most.
+const BUDGET_PER_SECOND: u64 = 1024;
+/// A frame in return for so many bytes: less than any frame that could be asked for or
+/// acknowledged, and more than the acknowledgements of PING and SETTINGS, which must not pay for
+/// the next.
+const BYTES_A_FRAME: u64 = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+
+    struct Peer {
+        seen: Seen,
+        now: Instant,
+    }
+
+    impl Peer {
+        fn new() -> Self {
+            let now = timer::now();
+            Self {
+                seen: Seen::new(now),
+                now,
+            }
+        }
+
+        fn sends(&mut self, bytes: &[u8]) -> &mut Self {
+            self.seen.read(bytes, || self.now);
+            self
+        }
+
+        fn pings(&mut self, count: u64) -> bool {
+            for _ in 0..count {
+                self.sends(&PING);
+            }
+            self.seen.flooded
+        }
+    }
+
+    #[test]
+    fn frames_that_bring_nothing_are_counted_up_to_the_bound() {
+        let mut peer = Peer::new();
+        assert!(!peer.pings(BUDGET_MAX));
+        assert!(peer.pings(1));
+    }
+
+    #[test]
+    fn time_data_and_what_is_written_pay_for_them() {
+        let mut peer = Peer::new();
+        peer.pings(BUDGET_MAX);
+        peer.now += Duration::from_secs(2);
+        assert!(!peer.pings(2 * BUDGET_PER_SECOND));
+        peer.sends(&[0, 0, 1, 0, 0, 0, 0, 0, 1, 7]);
+        peer.seen.wrote(BYTES_A_FRAME as usize - 1);
+        peer.seen.wrote(1);
+        assert!(!peer.pings(2));
+        assert!(peer.pings(1));
+    }
+
+    #[test]
+    fn a_pong_does_not_pay_for_a_ping() {
+        let mut peer = Peer::new();
+        for _ in 0..4 * BUDGET_MAX {
+            peer.pings(1);
+            peer.seen.wrote(PING.len());
+        }
+        assert!(peer.seen.flooded);
+    }
+
+    #[test]
+    fn which_frames_bring_something_is_told_by_type_and_length() {
+        let free = |frame: [u8; 9]| {
+            let mut peer = Peer::new();
+            peer.sends(&frame).seen.budget == BUDGET_MAX
+        };
+        assert!(free([0, 0, 0, 0, END_STREAM, 0, 0, 0, 1]));
+        assert!(!free([0, 0, 0, 0, 0, 0, 0, 0, 1]));
+        assert!(free([0, 0, 0, 1, END_HEADERS, 0, 0, 0, 1]));
+        for kind in 2..=8 {
+            assert!(!free([0, 0, 0, kind, 0, 0, 0, 0, 1]), "{kind}");
+        }
+        assert!(!free([0, 0, 0, 255, 0, 0, 0, 0, 1]));
+    }
+
+    #[test]
+    fn however_it_is_cut_a_frame_begins_and_ends_where_it_does() {
+        let headers = [0, 0, 2, 1, 0, 0, 0, 0, 1, 7, 7];
+        let end = [0, 0, 1, 9, END_HEADERS, 0, 0, 0, 1, 7];
+        let all = [&PING[..], &headers, &end, &PING].concat();
+        for cut in 1..all.len() {
+            let mut peer = Peer::new();
+            peer.sends(&all[..cut]);
+            let begun = peer.now;
+            let whole = cut == PING.len() || cut == all.len() - PING.len();
+            assert_eq!(peer.seen.incomplete.is_none(), whole, "{cut}");
+            assert_eq!(peer.seen.begun, cut >= PING.len());
+            peer.now += Duration::from_secs(1);
+            peer.sends(&all[cut..cut]);
+            assert_eq!(peer.seen.incomplete, (!whole).then_some(begun));
+            peer.sends(&all[cut..]);
+            assert_eq!(peer.seen.incomplete, None, "{cut}");
+            assert_eq!(peer.seen.budget, BUDGET_MAX - 2);
+        }
+    }
+
+    #[test]
+    fn each_frame_has_its_own_time() {
+        let mut peer = Peer::new();
+        for _ in 0..3 {
+            peer.sends(&PING[..5]);
+            assert_eq!(peer.seen.incomplete, Some(peer.now));
+            peer.now += Duration::from_secs(4);
+            // The end of one and the beginning of the next come together.
+            let seam = [&PING[5..], &PING[..5]].concat();
+            peer.sends(&seam);
+            assert_eq!(peer.seen.incomplete, Some(peer.now));
+            peer.sends(&PING[5..]);
+        }
+    }
+
+    #[test]
+    fn data_may_take_its_time() {
+        let mut peer = Peer::new();
+        peer.sends(&[0, 1, 0, 0, 0, 0, 0, 0, 1, 7]);
+        assert_eq!(peer.seen.incomplete, None);
+    }
+}
