@@ -106,6 +106,11 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(foreign::differential),
         ),
         slow(
+            "proxies",
+            "tunnels pass nginx and Envoy, and curl and h2load are answered",
+            Box::new(foreign::proxies),
+        ),
+        slow(
             "fuzz",
             "a short run of every fuzz target under AddressSanitizer",
             Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(none)),

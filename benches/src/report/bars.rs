@@ -26,6 +26,8 @@ type At = (&'static str, &'static str, usize, usize, &'static str);
 enum Against {
     /// The same row of another system.
     System(&'static str),
+    /// The same row of another system over another transport.
+    SystemOver(&'static str, &'static str),
     /// Another workload of our own, otherwise the same.
     Workload(&'static str),
     /// Nothing: the figure itself counts.
@@ -50,6 +52,7 @@ const ONE: &str = "one-core";
 const MULTI: &str = "multi-thread";
 const TCP: &str = "tcp";
 const UNIX: &str = "unix";
+const H2: &str = "h2";
 
 /// Calls per second of ours over those of another system.
 const fn times(what: &'static str, system: &'static str, least: f64, ours: At) -> Bar {
@@ -111,6 +114,23 @@ pub const ALL: &[Bar] = &[
         3.5,
         (TCP, "order-1KiB", 64, 1, ONE),
     ),
+    Bar {
+        what: "64B, 64 outstanding, in a tunnel",
+        against: Against::SystemOver("tonic", TCP),
+        ..times("", "tonic", 10.0, (H2, "64B", 64, 1, ONE))
+    },
+    Bar {
+        what: "order, 64 outstanding, in a tunnel",
+        against: Against::SystemOver("tonic", TCP),
+        ..times("", "tonic", 6.0, (H2, "order-1KiB", 64, 1, ONE))
+    },
+    Bar {
+        what: "resident memory of an idle tunnel, server side",
+        ours: (H2, "idle", 0, 1000, ONE),
+        against: Against::Itself,
+        figure: Figure::ServerKibPerConnection,
+        needed: Needed::AtMost(32.0),
+    },
     times(
         "64B, handler yields once",
         "tonic",
@@ -202,7 +222,7 @@ impl Bar {
     #[must_use]
     pub const fn against(&self) -> &'static str {
         match self.against {
-            Against::System(system) => system,
+            Against::System(system) | Against::SystemOver(system, _) => system,
             Against::Workload(_) => "without them",
             Against::Itself => "",
         }
@@ -241,16 +261,18 @@ impl Bar {
     /// What a system of ours reaches, if this run measured all that it takes.
     #[must_use]
     pub fn outcome(&self, system: &str, rows: &[Row]) -> Option<Outcome> {
-        let find = |system: &str, workload: &str| {
-            let (transport, _, concurrency, connections, pinning) = self.ours;
+        let (own, ..) = self.ours;
+        let find = |system: &str, transport: &str, workload: &str| {
+            let (_, _, concurrency, connections, pinning) = self.ours;
             let at = (transport, workload, concurrency, connections, pinning);
             rows.iter()
                 .find(|row| row.system == system && row.at() == at)
         };
-        let ours = find(system, self.ours.1)?;
+        let ours = find(system, own, self.ours.1)?;
         let other = match self.against {
-            Against::System(other) => Some(find(other, self.ours.1)?),
-            Against::Workload(other) => Some(find(system, other)?),
+            Against::System(other) => Some(find(other, own, self.ours.1)?),
+            Against::SystemOver(other, transport) => Some(find(other, transport, self.ours.1)?),
+            Against::Workload(other) => Some(find(system, own, other)?),
             Against::Itself => None,
         };
         let over = |figure: &dyn Fn(&Row) -> Option<Spread>| {

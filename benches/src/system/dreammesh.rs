@@ -65,6 +65,7 @@ impl System for DreamMesh {
         &[
             Transport::Tcp,
             Transport::Unix,
+            Transport::H2,
             #[cfg(feature = "quic")]
             Transport::Quic,
         ]
@@ -119,6 +120,7 @@ impl System for DreamMesh {
 const fn scheme(transport: Transport) -> &'static str {
     match transport {
         Transport::Quic => "dreammesh+quic",
+        Transport::H2 => "dreammesh+h2c",
         _ => "dreammesh+tcp",
     }
 }

@@ -3,9 +3,9 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-/// The path of the request that carries a session (PROTOCOL.md §11).
+/// The path of the request that carries a session (PROTOCOL.md §12).
 pub(crate) const TUNNEL_PATH: &str = "/dreammesh.Tunnel/Session";
-/// What a tunnel's bytes are, in both directions (PROTOCOL.md §11).
+/// What a tunnel's bytes are, in both directions (PROTOCOL.md §12).
 pub(crate) const TUNNEL_TYPE: &str = "application/dreammesh-session";
 
 /// What becomes of a request.

@@ -9,10 +9,9 @@ use super::watch::Look;
 /// The clockwork of one connection.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// How long the peer may take for its SETTINGS, and for any frame or header block.
+    /// How long the peer may take for any frame or header block.
     patience: Duration,
     keepalive: Option<Keepalive>,
-    settings_due: Instant,
     /// What had come in when the peer was last found alive.
     received_bytes: u64,
     /// When to ask for a sign of life, or when to give up after that.
@@ -44,25 +43,19 @@ pub(super) enum End {
     Closed,
     /// The peer floods it.
     Flooded,
-    /// The peer did not begin, or left a frame incomplete, or gives no sign of life.
+    /// The peer left a frame incomplete, or gives no sign of life.
     Silent,
     /// It takes no more requests, and those it took are over.
     Drained,
 }
 
 impl Life {
-    pub(super) fn new(
-        now: Instant,
-        settings_due: Instant,
-        patience: Duration,
-        keepalive: Option<Keepalive>,
-    ) -> Self {
+    pub(super) fn new(now: Instant, patience: Duration, keepalive: Option<Keepalive>) -> Self {
         Self {
             patience,
             keepalive,
-            settings_due,
             received_bytes: 0,
-            beat: now,
+            beat: keepalive.map_or(now, |keepalive| now + keepalive.interval),
             asked: false,
             idle_since: now,
             drains: None,
@@ -93,9 +86,7 @@ impl Life {
         if busy {
             self.idle_since = now;
         }
-        let settings = (!look.begun).then_some(self.settings_due);
-        let whole = look.incomplete.map(|since| since + self.patience);
-        let silent = [settings, whole].into_iter().flatten().min();
+        let silent = look.incomplete.map(|since| since + self.patience);
         if silent.is_some_and(|at| at <= now) {
             return Due::End(End::Silent);
         }
@@ -153,26 +144,13 @@ mod tests {
     };
     const SEEN: Look = Look {
         flooded: false,
-        begun: true,
         incomplete: None,
         received_bytes: 9,
     };
 
     fn life(keepalive: Option<Keepalive>) -> (Life, Instant) {
         let now = timer::now();
-        (Life::new(now, now + PATIENCE, PATIENCE, keepalive), now)
-    }
-
-    #[test]
-    fn a_peer_has_so_long_to_begin() {
-        let (mut life, now) = life(None);
-        let look = Look {
-            begun: false,
-            ..SEEN
-        };
-        assert_eq!(life.poll(now, look, false), Due::At(now + PATIENCE));
-        let end = life.poll(now + PATIENCE, look, false);
-        assert_eq!(end, Due::End(End::Silent));
+        (Life::new(now, PATIENCE, keepalive), now)
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(crate) async fn serve(
             return;
         }
     };
-    let mut two = Two::new(serving, connection, eye, outer, due);
+    let mut two = Two::new(serving, connection, eye, outer);
     let end = two.run(&carrier).await;
     tracing::debug!(peer = two.outer.peer, ?end, "an HTTP/2 connection is over");
     // A peer that does not read cannot be told.
@@ -71,8 +71,8 @@ async fn begin(
     mut link: BoxLink,
     first: &[u8],
 ) -> io::Result<(Connection<Watched, Bytes>, Arc<Eye>)> {
-    preface::read(&mut link, first).await?;
-    let (link, eye) = Watched::new(link);
+    let begun = preface::read(&mut link, first).await?;
+    let (link, eye) = Watched::new(link, begun);
     let connection = limits::server().handshake(link).await;
     Ok((connection.map_err(io::Error::other)?, eye))
 }
@@ -103,7 +103,6 @@ impl Two {
         mut connection: Connection<Watched, Bytes>,
         eye: Arc<Eye>,
         outer: Outer,
-        due: Instant,
     ) -> Self {
         let (patience, keepalive) = (serving.hello_timeout(), serving.keepalive());
         Self {
@@ -113,7 +112,7 @@ impl Two {
             eye,
             tunnels: JoinSet::new(),
             outer,
-            life: Life::new(timer::now(), due, patience, keepalive),
+            life: Life::new(timer::now(), patience, keepalive),
             timer: Timer::new(),
         }
     }
@@ -203,18 +202,21 @@ impl Two {
     /// Does what is due and arms the timer for what is next.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            let busy = !self.tunnels.is_empty();
-            match self.life.poll(timer::now(), self.eye.look(), busy) {
+            let (now, busy) = (timer::now(), !self.tunnels.is_empty());
+            self.timer.is_due(now);
+            match self.life.poll(now, self.eye.look(), busy) {
                 Due::End(end) => return Poll::Ready(end),
                 Due::Drain => self.drain(),
                 Due::Ping => {
-                    // It fails only while another is under way, which serves as well.
                     if let Some(ping) = &mut self.ping {
+                        // Another can be sent only when the last one's answer has been taken. If
+                        // there was none, that one serves as well.
+                        let _ = ping.poll_pong(cx);
                         let _ = ping.send_ping(Ping::opaque());
                     }
                 }
                 Due::At(next) => {
-                    if !self.timer.poll_until(Some(next), cx) {
+                    if !self.timer.arm(Some(next), cx) {
                         return Poll::Pending;
                     }
                 }

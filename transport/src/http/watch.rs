@@ -11,18 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::preface::PREFACE;
 use crate::driver::timer;
 use crate::link::BoxLink;
 
-/// A link whose incoming frames are watched, and which gives the preface that was read once more.
+/// A link whose incoming frames are watched, and which gives once more what was read to begin with.
 #[derive(Debug)]
 pub(super) struct Watched {
     link: BoxLink,
-    /// How much of the preface was given.
-    given: usize,
+    /// The preface and SETTINGS, as far as they have not been given.
+    begun: Bytes,
     eye: Arc<Eye>,
 }
 
@@ -42,8 +42,6 @@ struct Seen {
     in_block: bool,
     /// Since when something other than data has been incomplete.
     incomplete: Option<Instant>,
-    /// Whether a frame has come to its end.
-    begun: bool,
     received_bytes: u64,
     /// What is left for frames that bring nothing; `budget <= BUDGET_MAX`.
     budget: u64,
@@ -55,11 +53,11 @@ struct Seen {
 }
 
 impl Watched {
-    pub(super) fn new(link: BoxLink) -> (Self, Arc<Eye>) {
+    pub(super) fn new(link: BoxLink, begun: Vec<u8>) -> (Self, Arc<Eye>) {
         let eye = Arc::new(Eye(Mutex::new(Seen::new(timer::now()))));
         let watched = Self {
             link,
-            given: 0,
+            begun: begun.into(),
             eye: Arc::clone(&eye),
         };
         (watched, eye)
@@ -71,8 +69,6 @@ impl Watched {
 pub(super) struct Look {
     /// The peer has sent more frames that bring nothing than any needs to.
     pub(super) flooded: bool,
-    /// The peer has completed a frame, its SETTINGS.
-    pub(super) begun: bool,
     /// Since when something other than data has been incomplete.
     pub(super) incomplete: Option<Instant>,
     /// How much has come in.
@@ -84,7 +80,6 @@ impl Eye {
         let seen = self.lock();
         Look {
             flooded: seen.flooded,
-            begun: seen.begun,
             incomplete: seen.incomplete,
             received_bytes: seen.received_bytes,
         }
@@ -103,7 +98,6 @@ impl Seen {
             rest: 0,
             in_block: false,
             incomplete: None,
-            begun: false,
             received_bytes: 0,
             budget: BUDGET_MAX,
             filled: now,
@@ -132,7 +126,6 @@ impl Seen {
             }
             if self.header_bytes == HEADER_LEN && self.rest == 0 {
                 self.header_bytes = 0;
-                self.begun = true;
                 if !self.in_block {
                     self.incomplete = None;
                 }
@@ -190,10 +183,9 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(rest) = PREFACE.get(self.given..).filter(|rest| !rest.is_empty()) {
-            let count = rest.len().min(buffer.remaining());
-            buffer.put_slice(&rest[..count]);
-            self.given += count;
+        if !self.begun.is_empty() {
+            let count = self.begun.len().min(buffer.remaining());
+            buffer.put_slice(&self.begun.split_to(count));
             return Poll::Ready(Ok(()));
         }
         if self.eye.lock().flooded {
@@ -353,7 +345,6 @@ mod tests {
             let begun = peer.now;
             let whole = cut == PING.len() || cut == all.len() - PING.len();
             assert_eq!(peer.seen.incomplete.is_none(), whole, "{cut}");
-            assert_eq!(peer.seen.begun, cut >= PING.len());
             peer.now += Duration::from_secs(1);
             peer.sends(&all[cut..cut]);
             assert_eq!(peer.seen.incomplete, (!whole).then_some(begun));

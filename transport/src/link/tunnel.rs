@@ -131,6 +131,40 @@ impl Tunnel {
         }
     }
 
+    /// Fills places in their order with what is there; 0 is the end.
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        places: &mut [io::IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let driven = self.drive(cx);
+        let mut filled = 0;
+        for place in places {
+            let mut place = &mut place[..];
+            while !place.is_empty() {
+                if self.rest.is_empty() {
+                    match self.poll_data(cx) {
+                        Poll::Ready(Ok(Some(bytes))) => self.rest = bytes,
+                        // What was read comes first; the end is there to be found again.
+                        _ if filled > 0 => return Poll::Ready(Ok(filled)),
+                        Poll::Ready(Ok(None)) => return Poll::Ready(Ok(0)),
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => {
+                            driven?;
+                            return Poll::Pending;
+                        }
+                    }
+                }
+                let count = self.rest.len().min(place.len());
+                place[..count].copy_from_slice(&self.rest[..count]);
+                self.rest.advance(count);
+                place = &mut place[count..];
+                filled += count;
+            }
+        }
+        Poll::Ready(Ok(filled))
+    }
+
     /// How much the peer takes now, of so much.
     fn poll_room(&mut self, cx: &mut Context<'_>, bytes: usize) -> Poll<io::Result<usize>> {
         self.send.reserve_capacity(bytes);
@@ -247,28 +281,11 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let driven = this.drive(cx);
         let before = buffer.filled().len();
-        loop {
-            let count = this.rest.len().min(buffer.remaining());
-            buffer.put_slice(&this.rest[..count]);
-            this.rest.advance(count);
-            if buffer.remaining() == 0 {
-                return Poll::Ready(Ok(()));
-            }
-            match this.poll_data(cx) {
-                Poll::Ready(Ok(Some(bytes))) => this.rest = bytes,
-                // What has been read comes first; the rest is there to be found again.
-                _ if buffer.filled().len() > before => return Poll::Ready(Ok(())),
-                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    driven?;
-                    return Poll::Pending;
-                }
-            }
-        }
+        let place = buffer.initialize_unfilled();
+        let count = ready!(self.poll_fill(cx, &mut [io::IoSliceMut::new(place)]))?;
+        buffer.set_filled(before + count);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -329,6 +346,14 @@ impl Link for Tunnel {
 
     fn is_plaintext(&self) -> bool {
         self.is_plaintext
+    }
+
+    fn poll_read_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        places: &mut [io::IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_fill(cx, places)
     }
 
     fn retirement(&mut self) -> Option<Retirement> {

