@@ -1,6 +1,7 @@
 //! The server's half of a driver: methods are looked up, handlers run.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -115,22 +116,26 @@ impl Server {
             let mut future = route.handler().call(call);
             let pace = route.pace();
             let polled = match pace {
-                Pace::Spawned => Poll::Pending,
+                Pace::Spawned | Pace::Tried => Poll::Pending,
                 Pace::Inline => Pin::new(&mut future).poll(&mut cx),
                 Pace::Measured => watch.time(route, || Pin::new(&mut future).poll(&mut cx)),
             };
             match polled {
                 Poll::Ready(outcome) => self.outcomes.push((key, outcome)),
+                Poll::Pending if pace == Pace::Tried => {
+                    let future = timed(future, Arc::clone(route));
+                    self.tasks.push((key, spawn(shared, key, future)));
+                }
                 Poll::Pending => self.tasks.push((key, spawn(shared, key, future))),
             }
             if pace == Pace::Inline {
                 self.group.push(method);
                 if self.group.len() == GROUP_CALLS {
                     self.judge_group(&mut watch);
-                    if watch.now.saturating_duration_since(begin) >= BATCH_TIME {
-                        break;
-                    }
                 }
+            }
+            if watch.now.saturating_duration_since(begin) >= BATCH_TIME {
+                break;
             }
         }
         self.judge_group(&mut watch);
@@ -200,7 +205,8 @@ impl Watch {
     fn time<R>(&mut self, route: &Route, poll: impl FnOnce() -> R) -> R {
         let begin = timer::now();
         let result = poll();
-        let elapsed = timer::now().saturating_duration_since(begin);
+        self.now = timer::now();
+        let elapsed = self.now.saturating_duration_since(begin);
         self.since += elapsed;
         route.observe(elapsed);
         result
@@ -290,8 +296,26 @@ fn server_call(
     call
 }
 
+/// Tells a route how long the first poll of one of its calls took.
+async fn timed(mut future: HandlerFuture, route: Arc<Route>) -> Outcome {
+    let first = poll_fn(|cx| {
+        let begin = timer::now();
+        let polled = Pin::new(&mut future).poll(cx);
+        route.observe(timer::now().saturating_duration_since(begin));
+        Poll::Ready(polled)
+    });
+    match first.await {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => future.await,
+    }
+}
+
 /// Makes a handler a task of its own, which polls it again at once.
-fn spawn(shared: &Arc<Shared>, key: StreamKey, future: HandlerFuture) -> AbortHandle {
+fn spawn(
+    shared: &Arc<Shared>,
+    key: StreamKey,
+    future: impl Future<Output = Outcome> + Send + 'static,
+) -> AbortHandle {
     let shared = Arc::clone(shared);
     let task = async move {
         let outcome = future.await;

@@ -1,5 +1,7 @@
 //! Bounds: concurrency, credit, sizes, and handlers that take their time.
 
+use std::collections::HashSet;
+use std::iter::repeat_n;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -235,15 +237,22 @@ async fn a_sender_waits_for_a_handler_that_does_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_method_whose_polls_are_long_is_moved_off_its_connections_task() {
+async fn a_method_whose_polls_are_long_leaves_its_connections_task_until_they_are_short_again() {
     let site = Site::new(Medium::Memory).await;
-    for what in ["quick", "quick", "slow", "slow", "quick"] {
+    let begin = ["quick", "quick", "slow", "slow"];
+    let spawned = ["slow"].into_iter().chain(repeat_n("quick", 1024));
+    for what in begin.into_iter().chain(spawned).chain(["quick"]) {
         assert!(call(&site.channel, &ask(what)).await.is_ok());
     }
     let tasks = site.probe.tasks.lock().unwrap();
-    assert!(tasks[..3].iter().all(|task| *task == tasks[0]), "{tasks:?}");
-    for spawned in 3..5 {
-        assert_ne!(tasks[spawned], tasks[0]);
-        assert_ne!(tasks[spawned], tasks[7 - spawned]);
-    }
+    let connection = tasks[0];
+    assert!(
+        tasks[..4].iter().all(|task| *task == connection),
+        "{tasks:?}"
+    );
+    let spawned = &tasks[4..4 + 1025];
+    assert!(spawned.iter().all(|task| *task != connection), "{tasks:?}");
+    let distinct: HashSet<_> = spawned.iter().collect();
+    assert_eq!(distinct.len(), spawned.len());
+    assert_eq!(tasks[4 + 1025..], [connection]);
 }
