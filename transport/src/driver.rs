@@ -143,7 +143,10 @@ impl Driver {
     }
 
     /// Drives the connection until its session is over, and says how it ended.
-    pub(crate) async fn run(mut self) -> Option<Closed> {
+    ///
+    /// It borrows, since a future holds what it is given beside what it makes of that: by value,
+    /// every task would hold the driver twice.
+    pub(crate) async fn run(&mut self) -> Option<Closed> {
         poll_fn(|cx| self.poll_batch(cx)).await;
         // A peer that does not read must not keep the task alive.
         if self

@@ -1,7 +1,7 @@
 //! QUIC: one connection that carries several sessions, each on a stream of its own, a *lane*.
 //!
 //! A lane is a long-lived bidirectional stream that the client opens, and carries one ordinary
-//! session (PROTOCOL.md §1.1). Lane 0 serves small calls: all of them together make large batches,
+//! session (PROTOCOL.md §13). Lane 0 serves small calls: all of them together make large batches,
 //! as on TCP. Streaming calls and large requests get a *bulk* lane, one each where possible, so
 //! that the loss of a packet of theirs, or a slow reader, holds up nobody else.
 //!

@@ -52,6 +52,8 @@ const ONE: &str = "one-core";
 const MULTI: &str = "multi-thread";
 const TCP: &str = "tcp";
 const UNIX: &str = "unix";
+const TLS: &str = "tls";
+const QUIC: &str = "quic";
 const H2: &str = "h2";
 
 /// Calls per second of ours over those of another system.
@@ -130,6 +132,35 @@ pub const ALL: &[Bar] = &[
         against: Against::Itself,
         figure: Figure::ServerKibPerConnection,
         needed: Needed::AtMost(32.0),
+    },
+    Bar {
+        what: "64B, 64 outstanding, over QUIC",
+        against: Against::SystemOver("tonic", TLS),
+        ..times("", "tonic", 8.0, (QUIC, "64B", 64, 1, ONE))
+    },
+    Bar {
+        what: "order, 64 outstanding, over QUIC",
+        against: Against::SystemOver("tonic", TLS),
+        ..times("", "tonic", 4.0, (QUIC, "order-1KiB", 64, 1, ONE))
+    },
+    times(
+        "64B, 64 outstanding",
+        "quinn-stream-per-call",
+        1.6,
+        (QUIC, "64B", 64, 1, ONE),
+    ),
+    times(
+        "1 MiB, 8 outstanding",
+        "quinn-stream-per-call",
+        0.85,
+        (QUIC, "1MiB", 8, 1, ONE),
+    ),
+    Bar {
+        what: "resident memory of an idle connection over QUIC, server side",
+        ours: (QUIC, "idle", 0, 1000, ONE),
+        against: Against::Itself,
+        figure: Figure::ServerKibPerConnection,
+        needed: Needed::AtMost(48.0),
     },
     times(
         "64B, handler yields once",

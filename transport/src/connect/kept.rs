@@ -248,7 +248,7 @@ impl Inner {
             peer = peer.with_identity(connected.identity().clone());
         }
         let settings = &self.settings;
-        let (client, driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
+        let (client, mut driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
         let lanes = connected
             .clone()
             .zip(siblings)
@@ -279,6 +279,7 @@ impl Inner {
         let inner = Arc::clone(self);
         tokio::spawn(async move {
             let closed = driver.run().await;
+            drop(driver);
             if let (Some(connected), Some(closed)) = (connected, &closed) {
                 connected.lane_ended(closed, true);
             }

@@ -129,7 +129,7 @@ impl Inner {
 
     fn open(&self) -> Option<Bulk> {
         let lane = self.connection.bulk_lane()?;
-        let (client, driver) = client::begin(
+        let (client, mut driver) = client::begin(
             &self.settings,
             self.peer.clone(),
             Box::new(lane),
@@ -138,6 +138,7 @@ impl Inner {
         let connection = self.connection.clone();
         tokio::spawn(async move {
             let closed = driver.run().await;
+            drop(driver);
             if let Some(closed) = closed {
                 connection.lane_ended(&closed, false);
             }

@@ -80,10 +80,11 @@ impl Serving {
         let shared = Arc::new(Shared::new(session, peer, None));
         carrier.add(&shared);
         let routes = Arc::clone(&self.routes);
-        let driver =
+        let mut driver =
             Driver::server(Arc::clone(&shared), link, routes, self.limits, due).with_input(first);
         async move {
             let closed = driver.run().await;
+            drop(driver);
             if let Some(closed) = &closed {
                 let peer = shared.peer_ref().endpoint();
                 tracing::debug!(%peer, code = ?closed.code, closed.reason, "a session is over");
@@ -94,10 +95,15 @@ impl Serving {
 }
 
 /// Serves what was accepted until it is over.
+///
+/// Each medium's future is a box of its own, so that an idle connection takes the room of its
+/// medium's and not of the largest, nor that twice for being handed on.
 pub(super) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, accepted: Accepted) {
     match accepted {
-        Accepted::Link(link) => serve_link(serving, carrier, link).await,
-        Accepted::Quic(handshake) => quic::serve::serve(serving, carrier, handshake).await,
+        Accepted::Link(link) => Box::pin(serve_link(serving, carrier, link)).await,
+        Accepted::Quic(handshake) => {
+            Box::pin(quic::serve::serve(serving, carrier, handshake)).await;
+        }
     }
 }
 
@@ -123,10 +129,10 @@ async fn serve_link(serving: Arc<Serving>, carrier: Arc<Carrier>, mut link: BoxL
     };
     match protocol {
         Protocol::Http2 if serving.settings.http => {
-            return http::serve_two(serving, carrier, link, first.bytes(), due).await;
+            return Box::pin(http::serve_two(serving, carrier, link, first.bytes(), due)).await;
         }
         Protocol::Http1 if serving.settings.http => {
-            return http::serve_one(serving, carrier, link, first.bytes()).await;
+            return Box::pin(http::serve_one(serving, carrier, link, first.bytes())).await;
         }
         _ => {}
     }

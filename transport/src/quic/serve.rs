@@ -7,7 +7,7 @@ use dreammesh_core::call::{Endpoint, Peer};
 use dreammesh_session::Closed;
 use dreammesh_session::frame::CloseCode;
 use rustls::pki_types::CertificateDer;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 
 use super::dial::{close, lane_ended};
 use super::flood::{Flood, Watch};
@@ -21,23 +21,35 @@ use crate::tls::identity;
 
 /// Serves a connection until it is over.
 pub(crate) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, handshake: Handshake) {
+    // A box, so that its room is free again once the handshake is done.
+    if let Some(mut served) = Box::pin(begin(serving, carrier, handshake)).await {
+        served.run().await;
+    }
+}
+
+/// Sees the handshake through.
+async fn begin(
+    serving: Arc<Serving>,
+    carrier: Arc<Carrier>,
+    handshake: Handshake,
+) -> Option<Served> {
     let peer = handshake.peer();
     let due = timer::now() + serving.hello_timeout();
     let done = tokio::select! {
         biased;
         done = tokio::time::timeout_at(due.into(), handshake.done()) => done,
         // It has asked for nothing yet, so it loses nothing.
-        () = carrier.draining() => return,
+        () = carrier.draining() => return None,
     };
     let connection = match done {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a handshake failed");
-            return;
+            return None;
         }
         Err(_) => {
             tracing::debug!(%peer, "a handshake was not done in time");
-            return;
+            return None;
         }
     };
     let peer = Peer::new(Endpoint::new(peer.to_string()));
@@ -45,16 +57,16 @@ pub(crate) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, handshak
         Some(identity) => peer.with_identity(identity),
         None => peer,
     };
-    let served = Served {
+    Some(Served {
         serving,
         carrier,
         connection,
         peer,
         lanes: JoinSet::new(),
+        first: None,
         watch: Watch::new(timer::now()),
         empty_until: due,
-    };
-    served.run().await;
+    })
 }
 
 /// Who the client is, if it showed a certificate.
@@ -71,20 +83,16 @@ struct Served {
     carrier: Arc<Carrier>,
     connection: quinn::Connection,
     peer: Peer,
-    lanes: JoinSet<LaneEnded>,
+    lanes: JoinSet<Option<Closed>>,
+    /// The task of lane 0.
+    first: Option<task::Id>,
     watch: Watch,
     /// Until when there may be no lane at all.
     empty_until: Instant,
 }
 
-/// How a lane ended.
-struct LaneEnded {
-    is_first: bool,
-    closed: Option<Closed>,
-}
-
 impl Served {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let mut draining = false;
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -99,7 +107,7 @@ impl Served {
                         break;
                     }
                 },
-                Some(Ok(ended)) = self.lanes.join_next() => self.ended(&ended, draining),
+                Some(ended) = self.lanes.join_next_with_id() => self.ended(ended, draining),
                 () = self.carrier.draining(), if !draining => {
                     draining = true;
                     self.empty_until = timer::now() + PARTING;
@@ -135,13 +143,13 @@ impl Served {
         let session = self
             .serving
             .session(carrier, Box::new(lane), peer, kind, &[], due);
-        self.lanes.spawn(async move {
-            let closed = session.await;
-            LaneEnded { is_first, closed }
-        });
+        let task = self.lanes.spawn(session);
+        if is_first {
+            self.first = Some(task.id());
+        }
     }
 
-    fn ended(&mut self, ended: &LaneEnded, draining: bool) {
+    fn ended(&mut self, ended: Result<(task::Id, Option<Closed>), JoinError>, draining: bool) {
         let grace = if draining {
             PARTING
         } else {
@@ -149,8 +157,8 @@ impl Served {
         };
         let now = timer::now();
         self.empty_until = now + grace;
-        if let Some(closed) = &ended.closed {
-            lane_ended(&self.connection, closed, ended.is_first);
+        if let Ok((task, Some(closed))) = &ended {
+            lane_ended(&self.connection, closed, self.first == Some(*task));
         }
         let found = self.watch.lane_ended(now);
         self.accuse(found);
