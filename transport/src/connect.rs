@@ -14,11 +14,11 @@ use dreammesh_session::{Config, Keepalive};
 
 use crate::link::BoxLink;
 use crate::link::address::{Address, TargetError};
-use crate::link::listener;
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
+use crate::link::{listener, tls};
 use crate::quic::dial::{self, Connected};
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, TlsError};
 use kept::KeptLink;
 
 mod backoff;
@@ -243,12 +243,16 @@ impl Connector {
         let endpoint = Endpoint::new(address.to_string());
         let place = match address {
             Address::Quic { host, port } => Place::Quic(dial::Target {
-                tls: self.tls.clone().ok_or(ConnectError(Cause::NoTls))?,
+                tls: self.client_tls()?,
                 keepalive: self.settings.session.keepalive,
                 buffer_bytes: self.tcp.buffer_bytes,
                 host,
                 port,
             }),
+            Address::Tls { host, port } => {
+                let secure = self.secure(&host)?;
+                Place::Tls(secure, host, port, self.tcp.clone())
+            }
             address => Place::Stream(Stream {
                 address,
                 hub: self.hub.clone(),
@@ -257,6 +261,19 @@ impl Connector {
             }),
         };
         Ok(KeptLink::new(endpoint, place, self.settings.clone()))
+    }
+
+    fn client_tls(&self) -> Result<ClientTls, ConnectError> {
+        self.tls.clone().ok_or(ConnectError(Cause::NoTls))
+    }
+
+    /// What secures links to a host over TCP.
+    fn secure(&self, host: &str) -> Result<tls::Dialler, ConnectError> {
+        let dialler = tls::Dialler::new(self.client_tls()?);
+        match dialler.check_host(host) {
+            Ok(()) => Ok(dialler),
+            Err(error) => Err(ConnectError(Cause::Host(error))),
+        }
     }
 
     fn channel(&self, source: KeptLink) -> Channel {
@@ -293,6 +310,7 @@ pub type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<BoxLink>> + Send 
 enum Place {
     Custom(Box<dyn Dial>),
     Stream(Stream),
+    Tls(tls::Dialler, String, u16, TcpOptions),
     Quic(dial::Target),
 }
 
@@ -323,6 +341,10 @@ impl Place {
                 let link = listener::dial(&to.address, &to.hub, &to.tcp, to.tunnel_age_max).await?;
                 Ok(Dialled::Link(link))
             }
+            Self::Tls(secure, host, port, options) => {
+                let link = secure.dial(host, *port, options).await?;
+                Ok(Dialled::Link(link))
+            }
             Self::Quic(target) => {
                 let connected = dial::dial(target).await?;
                 let lane = connected.first_lane().await?;
@@ -340,13 +362,14 @@ pub struct ConnectError(Cause);
 enum Cause {
     Target(TargetError),
     NoTls,
+    Host(TlsError),
     Unreachable(Status),
 }
 
 impl ConnectError {
     /// Whether the target itself is wrong, so that trying again cannot help.
     pub fn is_target(&self) -> bool {
-        matches!(self.0, Cause::Target(_) | Cause::NoTls)
+        !matches!(self.0, Cause::Unreachable(_))
     }
 }
 
@@ -358,6 +381,7 @@ impl fmt::Display for ConnectError {
                 f.write_str("the target is encrypted, and nothing says whom to believe: see ")?;
                 f.write_str("`Connector::tls`")
             }
+            Cause::Host(error) => write!(f, "{error}"),
             Cause::Unreachable(status) => f.write_str(status.message()),
         }
     }
@@ -368,6 +392,7 @@ impl std::error::Error for ConnectError {
         match &self.0 {
             Cause::Target(error) => Some(error),
             Cause::NoTls => None,
+            Cause::Host(error) => Some(error),
             Cause::Unreachable(status) => Some(status),
         }
     }

@@ -403,7 +403,11 @@ impl Driver {
                 Poll::Pending => return Ok(false),
             }
         }
-        Ok(true)
+        // A link that encrypts may hold what its medium did not take.
+        match Pin::new(&mut self.link).poll_flush(cx) {
+            Poll::Ready(flushed) => flushed.map(|()| true),
+            Poll::Pending => Ok(false),
+        }
     }
 
     /// Ends the session when the link fails under a write.

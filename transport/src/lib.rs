@@ -19,10 +19,6 @@ mod http;
 pub mod link;
 pub mod listen;
 mod quic;
-#[allow(
-    dead_code,
-    reason = "the links over TLS and QUIC are about to use the rest"
-)]
 pub mod tls;
 mod waiting;
 

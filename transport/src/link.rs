@@ -9,12 +9,15 @@ use std::io::{self, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use dreammesh_core::call::Identity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub mod address;
 pub(crate) mod listener;
 pub mod memory;
+pub(crate) mod parting;
 pub(crate) mod tcp;
+pub(crate) mod tls;
 pub(crate) mod tunnel;
 pub(crate) mod unix;
 
@@ -28,6 +31,11 @@ pub use address::{Address, TargetError};
 pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
     /// Says who is at the other end, for logs and for handlers.
     fn peer(&self) -> String;
+
+    /// The name of who is at the other end, if the medium has verified it.
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
 
     /// Says whether an eavesdropper on the medium could read the bytes.
     ///

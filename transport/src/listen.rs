@@ -28,6 +28,7 @@ use stop::{Phase, Stop};
 mod accept;
 pub(crate) mod carrier;
 mod detect;
+mod refusal;
 pub(crate) mod serving;
 mod stop;
 
@@ -60,6 +61,10 @@ struct Settings {
     http: bool,
     hello_timeout: Duration,
     drain_period: Duration,
+    permit_plaintext: bool,
+    /// None by default: a connection that goes away is noticed, so whoever rotates certificates or
+    /// moves services asks for it.
+    connection_age_max: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -74,6 +79,8 @@ impl Default for Settings {
             hello_timeout: Duration::from_secs(5),
             // What orchestrators commonly wait between asking a process to end and killing it.
             drain_period: Duration::from_secs(30),
+            permit_plaintext: false,
+            connection_age_max: None,
         }
     }
 }
@@ -96,7 +103,8 @@ impl Server {
     /// When the string names no place to listen on, or it cannot be bound.
     pub async fn bind(mut self, address: &str) -> Result<Self, BindError> {
         let quic = quic_options(self.tls.as_ref(), &self.tcp, &self.settings);
-        let listener = bind(address, &self.hub, &self.tcp, quic.as_ref()).await?;
+        let address = place(address, self.tls.is_some(), self.settings.permit_plaintext)?;
+        let listener = bind(&address, &self.hub, &self.tcp, quic.as_ref()).await?;
         self.listeners.push(listener);
         Ok(self)
     }
@@ -136,20 +144,23 @@ impl Server {
         let Self {
             router,
             listeners,
+            tls,
             settings,
             ..
         } = self;
         for listener in listeners.iter().filter(|listener| listener.is_plaintext()) {
             tracing::warn!(address = %listener.address(), "serving in plaintext");
         }
-        let drain_period = settings.drain_period;
+        let (drain_period, permit_plaintext) = (settings.drain_period, settings.permit_plaintext);
         let stop = Arc::new(Stop::new());
         let room = Arc::new(Semaphore::new(settings.connections_max));
-        let serving = Arc::new(Serving::new(router.clone(), settings));
+        let serving = Arc::new(Serving::new(router.clone(), tls.as_ref(), settings));
         let mut loops = JoinSet::new();
         for listener in listeners {
             let serving = Arc::clone(&serving);
-            let serve = move |it, carrier| serving::serve(Arc::clone(&serving), carrier, it);
+            let plaintext = !listener.is_secure() || permit_plaintext;
+            let serve =
+                move |it, carrier| serving::serve(Arc::clone(&serving), carrier, it, plaintext);
             loops.spawn(accept_loop(
                 listener,
                 Arc::clone(&room),
@@ -296,9 +307,31 @@ impl ServerBuilder {
     }
 
     /// Sets the certificate that the server presents, and whether clients must have one.
+    ///
+    /// A bare `host:port` that is bound afterwards takes TLS and refuses plaintext.
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Lets clients speak plaintext to a server that has a certificate, as while a mesh moves from
+    /// one to the other; refused by default.
+    #[must_use]
+    pub fn permit_plaintext(mut self) -> Self {
+        self.settings.permit_plaintext = true;
+        self
+    }
+
+    /// Sets after how long a connection is drained: new calls go to a new one, and those that run
+    /// may finish within the drain period. Without end by default.
+    ///
+    /// A connection keeps what its handshake settled, so this is what retires old certificates and
+    /// lets clients find servers that came later. Each connection lives up to a tenth less, so
+    /// that those that began together do not end together.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.settings.connection_age_max = Some(age);
         self
     }
 
@@ -310,8 +343,10 @@ impl ServerBuilder {
     }
 
     /// Listens on an address: `host:port`, `dreammesh+tcp://host:port`,
-    /// `dreammesh+quic://host:port`, `unix:///path` or `memory://name`. Port 0 lets the kernel
-    /// choose.
+    /// `dreammesh+tls://host:port`, `dreammesh+quic://host:port`, `unix:///path` or
+    /// `memory://name`. Port 0 lets the kernel choose.
+    ///
+    /// A bare `host:port` is TLS if the server has a certificate, and plaintext if not.
     ///
     /// The socket file of a dead process is replaced; no other file is touched.
     ///
@@ -330,7 +365,8 @@ impl ServerBuilder {
         } = self;
         let router = router.build();
         let quic = quic_options(tls.as_ref(), &tcp, &settings);
-        let listeners = vec![bind(address, &hub, &tcp, quic.as_ref()).await?];
+        let address = place(address, tls.is_some(), settings.permit_plaintext)?;
+        let listeners = vec![bind(&address, &hub, &tcp, quic.as_ref()).await?];
         Ok(Server {
             router,
             listeners,
@@ -354,20 +390,35 @@ fn quic_options(
     })
 }
 
+/// What a bind string means to a server, which may have a certificate.
+fn place(text: &str, has_tls: bool, permit_plaintext: bool) -> Result<Address, BindError> {
+    let wrong = |cause| BindError {
+        address: text.to_owned(),
+        cause,
+    };
+    let address = Address::parse_bind(text).map_err(|error| wrong(Cause::Address(error)))?;
+    match address {
+        Address::Tls { .. } if !has_tls => Err(wrong(Cause::NoTls)),
+        Address::Tcp { host, port } if has_tls && !text.contains("://") => {
+            Ok(Address::Tls { host, port })
+        }
+        Address::Tcp { .. } | Address::H2c { .. } if has_tls && !permit_plaintext => {
+            Err(wrong(Cause::Plaintext))
+        }
+        address => Ok(address),
+    }
+}
+
 async fn bind(
-    text: &str,
+    address: &Address,
     hub: &MemoryHub,
     tcp: &TcpOptions,
     quic: Option<&quic::listen::Options>,
 ) -> Result<Listener, BindError> {
-    let address = Address::parse_bind(text).map_err(|error| BindError {
-        address: text.to_owned(),
-        cause: Cause::Address(error),
-    })?;
-    Listener::bind(&address, hub, tcp, quic)
+    Listener::bind(address, hub, tcp, quic)
         .await
         .map_err(|error| BindError {
-            address: text.to_owned(),
+            address: address.to_string(),
             cause: Cause::Io(error),
         })
 }
@@ -382,6 +433,8 @@ pub struct BindError {
 #[derive(Debug)]
 enum Cause {
     Address(TargetError),
+    NoTls,
+    Plaintext,
     Io(io::Error),
 }
 
@@ -389,6 +442,17 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Address(error) => write!(f, "{error}"),
+            Cause::NoTls => write!(
+                f,
+                "cannot listen on `{}`: it takes a certificate; see `ServerBuilder::tls`",
+                self.address
+            ),
+            Cause::Plaintext => write!(
+                f,
+                "cannot listen on `{}`: a server with a certificate refuses plaintext; \
+                 see `ServerBuilder::permit_plaintext`",
+                self.address
+            ),
             Cause::Io(error) => write!(f, "cannot listen on `{}`: {error}", self.address),
         }
     }
@@ -398,6 +462,7 @@ impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.cause {
             Cause::Address(error) => Some(error),
+            Cause::NoTls | Cause::Plaintext => None,
             Cause::Io(error) => Some(error),
         }
     }

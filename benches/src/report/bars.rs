@@ -55,6 +55,7 @@ const UNIX: &str = "unix";
 const TLS: &str = "tls";
 const QUIC: &str = "quic";
 const H2: &str = "h2";
+const TLS: &str = "tls";
 
 /// Calls per second of ours over those of another system.
 const fn times(what: &'static str, system: &'static str, least: f64, ours: At) -> Bar {
@@ -218,6 +219,31 @@ pub const ALL: &[Bar] = &[
         against: Against::Itself,
         figure: Figure::ServerKibPerConnection,
         needed: Needed::AtMost(16.0),
+    },
+    times(
+        "64B, 64 outstanding",
+        "tonic",
+        12.0,
+        (TLS, "64B", 64, 1, ONE),
+    ),
+    times(
+        "order, 64 outstanding",
+        "tonic",
+        8.0,
+        (TLS, "order-1KiB", 64, 1, ONE),
+    ),
+    times(
+        "1 MiB, 8 outstanding",
+        "echo",
+        0.85,
+        (TLS, "1MiB", 8, 1, ONE),
+    ),
+    Bar {
+        what: "resident memory of an idle connection, server side",
+        ours: (TLS, "idle", 0, 1000, ONE),
+        against: Against::Itself,
+        figure: Figure::ServerKibPerConnection,
+        needed: Needed::AtMost(24.0),
     },
     latency(
         "p99 of the others while 1 % of calls sleep 5 ms",

@@ -66,6 +66,8 @@ impl System for DreamMesh {
             Transport::Tcp,
             Transport::Unix,
             Transport::H2,
+            #[cfg(feature = "tls")]
+            Transport::Tls,
             #[cfg(feature = "quic")]
             Transport::Quic,
         ]
@@ -119,6 +121,7 @@ impl System for DreamMesh {
 /// What targets on a port begin with.
 const fn scheme(transport: Transport) -> &'static str {
     match transport {
+        Transport::Tls => "dreammesh+tls",
         Transport::Quic => "dreammesh+quic",
         Transport::H2 => "dreammesh+h2c",
         _ => "dreammesh+tcp",
@@ -127,7 +130,7 @@ const fn scheme(transport: Transport) -> &'static str {
 
 #[cfg(feature = "tls")]
 const fn is_encrypted(transport: Transport) -> bool {
-    matches!(transport, Transport::Quic)
+    matches!(transport, Transport::Tls | Transport::Quic)
 }
 
 /// The same certificate as every other system's.

@@ -244,6 +244,9 @@ impl Inner {
         let retirement = link.retirement();
         let siblings = connected.as_ref().map(|_| VerdictCache::new());
         let mut peer = Peer::new(self.endpoint.clone());
+        if let Some(identity) = link.identity() {
+            peer = peer.with_identity(identity);
+        }
         if let Some(connected) = &connected {
             peer = peer.with_identity(connected.identity().clone());
         }

@@ -15,6 +15,13 @@ pub enum Address {
         /// The port; 0 lets the kernel choose when binding.
         port: u16,
     },
+    /// TLS on a TCP socket, `dreammesh+tls://host:port`.
+    Tls {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port; 0 lets the kernel choose when binding.
+        port: u16,
+    },
     /// QUIC on a UDP socket, `dreammesh+quic://host:port`.
     Quic {
         /// A host name or an IP address; an IPv6 address stands without its brackets.
@@ -74,6 +81,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { host, port } => write_host(f, "dreammesh+tcp", host, *port),
+            Self::Tls { host, port } => write_host(f, "dreammesh+tls", host, *port),
             Self::Quic { host, port } => write_host(f, "dreammesh+quic", host, *port),
             Self::H2c { host, port } => write_host(f, "dreammesh+h2c", host, *port),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
@@ -138,7 +146,7 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "dreammesh+tls",
         form: "host:port",
-        parse: None,
+        parse: Some(tls),
     },
     Scheme {
         name: "dreammesh+quic",
@@ -225,6 +233,11 @@ fn tcp(text: &str, rest: &str) -> Result<Address, TargetError> {
     Ok(Address::Tcp { host, port })
 }
 
+fn tls(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::Tls { host, port })
+}
+
 fn quic(text: &str, rest: &str) -> Result<Address, TargetError> {
     let (host, port) = host_and_port(text, rest)?;
     Ok(Address::Quic { host, port })
@@ -290,6 +303,8 @@ mod tests {
         for text in [
             "dreammesh+tcp://shop.example:7443",
             "dreammesh+tcp://[::1]:0",
+            "dreammesh+tls://shop.example:7443",
+            "dreammesh+tls://[::1]:0",
             "dreammesh+quic://shop.example:7443",
             "dreammesh+quic://[::1]:0",
             "dreammesh+h2c://shop.example:80",

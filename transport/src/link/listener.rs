@@ -15,6 +15,8 @@ use crate::quic::listen as quic;
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener, TcpOptions),
+    /// TCP, for TLS inside of it.
+    Tls(TcpListener, TcpOptions),
     Quic(quic::Listener),
     Unix(unix::Listener),
     Memory(memory::Listener),
@@ -48,6 +50,10 @@ impl Listener {
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
+            Address::Tls { host, port } => Ok(Self::Tls(
+                tcp::bind(host, *port, options).await?,
+                options.clone(),
+            )),
             // The port tells by the first bytes what a connection speaks.
             Address::H2c { host, port } => Ok(Self::Tcp(
                 tcp::bind(host, *port, options).await?,
@@ -61,9 +67,10 @@ impl Listener {
     /// Waits for the next link. Dropping the future loses none.
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         let link = match self {
-            Self::Tcp(listener, options) => {
+            Self::Tcp(listener, options) | Self::Tls(listener, options) => {
                 let (stream, _) = listener.accept().await?;
-                tcp::adopt(stream, options)
+                tcp::adopt(&stream, options)?;
+                Ok(Box::new(stream) as BoxLink)
             }
             Self::Unix(listener) => listener.accept().await,
             Self::Memory(listener) => listener.accept().await,
@@ -94,16 +101,14 @@ impl Listener {
     /// The address as clients may dial it, with the port that the kernel chose.
     pub(crate) fn address(&self) -> Address {
         match self {
-            Self::Tcp(listener, _) => match listener.local_addr() {
-                Ok(address) => Address::Tcp {
-                    host: address.ip().to_string(),
-                    port: address.port(),
-                },
-                Err(_) => Address::Tcp {
-                    host: "0.0.0.0".to_owned(),
-                    port: 0,
-                },
-            },
+            Self::Tcp(listener, _) => {
+                let (host, port) = host_and_port(listener);
+                Address::Tcp { host, port }
+            }
+            Self::Tls(listener, _) => {
+                let (host, port) = host_and_port(listener);
+                Address::Tls { host, port }
+            }
             Self::Quic(listener) => Address::Quic {
                 host: listener.local_addr().ip().to_string(),
                 port: listener.local_addr().port(),
@@ -116,7 +121,7 @@ impl Listener {
     /// The bound socket address, unless the medium has none.
     pub(crate) fn local_addr(&self) -> Option<std::net::SocketAddr> {
         match self {
-            Self::Tcp(listener, _) => listener.local_addr().ok(),
+            Self::Tcp(listener, _) | Self::Tls(listener, _) => listener.local_addr().ok(),
             Self::Quic(listener) => Some(listener.local_addr()),
             Self::Unix(_) | Self::Memory(_) => None,
         }
@@ -128,8 +133,20 @@ impl Listener {
             Self::Tcp(listener, _) => !listener
                 .local_addr()
                 .is_ok_and(|address| address.ip().is_loopback()),
-            Self::Quic(_) | Self::Unix(_) | Self::Memory(_) => false,
+            Self::Tls(..) | Self::Quic(_) | Self::Unix(_) | Self::Memory(_) => false,
         }
+    }
+
+    /// Says whether it is meant for what is encrypted.
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(self, Self::Tls(..) | Self::Quic(_))
+    }
+}
+
+fn host_and_port(listener: &TcpListener) -> (String, u16) {
+    match listener.local_addr() {
+        Ok(address) => (address.ip().to_string(), address.port()),
+        Err(_) => ("0.0.0.0".to_owned(), 0),
     }
 }
 
@@ -154,6 +171,6 @@ pub(crate) async fn dial(
         }
         Address::Unix(path) => unix::dial(path).await,
         Address::Memory(name) => hub.dial(name),
-        Address::Quic { .. } => Err(io::ErrorKind::Unsupported.into()),
+        Address::Quic { .. } | Address::Tls { .. } => Err(io::ErrorKind::Unsupported.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! TCP in plaintext.
+//! TCP, in plaintext or below something that encrypts.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -59,12 +59,20 @@ impl Link for TcpStream {
     }
 }
 
-/// Connects to the first address of the host that answers.
+/// Connects to the host as [`connect`] does, for use in plaintext.
 pub(crate) async fn dial(host: &str, port: u16, options: &TcpOptions) -> io::Result<BoxLink> {
+    Ok(Box::new(connect(host, port, options).await?))
+}
+
+/// Connects to the first address of the host that answers.
+pub(crate) async fn connect(host: &str, port: u16, options: &TcpOptions) -> io::Result<TcpStream> {
     let mut failure = None;
     for address in tokio::net::lookup_host((host, port)).await? {
         match TcpStream::connect(address).await {
-            Ok(stream) => return adopt(stream, options),
+            Ok(stream) => {
+                adopt(&stream, options)?;
+                return Ok(stream);
+            }
             Err(error) => failure = Some(error),
         }
     }
@@ -103,14 +111,13 @@ pub(crate) async fn first_of<T>(
 }
 
 /// Sets the options that every connected socket gets, dialled or accepted.
-pub(crate) fn adopt(stream: TcpStream, options: &TcpOptions) -> io::Result<BoxLink> {
+pub(crate) fn adopt(stream: &TcpStream, options: &TcpOptions) -> io::Result<()> {
     // Batches are made by the driver; Nagle's delay would only hold the last one back.
     stream.set_nodelay(true)?;
-    let socket = SockRef::from(&stream);
+    let socket = SockRef::from(stream);
     // The session pings too; the kernel's probe covers a connection whose process is stopped.
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
-    set_buffers(&socket, options)?;
-    Ok(Box::new(stream))
+    set_buffers(&socket, options)
 }
 
 fn bind_address(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpListener> {

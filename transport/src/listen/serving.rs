@@ -1,5 +1,9 @@
 //! What becomes of an accepted link: its protocol is found out, then it is served.
 
+use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,18 +11,22 @@ use dreammesh_core::call::{Endpoint, Peer};
 use dreammesh_core::port::Lookup;
 use dreammesh_core::server::Router;
 use dreammesh_core::wire::Limits;
+use dreammesh_session::frame::CloseCode;
 use dreammesh_session::{Closed, Config, Keepalive, Session};
+use rustls::ServerConfig;
 
 use super::Settings;
 use super::carrier::Carrier;
 use super::detect::{Protocol, detect};
+use super::refusal;
 use crate::driver::route::Routes;
 use crate::driver::shared::Shared;
 use crate::driver::{Driver, timer};
 use crate::http;
-use crate::link::BoxLink;
 use crate::link::listener::Accepted;
+use crate::link::{BoxLink, Link, parting, tls};
 use crate::quic;
+use crate::tls::{ALPN, ServerTls};
 
 /// What every connection of a server shares.
 #[derive(Debug)]
@@ -27,6 +35,8 @@ pub(crate) struct Serving {
     settings: Settings,
     /// What a session may use that is one of several of its connection.
     bulk: Config,
+    /// How TLS is spoken, if the server has a certificate.
+    tls: Option<Arc<ServerConfig>>,
     limits: Limits,
 }
 
@@ -40,13 +50,19 @@ pub(crate) enum SessionKind {
 }
 
 impl Serving {
-    pub(super) fn new(router: Router, settings: Settings) -> Self {
+    pub(super) fn new(router: Router, tls: Option<&ServerTls>, settings: Settings) -> Self {
         let limits = Limits::default().with_max_bytes(settings.session.message_bytes_max as usize);
         let lookup: Arc<dyn Lookup> = Arc::new(router);
+        // What may be spoken inside of TLS, the preferred first.
+        let protocols: &[&[u8]] = match settings.http {
+            true => &[ALPN, H2, HTTP1],
+            false => &[ALPN],
+        };
         Self {
             routes: Arc::new(Routes::new(lookup)),
             bulk: quic::bulk(&settings.session),
             settings,
+            tls: tls.map(|tls| tls.rustls_server(protocols)),
             limits,
         }
     }
@@ -72,6 +88,28 @@ impl Serving {
         first: &[u8],
         due: Instant,
     ) -> impl Future<Output = Option<Closed>> + Send + use<> {
+        let shared = self.shared(carrier, peer, kind);
+        self.driven(shared, link, first, due)
+    }
+
+    /// Tells a peer that its protocol is not served here.
+    async fn refuse(
+        &self,
+        carrier: &Carrier,
+        mut link: BoxLink,
+        protocol: Protocol,
+        first: &[u8],
+        due: Instant,
+    ) {
+        if let Some(words) = refusal::words(protocol) {
+            return parting::say(&mut link, &words).await;
+        }
+        let shared = self.shared(carrier, peer_of(&*link), SessionKind::Main);
+        shared.close(CloseCode::VERSION, refusal::NO_PLAINTEXT);
+        self.driven(shared, link, first, due).await;
+    }
+
+    fn shared(&self, carrier: &Carrier, peer: Peer, kind: SessionKind) -> Arc<Shared> {
         let config = match kind {
             SessionKind::Main => &self.settings.session,
             SessionKind::Bulk => &self.bulk,
@@ -79,6 +117,16 @@ impl Serving {
         let session = Session::server(config.clone(), timer::now());
         let shared = Arc::new(Shared::new(session, peer, None));
         carrier.add(&shared);
+        shared
+    }
+
+    fn driven(
+        &self,
+        shared: Arc<Shared>,
+        link: BoxLink,
+        first: &[u8],
+        due: Instant,
+    ) -> impl Future<Output = Option<Closed>> + Send + use<> {
         let routes = Arc::clone(&self.routes);
         let mut driver =
             Driver::server(Arc::clone(&shared), link, routes, self.limits, due).with_input(first);
@@ -94,50 +142,163 @@ impl Serving {
     }
 }
 
-/// Serves what was accepted until it is over.
+/// Serves what was accepted until it is over, with plaintext if that is permitted.
 ///
-/// Each medium's future is a box of its own, so that an idle connection takes the room of its
-/// medium's and not of the largest, nor that twice for being handed on.
-pub(super) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, accepted: Accepted) {
-    match accepted {
-        Accepted::Link(link) => Box::pin(serve_link(serving, carrier, link)).await,
-        Accepted::Quic(handshake) => {
-            Box::pin(quic::serve::serve(serving, carrier, handshake)).await;
+/// Each medium's future is a box of its own, and so is each protocol's, so that an idle connection
+/// takes the room of its own and not of the largest, nor that twice for being handed on.
+pub(super) async fn serve(
+    serving: Arc<Serving>,
+    carrier: Arc<Carrier>,
+    accepted: Accepted,
+    plaintext: bool,
+) {
+    let age = serving.settings.connection_age_max;
+    let retired = age.map(|age| Box::pin(retire(Arc::clone(&serving), Arc::clone(&carrier), age)));
+    let served: Pin<Box<dyn Future<Output = ()> + Send>> = match accepted {
+        Accepted::Link(link) => Box::pin(serve_link(serving, carrier, link, plaintext)),
+        Accepted::Quic(handshake) => Box::pin(quic::serve::serve(serving, carrier, handshake)),
+    };
+    match retired {
+        None => served.await,
+        Some(retired) => tokio::select! {
+            () = served => {}
+            never = retired => match never {},
+        },
+    }
+}
+
+/// Drains a connection that has reached its age, and ends it when the drain period is over.
+async fn retire(serving: Arc<Serving>, carrier: Arc<Carrier>, age: Duration) -> Infallible {
+    tokio::time::sleep(lifetime(age, RandomState::new().hash_one(0_u8))).await;
+    carrier.drain();
+    tokio::time::sleep(serving.settings.drain_period).await;
+    carrier.close();
+    std::future::pending().await
+}
+
+async fn serve_link(
+    serving: Arc<Serving>,
+    carrier: Arc<Carrier>,
+    mut link: BoxLink,
+    plaintext: bool,
+) {
+    let due = timer::now() + serving.settings.hello_timeout;
+    let peer = link.peer();
+    let Some((protocol, first)) = in_time(&peer, due, &carrier, detect(&mut link)).await else {
+        return;
+    };
+    let first = first.bytes();
+    match (protocol, &serving.tls) {
+        (Protocol::Tls, Some(config)) => {
+            let accepting = Box::pin(tls::accept(link, first, Arc::clone(config)));
+            let Some(link) = in_time(&peer, due, &carrier, accepting).await else {
+                return;
+            };
+            let protocol = match link.alpn() {
+                Some(H2) => Protocol::Http2,
+                Some(HTTP1) => Protocol::Http1,
+                _ => Protocol::Session,
+            };
+            serve_protocol(serving, carrier, Box::new(link), protocol, &[], due).await;
+        }
+        (Protocol::Tls, None) => {
+            tracing::warn!(
+                peer,
+                "a client wants TLS, for which there is no certificate"
+            );
+            Box::pin(serving.refuse(&carrier, link, protocol, first, due)).await;
+        }
+        (_, Some(_)) if !plaintext => {
+            tracing::warn!(
+                peer,
+                "a client speaks plaintext where only TLS is permitted"
+            );
+            Box::pin(serving.refuse(&carrier, link, protocol, first, due)).await;
+        }
+        _ => serve_protocol(serving, carrier, link, protocol, first, due).await,
+    }
+}
+
+/// Serves what is neither encrypted nor refused.
+fn serve_protocol<'a>(
+    serving: Arc<Serving>,
+    carrier: Arc<Carrier>,
+    link: BoxLink,
+    protocol: Protocol,
+    first: &'a [u8],
+    due: Instant,
+) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    match protocol {
+        Protocol::Http2 if serving.settings.http => {
+            Box::pin(http::serve_two(serving, carrier, link, first, due))
+        }
+        Protocol::Http1 if serving.settings.http => {
+            Box::pin(http::serve_one(serving, carrier, link, first))
+        }
+        _ => {
+            let peer = peer_of(&*link);
+            let kind = SessionKind::Main;
+            let session = serving.session(&carrier, link, peer, kind, first, due);
+            Box::pin(async {
+                session.await;
+            })
         }
     }
 }
 
-async fn serve_link(serving: Arc<Serving>, carrier: Arc<Carrier>, mut link: BoxLink) {
-    let due = timer::now() + serving.settings.hello_timeout;
-    let found = tokio::select! {
+/// Waits for a step of the beginning of a connection.
+async fn in_time<T>(
+    peer: &str,
+    due: Instant,
+    carrier: &Carrier,
+    step: impl Future<Output = io::Result<T>>,
+) -> Option<T> {
+    let done = tokio::select! {
         biased;
-        found = tokio::time::timeout_at(due.into(), detect(&mut link)) => found,
+        done = tokio::time::timeout_at(due.into(), step) => done,
         // It has asked for nothing yet, so it loses nothing.
-        () = carrier.draining() => return,
+        () = carrier.draining() => return None,
     };
-    let peer = link.peer();
-    let (protocol, first) = match found {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => {
-            tracing::debug!(peer, %error, "a connection ended before it said what it speaks");
-            return;
+    match done {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            tracing::warn!(peer, %error, "a connection was refused");
         }
-        Err(_) => {
-            tracing::debug!(peer, "a connection did not say in time what it speaks");
-            return;
-        }
-    };
-    match protocol {
-        Protocol::Http2 if serving.settings.http => {
-            return Box::pin(http::serve_two(serving, carrier, link, first.bytes(), due)).await;
-        }
-        Protocol::Http1 if serving.settings.http => {
-            return Box::pin(http::serve_one(serving, carrier, link, first.bytes())).await;
-        }
-        _ => {}
+        Ok(Err(error)) => tracing::debug!(peer, %error, "a connection ended before it began"),
+        Err(_) => tracing::debug!(peer, "a connection did not begin in time"),
     }
-    let peer = Peer::new(Endpoint::new(peer));
-    serving
-        .session(&carrier, link, peer, SessionKind::Main, first.bytes(), due)
-        .await;
+    None
+}
+
+fn peer_of(link: &dyn Link) -> Peer {
+    let peer = Peer::new(Endpoint::new(link.peer()));
+    match link.identity() {
+        Some(identity) => peer.with_identity(identity),
+        None => peer,
+    }
+}
+
+/// How long a connection lives that may reach an age: from nine tenths of it on, by a random
+/// number that is uniform over `u64`.
+fn lifetime(age: Duration, random: u64) -> Duration {
+    age.saturating_sub(age.mul_f64(JITTER * (random as f64 / u64::MAX as f64)))
+}
+
+const H2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+/// As gRPC servers have it: enough to spread what began together over several seconds a minute.
+const JITTER: f64 = 0.1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_that_began_together_end_within_a_tenth_of_their_age() {
+        let age = Duration::from_secs(100);
+        assert_eq!(lifetime(age, 0), age);
+        assert_eq!(lifetime(age, u64::MAX), Duration::from_secs(90));
+        // The longest that can be asked for is no time that cannot be told.
+        assert!(lifetime(Duration::MAX, 1) <= Duration::MAX);
+    }
 }

@@ -20,6 +20,11 @@ impl Side {
             Self::Server => "the client",
         }
     }
+
+    /// What a link says that failed with an error of rustls.
+    pub(crate) fn explain(self, cause: Error) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, Explained { side: self, cause })
+    }
 }
 
 /// A server that is not the one that was asked for.
@@ -40,20 +45,6 @@ impl fmt::Display for WrongIdentity {
 }
 
 impl std::error::Error for WrongIdentity {}
-
-/// Says what went wrong with a link, if it was TLS that did.
-///
-/// The kind of the error stays, and so does rustls's error as what is behind it.
-pub(crate) fn io(error: io::Error, side: Side) -> io::Error {
-    let Some(cause) = error
-        .get_ref()
-        .and_then(|cause| cause.downcast_ref::<Error>())
-    else {
-        return error;
-    };
-    let cause = cause.clone();
-    io::Error::new(error.kind(), Explained { side, cause })
-}
 
 /// An error of rustls, explained.
 #[derive(Debug)]
@@ -122,6 +113,11 @@ impl Explained {
                     "{other}'s certificate does not lead to a root that is trusted here"
                 )
             }
+            CertificateError::BadSignature => write!(
+                f,
+                "{other}'s certificate is not signed by who it says: \
+                 a root of that name that is trusted here has another key"
+            ),
             CertificateError::Other(cause) => {
                 write!(f, "{other}'s certificate is not accepted: {}", cause.0)
             }
@@ -146,6 +142,10 @@ impl Explained {
                 "it does not accept the certificate presented to it, \
                  which may be for another name than it expects"
             }
+            AlertDescription::DecryptError => {
+                "it found a signature wrong, as when a root of the same name that it trusts \
+                 has another key"
+            }
             AlertDescription::UnsupportedCertificate => {
                 "the certificate presented to it is not meant for this use"
             }
@@ -166,25 +166,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_tls_is_explained_and_keeps_its_cause() {
-        let tls = |cause| io::Error::new(io::ErrorKind::InvalidData, cause);
+    fn an_error_is_explained_and_keeps_its_cause() {
         let alert = Error::AlertReceived(AlertDescription::CertificateRequired);
-        let explained = io(tls(alert), Side::Client);
-        assert_eq!(explained.kind(), io::ErrorKind::InvalidData);
+        let explained = Side::Client.explain(alert);
         let text = explained.to_string();
         assert!(text.contains("the server refused"), "{text}");
         assert!(text.contains("it requires a certificate"), "{text}");
-        let missing = io(tls(Error::NoCertificatesPresented), Side::Server).to_string();
+        let cause = explained
+            .get_ref()
+            .and_then(std::error::Error::source)
+            .unwrap();
+        assert!(cause.is::<Error>());
+        let missing = Side::Server
+            .explain(Error::NoCertificatesPresented)
+            .to_string();
         assert_eq!(
             missing,
             "the client presented no certificate, which is required here"
         );
-    }
-
-    #[test]
-    fn another_error_stays_as_it_is() {
-        let error = io(io::ErrorKind::ConnectionReset.into(), Side::Server);
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-        assert!(error.get_ref().is_none());
     }
 }

@@ -109,6 +109,10 @@ impl Echo {
             "metadata" => Ok(mirror(&request)),
             "fail" => Err(failure(&request)),
             "panic" => panic!("as asked"),
+            "who" => {
+                let identity = request.peer().identity();
+                Ok(text(identity.map_or("nobody", |identity| identity.name())))
+            }
             "quick" => {
                 self.probe.polled();
                 Ok(Response::new(ask))

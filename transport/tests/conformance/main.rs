@@ -6,6 +6,8 @@
     reason = "tests measure time on the paused clock"
 )]
 
+#[path = "../../src/tls/test_certificates.rs"]
+mod authority;
 mod bounds;
 mod calls;
 mod certificates;
@@ -16,5 +18,6 @@ mod http;
 mod media;
 mod quic;
 mod retries;
+mod tls;
 mod tunnel;
 mod udp_relay;

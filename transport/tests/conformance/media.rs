@@ -15,14 +15,16 @@ use crate::echo::{Echo, EchoServer, Probe};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
     Tcp,
+    Tls,
     Quic,
     Unix,
     Memory,
     Tunnel,
 }
 
-pub(crate) const ALL: [Medium; 5] = [
+pub(crate) const ALL: [Medium; 6] = [
     Medium::Tcp,
+    Medium::Tls,
     Medium::Quic,
     Medium::Unix,
     Medium::Memory,
@@ -34,7 +36,8 @@ impl Medium {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         match self {
-            Self::Tcp | Self::Tunnel => "127.0.0.1:0".to_owned(),
+            Self::Tcp | Self::Tunnel => "dreammesh+tcp://127.0.0.1:0".to_owned(),
+            Self::Tls => "dreammesh+tls://127.0.0.1:0".to_owned(),
             Self::Quic => "dreammesh+quic://127.0.0.1:0".to_owned(),
             Self::Unix => {
                 let name = format!("dreammesh-{}-{number}.sock", std::process::id());
@@ -119,8 +122,12 @@ pub(crate) async fn serve(
 ) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
     let builder = Server::builder()
         .service(EchoServer(Arc::new(echo)))
-        .tls(certificates::pair().0)
         .memory(hub);
+    let plain = ["dreammesh+tcp:", "dreammesh+h2c:"];
+    let builder = match plain.iter().any(|scheme| address.starts_with(scheme)) {
+        true => builder,
+        false => builder.tls(certificates::pair().0),
+    };
     let server = settings(builder).bind(address).await.unwrap();
     let target = server.addresses().next().unwrap().to_string();
     let (stop, stopped) = oneshot::channel();

@@ -8,10 +8,13 @@ use dreammesh_core::port::Handler;
 use dreammesh_core::server::{Service, client_streaming, unary};
 use dreammesh_core::wire::{LayoutHash, Message};
 use dreammesh_core::wkt::FieldMask;
+use dreammesh_transport::tls::{Certificate, ServerTls};
 use dreammesh_transport::{Connector, Server};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle as Runtime;
+
+use crate::authority::Authority;
 
 /// The variable that names the role: [`SERVER`] or [`CLIENT`].
 pub(crate) const ROLE: &str = "WATCHED_ROLE";
@@ -21,6 +24,8 @@ pub(crate) const COMMANDS: &str = "WATCHED_COMMANDS";
 pub(crate) const TEST: &str = "child::watched_process";
 pub(crate) const SERVER: &str = "server";
 pub(crate) const CLIENT: &str = "client";
+/// A server that takes TLS beside plaintext.
+pub(crate) const SECURE: &str = "secure";
 
 pub(crate) const HASH: LayoutHash = LayoutHash([7; 16]);
 
@@ -68,8 +73,8 @@ fn watched_process() {
         .build();
     runtime.unwrap().block_on(async {
         let mut stream = BufReader::new(TcpStream::connect(commands).await.unwrap());
-        let address = if role == SERVER {
-            serve().await
+        let address = if role == SERVER || role == SECURE {
+            serve(role == SECURE).await
         } else {
             String::new()
         };
@@ -94,8 +99,14 @@ fn watched_process() {
     });
 }
 
-async fn serve() -> String {
-    let builder = Server::builder().service(Masks(Arc::new(())));
+async fn serve(secure: bool) -> String {
+    let mut builder = Server::builder().service(Masks(Arc::new(())));
+    if secure {
+        let made = Authority::new("root").issue(&["localhost"]);
+        let certificate = Certificate::from_pem(made.chain, made.key).unwrap();
+        let tls = ServerTls::new(certificate);
+        builder = builder.tls(tls).permit_plaintext();
+    }
     let server = builder.bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap().to_string();
     tokio::spawn(server.serve_until(std::future::pending::<()>()));

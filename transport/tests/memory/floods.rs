@@ -156,7 +156,7 @@ fn who_floods_is_closed_and_others_are_served() {
 }
 
 /// What one that begins and does not go on may hold.
-const HALF_BYTES_MAX: u64 = 16 << 10;
+pub(crate) const HALF_BYTES_MAX: u64 = 16 << 10;
 const HALVES: usize = 400;
 
 #[test]
@@ -174,30 +174,35 @@ fn who_begins_and_does_not_go_on_holds_little_and_is_closed() {
         ("half a request of HTTP/1", b"GET / HTT", HALF_BYTES_MAX),
         ("half of HEADERS", &half_of_headers, 2 * HALF_BYTES_MAX),
     ] {
-        let mut streams = Vec::new();
-        let (_, held) = watched.growth(|watched| {
-            for _ in 0..HALVES {
-                let mut stream = TcpStream::connect(&watched.address).unwrap();
-                let bound = Some(Duration::from_secs(60));
-                stream.set_read_timeout(bound).unwrap();
-                stream.write_all(half).unwrap();
-                streams.push(stream);
-            }
-            // All that came before these has been read by the time they are answered.
-            (0..2).for_each(|_| connect(watched, 1)[0].play(&honest()));
-        });
-        let each = held / HALVES as u64;
-        assert!(each <= most, "{name}: each holds {each} bytes");
-        for mut stream in streams {
-            let mut bytes = Vec::new();
-            let ended = stream.read_to_end(&mut bytes);
-            assert!(
-                ended.as_ref().is_ok() || !is_timeout(ended.as_ref().unwrap_err()),
-                "{name}: {ended:?}"
-            );
-        }
-        watched.settle();
+        hold(&mut watched, name, half, most);
     }
+}
+
+/// Has many connections begin and not go on: each may hold so much, and is closed in time.
+pub(crate) fn hold(watched: &mut Watched, name: &str, half: &[u8], most: u64) {
+    let mut streams = Vec::new();
+    let (_, held) = watched.growth(|watched| {
+        for _ in 0..HALVES {
+            let mut stream = TcpStream::connect(&watched.address).unwrap();
+            let bound = Some(Duration::from_secs(60));
+            stream.set_read_timeout(bound).unwrap();
+            stream.write_all(half).unwrap();
+            streams.push(stream);
+        }
+        // All that came before these has been read by the time they are answered.
+        (0..2).for_each(|_| connect(watched, 1)[0].play(&honest()));
+    });
+    let each = held / HALVES as u64;
+    assert!(each <= most, "{name}: each holds {each} bytes");
+    for mut stream in streams {
+        let mut bytes = Vec::new();
+        let ended = stream.read_to_end(&mut bytes);
+        assert!(
+            ended.as_ref().is_ok() || !is_timeout(ended.as_ref().unwrap_err()),
+            "{name}: {ended:?}"
+        );
+    }
+    watched.settle();
 }
 
 /// A connection that is closed with bytes unread is reset, which is an end, too.

@@ -12,10 +12,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod archives;
+#[allow(dead_code, reason = "other tests use all of it")]
+#[path = "../../src/tls/test_certificates.rs"]
+mod authority;
 mod child;
 mod floods;
 mod frames;
 mod peer;
+mod tls;
 mod to_client;
 mod to_server;
 mod watched;
