@@ -188,6 +188,47 @@ async fn lanes_opened_and_reset_without_end_are_a_flood() {
     assert!((256..4_096).contains(&opened), "{opened}");
 }
 
+/// The frame is one that the session may ignore, so it is nothing but the way it comes that is
+/// wrong.
+#[tokio::test]
+async fn lanes_that_send_byte_by_byte_are_a_flood() {
+    /// Kind 200, with a head of no bytes and the most that a payload may have.
+    const FRAME: [u8; 16] = [0, 0, 1, 0, 200, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let site = Site::new(Medium::Quic).await;
+    let connection = bare(address_of(&site)).await;
+    let mut lanes = Vec::new();
+    for _ in 0..16 {
+        let (mut send, receive) = connection.open_bi().await.unwrap();
+        send.write_all(&greeting()).await.unwrap();
+        lanes.push((send, receive));
+    }
+    let mut frame = FRAME.to_vec();
+    frame.resize(FRAME.len() + 65_536, 0);
+    let mut crumbs = frame.iter().cycle();
+    let error = 'sending: loop {
+        let crumb = crumbs.next().unwrap();
+        for (send, _) in &mut lanes {
+            if let Err(error) = send.write_all(&[*crumb]).await {
+                break 'sending error;
+            }
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        matches!(error, quinn::WriteError::ConnectionLost(_)),
+        "{error}"
+    );
+    let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason() else {
+        panic!("it was not closed");
+    };
+    assert_eq!(close.error_code, 8_u32.into(), "{close}");
+    assert!(
+        String::from_utf8_lossy(&close.reason).contains("hardly any bytes"),
+        "{close}"
+    );
+    assert!(call(&site.channel, &ask("echo")).await.is_ok());
+}
+
 /// A server answers an address that nobody has shown to be the client's with little.
 #[tokio::test]
 async fn an_address_that_is_not_proven_gets_three_times_what_it_sent_at_most() {
