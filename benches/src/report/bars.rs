@@ -55,7 +55,6 @@ const UNIX: &str = "unix";
 const TLS: &str = "tls";
 const QUIC: &str = "quic";
 const H2: &str = "h2";
-const TLS: &str = "tls";
 
 /// Calls per second of ours over those of another system.
 const fn times(what: &'static str, system: &'static str, least: f64, ours: At) -> Bar {
