@@ -124,8 +124,9 @@ impl Connector {
 
     /// Sets how old a tunnel through proxies may grow; 50 minutes by default.
     ///
-    /// Then a new one takes the calls that begin, and the old one ends with its last call. It
-    /// should be less than the age at which a proxy on the way ends connections or streams.
+    /// Then, or up to a tenth sooner, a new one takes the calls that begin, and the old one ends
+    /// with its last call. It should be less than the age at which a proxy on the way ends
+    /// connections or streams.
     #[must_use]
     pub fn max_tunnel_age(mut self, age: Duration) -> Self {
         self.settings.tunnel_age_max = age;

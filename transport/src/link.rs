@@ -72,8 +72,8 @@ pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
     }
 }
 
-/// Ready when a link should be succeeded by another.
-pub type Retirement = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Ready with `true` when a link should be succeeded by another, and with `false` when it is over.
+pub type Retirement = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// A link whose medium was chosen at run time.
 pub type BoxLink = Box<dyn Link>;

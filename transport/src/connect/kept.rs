@@ -275,8 +275,9 @@ impl Inner {
         if let Some(retirement) = retirement {
             let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
             tokio::spawn(async move {
-                retirement.await;
-                inner.retire(&client);
+                if retirement.await {
+                    inner.retire(&client);
+                }
             });
         }
         let inner = Arc::clone(self);

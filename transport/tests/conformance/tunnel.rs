@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dreammesh_core::call::{Begun, Code};
-use dreammesh_core::channel::Channel;
+use dreammesh_core::channel::{Channel, UnaryCall};
 use dreammesh_core::wkt::Any;
 use dreammesh_transport::Connector;
 use h2::server::SendResponse;
@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::echo::{ask, call, chat};
+use crate::echo::{IDEMPOTENT, ask, call, chat};
 use crate::media::{Medium, Site};
 
 /// How a proxy behaves.
@@ -271,7 +271,7 @@ async fn a_tunnel_of_the_greatest_age_is_succeeded_while_calls_go_on() {
 }
 
 #[tokio::test]
-async fn after_a_cut_calls_find_a_new_tunnel_and_what_had_begun_says_so() {
+async fn a_cut_ends_what_had_begun_and_may_not_be_repeated_and_nothing_else() {
     let site = Site::new(Medium::Tunnel).await;
     let proxy = Proxy::new(&site, Habit::default()).await;
     let channel = proxy.channel().await;
@@ -289,8 +289,24 @@ async fn after_a_cut_calls_find_a_new_tunnel_and_what_had_begun_says_so() {
         );
         // The handler is told, too.
         site.probe.alive_is(0).await;
+        let before = site.probe.begun.load(Ordering::SeqCst);
+        // How many calls have begun in all, of which one alone is alive.
+        let has_begun = async |count: usize| {
+            let begun = || site.probe.begun.load(Ordering::SeqCst) == before + count;
+            let alive = || site.probe.alive.load(Ordering::SeqCst) == 1;
+            site.probe.until(|| begun() && alive()).await;
+        };
+        let idempotent = channel.clone();
+        let idempotent = tokio::spawn(async move {
+            UnaryCall::<Any>::new(&idempotent, &IDEMPOTENT, &ask("gate")).await
+        });
+        has_begun(1).await;
+        proxy.cut();
+        has_begun(2).await;
+        site.probe.gate.notify_one();
+        assert!(idempotent.await.unwrap().is_ok(), "made again elsewhere");
         echo(&channel, 64).await;
-        assert_eq!(proxy.tunnels(), round + 1);
+        assert_eq!(proxy.tunnels(), 2 * round + 1);
     }
 }
 
