@@ -16,7 +16,7 @@ use crate::link::BoxLink;
 use crate::link::address::{Address, TargetError};
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
-use crate::link::{listener, tls};
+use crate::link::{listener, tls, tunnel};
 use crate::quic::dial::{self, Connected};
 use crate::tls::{ClientTls, TlsError};
 use kept::KeptLink;
@@ -251,9 +251,16 @@ impl Connector {
                 port,
             }),
             Address::Tls { host, port } => {
-                let secure = self.secure(&host)?;
+                let secure = checked(tls::Dialler::new(self.client_tls()?), &host)?;
                 Place::Tls(secure, host, port, self.tcp.clone())
             }
+            Address::H2 { host, port } => Place::Tunnel(Tunnel {
+                secure: checked(tls::Dialler::for_http(self.client_tls()?), &host)?,
+                tcp: self.tcp.clone(),
+                host,
+                port,
+                age_max: self.settings.tunnel_age_max,
+            }),
             address => Place::Stream(Stream {
                 address,
                 hub: self.hub.clone(),
@@ -268,15 +275,6 @@ impl Connector {
         self.tls.clone().ok_or(ConnectError(Cause::NoTls))
     }
 
-    /// What secures links to a host over TCP.
-    fn secure(&self, host: &str) -> Result<tls::Dialler, ConnectError> {
-        let dialler = tls::Dialler::new(self.client_tls()?);
-        match dialler.check_host(host) {
-            Ok(()) => Ok(dialler),
-            Err(error) => Err(ConnectError(Cause::Host(error))),
-        }
-    }
-
     fn channel(&self, source: KeptLink) -> Channel {
         self.configured(source).build()
     }
@@ -285,6 +283,14 @@ impl Connector {
         let limits = Limits::default();
         let limits = limits.with_max_bytes(self.settings.session.message_bytes_max as usize);
         Channel::builder(Arc::new(source)).limits(limits)
+    }
+}
+
+/// What secures links over TCP, if it can verify their host.
+fn checked(dialler: tls::Dialler, host: &str) -> Result<tls::Dialler, ConnectError> {
+    match dialler.check_host(host) {
+        Ok(()) => Ok(dialler),
+        Err(error) => Err(ConnectError(Cause::Host(error))),
     }
 }
 
@@ -312,6 +318,7 @@ enum Place {
     Custom(Box<dyn Dial>),
     Stream(Stream),
     Tls(tls::Dialler, String, u16, TcpOptions),
+    Tunnel(Tunnel),
     Quic(dial::Target),
 }
 
@@ -321,6 +328,15 @@ struct Stream {
     hub: MemoryHub,
     tcp: TcpOptions,
     tunnel_age_max: Duration,
+}
+
+/// A place that is reached by a tunnel inside TLS.
+struct Tunnel {
+    secure: tls::Dialler,
+    tcp: TcpOptions,
+    host: String,
+    port: u16,
+    age_max: Duration,
 }
 
 /// Below the hour after which load balancers commonly end a connection whatever it carries.
@@ -345,6 +361,16 @@ impl Place {
             Self::Tls(secure, host, port, options) => {
                 let link = secure.dial(host, *port, options).await?;
                 Ok(Dialled::Link(link))
+            }
+            Self::Tunnel(to) => {
+                let link = to.secure.dial(&to.host, to.port, &to.tcp).await?;
+                let to = tunnel::To {
+                    host: &to.host,
+                    port: to.port,
+                    scheme: "https",
+                    age_max: to.age_max,
+                };
+                tunnel::open(link, &to).await.map(Dialled::Link)
             }
             Self::Quic(target) => {
                 let connected = dial::dial(target).await?;

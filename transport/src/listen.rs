@@ -398,7 +398,7 @@ fn place(text: &str, has_tls: bool, permit_plaintext: bool) -> Result<Address, B
     };
     let address = Address::parse_bind(text).map_err(|error| wrong(Cause::Address(error)))?;
     match address {
-        Address::Tls { .. } if !has_tls => Err(wrong(Cause::NoTls)),
+        Address::Tls { .. } | Address::H2 { .. } if !has_tls => Err(wrong(Cause::NoTls)),
         Address::Tcp { host, port } if has_tls && !text.contains("://") => {
             Ok(Address::Tls { host, port })
         }

@@ -60,7 +60,7 @@ pub(crate) async fn serve(
             return;
         }
     };
-    let mut two = Two::new(serving, connection, eye, outer);
+    let mut two = Box::new(Two::new(serving, connection, eye, outer));
     let end = two.run(&carrier).await;
     tracing::debug!(peer = two.outer.peer, ?end, "an HTTP/2 connection is over");
     // A peer that does not read cannot be told.
@@ -225,7 +225,7 @@ impl Two {
     }
 
     /// Tells the peer why it is over, where it has not been told.
-    async fn end(mut self, end: End) {
+    async fn end(&mut self, end: End) {
         let reason = match end {
             End::Closed | End::Silent => return,
             End::Flooded => Reason::ENHANCE_YOUR_CALM,

@@ -37,6 +37,13 @@ pub enum Address {
         /// The port.
         port: u16,
     },
+    /// The same inside TLS, `dreammesh+h2://host:port`.
+    H2 {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// A Unix stream socket, `unix:///path`.
     Unix(PathBuf),
     /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
@@ -84,6 +91,7 @@ impl fmt::Display for Address {
             Self::Tls { host, port } => write_host(f, "dreammesh+tls", host, *port),
             Self::Quic { host, port } => write_host(f, "dreammesh+quic", host, *port),
             Self::H2c { host, port } => write_host(f, "dreammesh+h2c", host, *port),
+            Self::H2 { host, port } => write_host(f, "dreammesh+h2", host, *port),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Memory(name) => write!(f, "memory://{name}"),
         }
@@ -156,7 +164,7 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "dreammesh+h2",
         form: "host:port",
-        parse: None,
+        parse: Some(h2),
     },
     Scheme {
         name: "grpc",
@@ -248,6 +256,11 @@ fn h2c(text: &str, rest: &str) -> Result<Address, TargetError> {
     Ok(Address::H2c { host, port })
 }
 
+fn h2(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::H2 { host, port })
+}
+
 fn host_and_port(text: &str, rest: &str) -> Result<(String, u16), TargetError> {
     let malformed = |what| TargetError::new(text, Problem::Malformed(what));
     let Some((host, port)) = rest.rsplit_once(':') else {
@@ -309,6 +322,8 @@ mod tests {
             "dreammesh+quic://[::1]:0",
             "dreammesh+h2c://shop.example:80",
             "dreammesh+h2c://[::1]:80",
+            "dreammesh+h2://shop.example:443",
+            "dreammesh+h2://[::1]:443",
             "unix:///run/shop.sock",
             "memory://shop",
         ] {

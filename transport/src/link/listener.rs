@@ -50,7 +50,7 @@ impl Listener {
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
-            Address::Tls { host, port } => Ok(Self::Tls(
+            Address::Tls { host, port } | Address::H2 { host, port } => Ok(Self::Tls(
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
@@ -171,6 +171,8 @@ pub(crate) async fn dial(
         }
         Address::Unix(path) => unix::dial(path).await,
         Address::Memory(name) => hub.dial(name),
-        Address::Quic { .. } | Address::Tls { .. } => Err(io::ErrorKind::Unsupported.into()),
+        Address::Quic { .. } | Address::Tls { .. } | Address::H2 { .. } => {
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 }

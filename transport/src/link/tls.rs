@@ -43,6 +43,12 @@ impl Dialler {
         Self { tls, config }
     }
 
+    /// For links inside of which HTTP/2 is spoken, by a proxy as like as not.
+    pub(crate) fn for_http(tls: ClientTls) -> Self {
+        let config = tls.rustls_client(&[b"h2"]);
+        Self { tls, config }
+    }
+
     /// Says whether a host can be verified at all, before anything is dialled.
     pub(crate) fn check_host(&self, host: &str) -> Result<(), TlsError> {
         // The address stands in for a host only where the host is not verified.

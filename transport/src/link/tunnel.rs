@@ -132,38 +132,37 @@ impl Tunnel {
         }
     }
 
-    /// Fills places in their order with what is there; 0 is the end.
-    fn poll_fill(
+    /// Hands out what is there until `put`, which says how much it took, takes nothing more; 0 is
+    /// the end.
+    fn poll_hand_out(
         &mut self,
         cx: &mut Context<'_>,
-        places: &mut [io::IoSliceMut<'_>],
+        mut put: impl FnMut(&[u8]) -> usize,
     ) -> Poll<io::Result<usize>> {
         let driven = self.drive(cx);
-        let mut filled = 0;
-        for place in places {
-            let mut place = &mut place[..];
-            while !place.is_empty() {
-                if self.rest.is_empty() {
-                    match self.poll_data(cx) {
-                        Poll::Ready(Ok(Some(bytes))) => self.rest = bytes,
-                        // What was read comes first; the end is there to be found again.
-                        _ if filled > 0 => return Poll::Ready(Ok(filled)),
-                        Poll::Ready(Ok(None)) => return Poll::Ready(Ok(0)),
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                        Poll::Pending => {
-                            driven?;
-                            return Poll::Pending;
-                        }
+        let mut total = 0;
+        loop {
+            if self.rest.is_empty() {
+                match self.poll_data(cx) {
+                    Poll::Ready(Ok(Some(bytes))) => self.rest = bytes,
+                    // What was read comes first; the end is there to be found again.
+                    _ if total > 0 => return Poll::Ready(Ok(total)),
+                    Poll::Ready(Ok(None)) => return Poll::Ready(Ok(0)),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {
+                        driven?;
+                        return Poll::Pending;
                     }
                 }
-                let count = self.rest.len().min(place.len());
-                place[..count].copy_from_slice(&self.rest[..count]);
-                self.rest.advance(count);
-                place = &mut place[count..];
-                filled += count;
+            }
+            match put(&self.rest) {
+                0 => return Poll::Ready(Ok(total)),
+                count => {
+                    self.rest.advance(count);
+                    total += count;
+                }
             }
         }
-        Poll::Ready(Ok(filled))
     }
 
     /// How much the peer takes now, of so much.
@@ -287,10 +286,13 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let place = buffer.initialize_unfilled();
-        let count = ready!(self.poll_fill(cx, &mut [io::IoSliceMut::new(place)]))?;
-        buffer.set_filled(before + count);
+        // The buffer is large and stays untouched beyond what is put into it.
+        let put = |bytes: &[u8]| {
+            let count = bytes.len().min(buffer.remaining());
+            buffer.put_slice(&bytes[..count]);
+            count
+        };
+        ready!(self.poll_hand_out(cx, put))?;
         Poll::Ready(Ok(()))
     }
 }
@@ -359,7 +361,21 @@ impl Link for Tunnel {
         cx: &mut Context<'_>,
         places: &mut [io::IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_fill(cx, places)
+        let mut places = places.iter_mut().flat_map(|place| {
+            let place = &mut place[..];
+            (!place.is_empty()).then_some(place)
+        });
+        let mut place = places.next().unwrap_or_default();
+        self.poll_hand_out(cx, |bytes| {
+            if place.is_empty() {
+                place = places.next().unwrap_or_default();
+            }
+            let count = bytes.len().min(place.len());
+            let (filled, rest) = std::mem::take(&mut place).split_at_mut(count);
+            filled.copy_from_slice(&bytes[..count]);
+            place = rest;
+            count
+        })
     }
 
     fn retirement(&mut self) -> Option<Retirement> {

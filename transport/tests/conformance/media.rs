@@ -20,15 +20,17 @@ pub(crate) enum Medium {
     Unix,
     Memory,
     Tunnel,
+    TlsTunnel,
 }
 
-pub(crate) const ALL: [Medium; 6] = [
+pub(crate) const ALL: [Medium; 7] = [
     Medium::Tcp,
     Medium::Tls,
     Medium::Quic,
     Medium::Unix,
     Medium::Memory,
     Medium::Tunnel,
+    Medium::TlsTunnel,
 ];
 
 impl Medium {
@@ -37,7 +39,7 @@ impl Medium {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         match self {
             Self::Tcp | Self::Tunnel => "dreammesh+tcp://127.0.0.1:0".to_owned(),
-            Self::Tls => "dreammesh+tls://127.0.0.1:0".to_owned(),
+            Self::Tls | Self::TlsTunnel => "dreammesh+tls://127.0.0.1:0".to_owned(),
             Self::Quic => "dreammesh+quic://127.0.0.1:0".to_owned(),
             Self::Unix => {
                 let name = format!("dreammesh-{}-{number}.sock", std::process::id());
@@ -51,6 +53,7 @@ impl Medium {
     pub(crate) fn target(self, bound: &str) -> String {
         match self {
             Self::Tunnel => bound.replace("dreammesh+tcp", "dreammesh+h2c"),
+            Self::TlsTunnel => bound.replace("dreammesh+tls", "dreammesh+h2"),
             _ => bound.to_owned(),
         }
     }

@@ -289,6 +289,7 @@ async fn a_cut_ends_what_had_begun_and_may_not_be_repeated_and_nothing_else() {
         );
         // The handler is told, too.
         site.probe.alive_is(0).await;
+        echo(&channel, 64).await;
         let before = site.probe.begun.load(Ordering::SeqCst);
         // How many calls have begun in all, of which one alone is alive.
         let has_begun = async |count: usize| {
@@ -298,7 +299,7 @@ async fn a_cut_ends_what_had_begun_and_may_not_be_repeated_and_nothing_else() {
         };
         let idempotent = channel.clone();
         let idempotent = tokio::spawn(async move {
-            UnaryCall::<Any>::new(&idempotent, &IDEMPOTENT, &ask("gate")).await
+            UnaryCall::<Any>::new(&idempotent, &IDEMPOTENT, ask("gate")).await
         });
         has_begun(1).await;
         proxy.cut();

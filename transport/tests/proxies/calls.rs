@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use dreammesh_core::channel::Channel;
 use dreammesh_core::wkt::Any;
+use dreammesh_transport::tls::{ClientTls, Roots};
 use dreammesh_transport::{Connector, Server};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -44,12 +47,39 @@ impl Behind {
     }
 }
 
-/// A channel through the proxy.
-pub(crate) fn channel(proxy: SocketAddr) -> Channel {
-    Connector::new()
-        .keepalive(KEEPALIVE, Duration::from_secs(10))
-        .connect_lazy(&format!("dreammesh+h2c://{proxy}"))
-        .unwrap()
+/// What a proxy presents to its clients, if it speaks TLS with them.
+#[derive(Clone, Debug)]
+pub(crate) struct Pem {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Pem {
+    pub(crate) fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let pem = |what: &str, der: &[u8]| {
+            let text = BASE64_STANDARD.encode(der);
+            format!("-----BEGIN {what}-----\n{text}\n-----END {what}-----\n")
+        };
+        Self {
+            certificate: pem("CERTIFICATE", made.cert.der()),
+            key: pem("PRIVATE KEY", made.signing_key.serialized_der()),
+        }
+    }
+}
+
+/// A channel through the proxy, inside TLS if it has something to present.
+pub(crate) fn channel(proxy: SocketAddr, pem: Option<&Pem>) -> Channel {
+    let connector = Connector::new().keepalive(KEEPALIVE, Duration::from_secs(10));
+    let connected = match pem {
+        None => connector.connect_lazy(&format!("dreammesh+h2c://{proxy}")),
+        Some(pem) => {
+            let roots = Roots::from_pem(&pem.certificate).unwrap();
+            let connector = connector.tls(ClientTls::new(roots));
+            connector.connect_lazy(&format!("dreammesh+h2://{proxy}"))
+        }
+    };
+    connected.unwrap()
 }
 
 async fn echo(channel: &Channel, bytes: usize) {

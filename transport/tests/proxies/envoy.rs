@@ -6,12 +6,32 @@ use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Code};
 
-use crate::calls::{Behind, SILENCE, all_kinds, channel, conversation, without_a_break};
+use crate::calls::{Behind, Pem, SILENCE, all_kinds, channel, conversation, without_a_break};
 use crate::echo::{ask, call};
 use crate::programs::{Room, Running, envoy};
 
 /// The settings of docs/TRANSPORTS.md, with timers that tests can wait for.
-fn config(port: u16, upstream: SocketAddr, age_max: Option<Duration>) -> String {
+fn config(
+    port: u16,
+    upstream: SocketAddr,
+    age_max: Option<Duration>,
+    room: Option<&Room>,
+) -> String {
+    let tls = room.map_or(String::new(), |room| {
+        let room = room.path().display();
+        format!(
+            r#"
+      transport_socket:
+        name: tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context:
+            alpn_protocols: [h2]
+            tls_certificates:
+            - certificate_chain: {{ filename: {room}/certificate.pem }}
+              private_key: {{ filename: {room}/key.pem }}"#
+        )
+    });
     let silence = SILENCE.as_secs();
     let age = age_max.map_or(String::new(), |age| {
         format!(
@@ -29,7 +49,8 @@ static_resources:
   - name: tunnel
     address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }}
     filter_chains:
-    - filters:
+    - name: all{tls}
+      filters:
       - name: http
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
@@ -72,9 +93,14 @@ struct Envoy {
 }
 
 impl Envoy {
-    fn new(upstream: SocketAddr, age_max: Option<Duration>) -> Self {
+    fn new(upstream: SocketAddr, age_max: Option<Duration>, pem: Option<&Pem>) -> Self {
         let room = Room::new();
-        let running = Self::start(&room, &config(0, upstream, age_max));
+        if let Some(pem) = pem {
+            room.write("certificate.pem", &pem.certificate);
+            room.write("key.pem", &pem.key);
+        }
+        let config = config(0, upstream, age_max, pem.map(|_| &room));
+        let running = Self::start(&room, &config);
         Self {
             address: Self::listener(&room),
             running: Some(running),
@@ -107,10 +133,10 @@ impl Envoy {
         line.unwrap().parse().unwrap()
     }
 
-    /// Ends it like a power cut and starts it anew in the same place.
+    /// Ends it with every connection at once, and starts it anew in the same place.
     fn crash(&mut self) {
         self.running = None;
-        let config = config(self.address.port(), self.upstream, None);
+        let config = config(self.address.port(), self.upstream, None, None);
         self.running = Some(Self::start(&self.room, &config));
     }
 }
@@ -119,24 +145,28 @@ impl Envoy {
 #[ignore = "needs Envoy, see DREAMMESH_TEST_PROXIES"]
 async fn every_kind_of_call_passes_envoy() {
     let behind = Behind::new().await;
-    let envoy = Envoy::new(behind.address, None);
-    all_kinds(&channel(envoy.address)).await;
+    for pem in [None, Some(&Pem::new())] {
+        let envoy = Envoy::new(behind.address, None, pem);
+        all_kinds(&channel(envoy.address, pem)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Envoy, see DREAMMESH_TEST_PROXIES"]
 async fn a_stream_through_envoy_outlives_its_timers() {
     let behind = Behind::new().await;
-    let envoy = Envoy::new(behind.address, None);
-    conversation(&channel(envoy.address), 10, 3 * SILENCE).await;
+    let pem = Pem::new();
+    let envoy = Envoy::new(behind.address, None, Some(&pem));
+    let channel = channel(envoy.address, Some(&pem));
+    conversation(&channel, 10, 3 * SILENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Envoy, see DREAMMESH_TEST_PROXIES"]
 async fn when_envoy_ends_calls_find_its_successor() {
     let behind = Behind::new().await;
-    let mut envoy = Envoy::new(behind.address, None);
-    let channel = channel(envoy.address);
+    let mut envoy = Envoy::new(behind.address, None, None);
+    let channel = channel(envoy.address, None);
     for _ in 0..3 {
         let begun = channel.clone();
         let begun = tokio::spawn(async move {
@@ -157,6 +187,7 @@ async fn when_envoy_ends_calls_find_its_successor() {
 #[ignore = "needs Envoy, see DREAMMESH_TEST_PROXIES"]
 async fn no_call_is_lost_when_envoy_drains_old_connections() {
     let behind = Behind::new().await;
-    let envoy = Envoy::new(behind.address, Some(Duration::from_secs(1)));
-    without_a_break(&channel(envoy.address), Duration::from_secs(6)).await;
+    let envoy = Envoy::new(behind.address, Some(Duration::from_secs(1)), None);
+    let channel = channel(envoy.address, None);
+    without_a_break(&channel, Duration::from_secs(6)).await;
 }

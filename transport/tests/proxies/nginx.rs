@@ -5,13 +5,22 @@ use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Code};
 
-use crate::calls::{Behind, SILENCE, all_kinds, channel, conversation, without_a_break};
+use crate::calls::{Behind, Pem, SILENCE, all_kinds, channel, conversation, without_a_break};
 use crate::echo::{ask, call};
 use crate::programs::{ATTEMPTS, Room, Running, debian, free_port};
 
 /// The settings of docs/TRANSPORTS.md, with timers that tests can wait for.
-fn config(room: &Room, port: SocketAddr, upstream: SocketAddr) -> String {
+fn config(room: &Room, port: SocketAddr, upstream: SocketAddr, tls: bool) -> String {
     let room = room.path().display();
+    let listen = if tls {
+        format!(
+            "{port} ssl http2;
+                ssl_certificate {room}/certificate.pem;
+                ssl_certificate_key {room}/key.pem"
+        )
+    } else {
+        format!("{port} http2")
+    };
     let silence = SILENCE.as_secs();
     format!(
         "daemon off;
@@ -28,7 +37,7 @@ fn config(room: &Room, port: SocketAddr, upstream: SocketAddr) -> String {
             uwsgi_temp_path {room}/uwsgi;
             scgi_temp_path {room}/scgi;
             server {{
-                listen {port} http2;
+                listen {listen};
                 location /dreammesh.Tunnel/ {{
                     grpc_pass grpc://{upstream};
                     client_max_body_size 0;
@@ -49,11 +58,18 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn new(upstream: SocketAddr) -> Self {
+    fn new(upstream: SocketAddr, pem: Option<&Pem>) -> Self {
         let room = Room::new();
+        if let Some(pem) = pem {
+            room.write("certificate.pem", &pem.certificate);
+            room.write("key.pem", &pem.key);
+        }
         for _ in 0..ATTEMPTS {
             let address = free_port();
-            room.write("nginx.conf", &config(&room, address, upstream));
+            room.write(
+                "nginx.conf",
+                &config(&room, address, upstream, pem.is_some()),
+            );
             let running = Self::start(&room);
             if running.is_some() {
                 return Self {
@@ -74,10 +90,8 @@ impl Nginx {
         Running::start(command, "start worker process ")
     }
 
-    /// Ends it like a power cut and starts it anew in the same place.
+    /// Ends it with every connection at once, and starts it anew in the same place.
     fn crash(&mut self) {
-        // Its worker would outlive a master that is killed.
-        self.running.as_ref().unwrap().signal("-TERM");
         self.running = None;
         self.running = Self::start(&self.room);
         assert!(self.running.is_some());
@@ -88,24 +102,28 @@ impl Nginx {
 #[ignore = "needs nginx, see DREAMMESH_TEST_PROXIES"]
 async fn every_kind_of_call_passes_nginx() {
     let behind = Behind::new().await;
-    let nginx = Nginx::new(behind.address);
-    all_kinds(&channel(nginx.address)).await;
+    for pem in [None, Some(&Pem::new())] {
+        let nginx = Nginx::new(behind.address, pem);
+        all_kinds(&channel(nginx.address, pem)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs nginx, see DREAMMESH_TEST_PROXIES"]
 async fn a_stream_through_nginx_outlives_its_timers() {
     let behind = Behind::new().await;
-    let nginx = Nginx::new(behind.address);
-    conversation(&channel(nginx.address), 10, 3 * SILENCE).await;
+    let pem = Pem::new();
+    let nginx = Nginx::new(behind.address, Some(&pem));
+    let channel = channel(nginx.address, Some(&pem));
+    conversation(&channel, 10, 3 * SILENCE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs nginx, see DREAMMESH_TEST_PROXIES"]
 async fn when_nginx_ends_calls_find_its_successor() {
     let behind = Behind::new().await;
-    let mut nginx = Nginx::new(behind.address);
-    let channel = channel(nginx.address);
+    let mut nginx = Nginx::new(behind.address, None);
+    let channel = channel(nginx.address, None);
     for _ in 0..3 {
         let begun = channel.clone();
         let begun = tokio::spawn(async move {
@@ -126,8 +144,8 @@ async fn when_nginx_ends_calls_find_its_successor() {
 #[ignore = "needs nginx, see DREAMMESH_TEST_PROXIES"]
 async fn no_call_is_lost_when_nginx_takes_its_settings_anew() {
     let behind = Behind::new().await;
-    let nginx = Nginx::new(behind.address);
-    let channel = channel(nginx.address);
+    let nginx = Nginx::new(behind.address, None);
+    let channel = channel(nginx.address, None);
     let calling = tokio::spawn({
         let channel = channel.clone();
         async move { without_a_break(&channel, Duration::from_secs(4)).await }

@@ -99,7 +99,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // By name and not by force: a program that has started others takes them with it.
+        self.signal("-TERM");
         let _ = self.child.wait();
     }
 }
