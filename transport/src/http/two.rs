@@ -92,6 +92,8 @@ struct Two {
     ping: Option<PingPong>,
     /// The sessions; they end with the connection.
     tunnels: JoinSet<Option<Closed>>,
+    /// The rests of requests that have been answered.
+    rests: JoinSet<()>,
     outer: Outer,
     life: Life,
     timer: Timer,
@@ -111,6 +113,7 @@ impl Two {
             connection,
             eye,
             tunnels: JoinSet::new(),
+            rests: JoinSet::new(),
             outer,
             life: Life::new(timer::now(), patience, keepalive),
             timer: Timer::new(),
@@ -157,6 +160,7 @@ impl Two {
             }
         }
         while let Poll::Ready(Some(_)) = self.tunnels.poll_join_next(cx) {}
+        while let Poll::Ready(Some(_)) = self.rests.poll_join_next(cx) {}
         self.poll_time(cx)
     }
 
@@ -169,7 +173,15 @@ impl Two {
         let path = request.uri().path();
         let result = match route(request.method(), path, request.headers()) {
             Route::Tunnel => self.begin_tunnel(request.into_body(), respond, carrier),
-            Route::Answer(it) => answer(it, request.method(), respond),
+            Route::Answer(it) => {
+                let answered = answer(it, request.method(), respond);
+                // To reset a request that is still being sent fails it for some clients, although
+                // it has been answered.
+                if !request.body().is_end_stream() {
+                    self.rests.spawn(swallow(request.into_body()));
+                }
+                answered
+            }
         };
         if let Err(error) = result {
             tracing::debug!(peer = self.outer.peer, %error, "a request was given up");
@@ -249,5 +261,24 @@ fn answer(
     Ok(())
 }
 
+/// Reads on, within bounds, and forgets it.
+async fn swallow(mut body: RecvStream) {
+    let reading = async {
+        let mut total = 0;
+        while let Some(Ok(bytes)) = body.data().await {
+            total += bytes.len();
+            let released = body.flow_control().release_capacity(bytes.len());
+            if released.is_err() || total > REST_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(REST, reading).await;
+}
+
+/// What is read of a request that has been answered: more than most that come by mistake send.
+const REST_BYTES_MAX: usize = 1 << 20;
+/// For so long.
+const REST: Duration = Duration::from_secs(5);
 /// How long the last words may take: a few round trips.
 const LINGER: Duration = Duration::from_secs(1);

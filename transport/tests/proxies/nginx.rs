@@ -15,6 +15,7 @@ fn config(room: &Room, port: SocketAddr, upstream: SocketAddr, tls: bool) -> Str
     let listen = if tls {
         format!(
             "{port} ssl http2;
+                ssl_protocols TLSv1.3;
                 ssl_certificate {room}/certificate.pem;
                 ssl_certificate_key {room}/key.pem"
         )
