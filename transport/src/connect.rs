@@ -20,11 +20,15 @@ use crate::link::{listener, tls, tunnel};
 use crate::quic::dial::{self, Connected};
 use crate::tls::{ClientTls, TlsError};
 use kept::KeptLink;
+pub use race::Medium;
+use secured::Secured;
 
 mod backoff;
 mod client;
 mod kept;
 mod lanes;
+mod race;
+mod secured;
 
 /// Connects a [`Channel`] with the settings that suit most programs.
 ///
@@ -75,6 +79,7 @@ pub struct Connector {
     hub: MemoryHub,
     tcp: TcpOptions,
     tls: Option<ClientTls>,
+    media: Option<Vec<Medium>>,
     settings: Settings,
 }
 
@@ -85,6 +90,7 @@ struct Settings {
     session: Config,
     /// How old a tunnel grows before a successor takes over.
     tunnel_age_max: Duration,
+    media_retry: Duration,
     /// What connections of this process learnt of the layouts of their servers.
     layouts: VerdictCache,
 }
@@ -96,6 +102,8 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(5),
             session: Config::default(),
             tunnel_age_max: TUNNEL_AGE_MAX,
+            // Short enough to come back soon after a network changed, long enough to cost nothing.
+            media_retry: Duration::from_secs(30),
             layouts: VerdictCache::process(),
         }
     }
@@ -176,6 +184,33 @@ impl Connector {
         self
     }
 
+    /// Sets by which media `dreammesh://` targets are reached, in place of what suits their address:
+    /// the first has a head start of a quarter of a second, and of one alone no other is tried.
+    ///
+    /// By default both are, TLS first for addresses of this host and of private networks, QUIC
+    /// first for others. An empty list means the default.
+    ///
+    /// A path over which nothing comes back by QUIC any more is left within three seconds: new
+    /// calls go by TLS. Two seconds later those that are still under way on it end, and are made
+    /// again by TLS if their methods are idempotent.
+    #[must_use]
+    pub fn media(mut self, media: impl IntoIterator<Item = Medium>) -> Self {
+        let media: Vec<_> = media.into_iter().collect();
+        self.media = (!media.is_empty()).then_some(media);
+        self
+    }
+
+    /// Sets after how long the medium that suits a `dreammesh://` target is tried again when it
+    /// did not work; 30 seconds by default.
+    ///
+    /// It is twice as long each time that it does not come back, up to 20 times as long. When it
+    /// is back, new calls go there, and those that run finish where they are.
+    #[must_use]
+    pub fn media_retry(mut self, period: Duration) -> Self {
+        self.settings.media_retry = period;
+        self
+    }
+
     /// Sets where `memory://` targets are looked up.
     #[must_use]
     pub fn memory(mut self, hub: &MemoryHub) -> Self {
@@ -243,13 +278,14 @@ impl Connector {
         let address: Address = target.parse().map_err(|e| ConnectError(Cause::Target(e)))?;
         let endpoint = Endpoint::new(address.to_string());
         let place = match address {
-            Address::Quic { host, port } => Place::Quic(dial::Target {
-                tls: self.client_tls()?,
-                keepalive: self.settings.session.keepalive,
-                buffer_bytes: self.tcp.buffer_bytes,
-                host,
-                port,
-            }),
+            Address::Quic { host, port } => Place::Quic(self.quic_target(host, port)?),
+            Address::Secure { host, port } => Place::Secured(Box::new(Secured::new(
+                checked(tls::Dialler::new(self.client_tls()?), &host)?,
+                self.tcp.clone(),
+                self.quic_target(host, port)?,
+                self.media.clone(),
+                self.settings.media_retry,
+            ))),
             Address::Tls { host, port } => {
                 let secure = checked(tls::Dialler::new(self.client_tls()?), &host)?;
                 Place::Tls(secure, host, port, self.tcp.clone())
@@ -269,6 +305,16 @@ impl Connector {
             }),
         };
         Ok(KeptLink::new(endpoint, place, self.settings.clone()))
+    }
+
+    fn quic_target(&self, host: String, port: u16) -> Result<dial::Target, ConnectError> {
+        Ok(dial::Target {
+            tls: self.client_tls()?,
+            keepalive: self.settings.session.keepalive,
+            buffer_bytes: self.tcp.buffer_bytes,
+            host,
+            port,
+        })
     }
 
     fn client_tls(&self) -> Result<ClientTls, ConnectError> {
@@ -320,6 +366,7 @@ enum Place {
     Tls(tls::Dialler, String, u16, TcpOptions),
     Tunnel(Tunnel),
     Quic(dial::Target),
+    Secured(Box<Secured>),
 }
 
 /// A place that is reached by one link.
@@ -349,6 +396,14 @@ enum Dialled {
     Quic(BoxLink, Connected),
 }
 
+impl Dialled {
+    async fn quic(target: &dial::Target) -> io::Result<Self> {
+        let connected = dial::dial(target).await?;
+        let lane = connected.first_lane().await?;
+        Ok(Self::Quic(Box::new(lane), connected))
+    }
+}
+
 impl Place {
     /// Makes a new connection; dropping the future abandons it.
     async fn dial(&self) -> io::Result<Dialled> {
@@ -372,11 +427,8 @@ impl Place {
                 };
                 tunnel::open(link, &to).await.map(Dialled::Link)
             }
-            Self::Quic(target) => {
-                let connected = dial::dial(target).await?;
-                let lane = connected.first_lane().await?;
-                Ok(Dialled::Quic(Box::new(lane), connected))
-            }
+            Self::Quic(target) => Dialled::quic(target).await,
+            Self::Secured(secured) => secured.dial().await,
         }
     }
 }

@@ -22,6 +22,6 @@ mod quic;
 pub mod tls;
 mod waiting;
 
-pub use connect::{Connect, ConnectError, Connector};
+pub use connect::{Connect, ConnectError, Connector, Medium};
 pub use link::memory::MemoryHub;
 pub use listen::{BindError, Server, ServerBuilder};

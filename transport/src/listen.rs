@@ -46,6 +46,9 @@ pub struct ServerBuilder {
 #[derive(Debug)]
 pub struct Server {
     router: Router,
+    /// What was bound, as clients dial it.
+    addresses: Vec<Address>,
+    /// One or two for each address.
     listeners: Vec<Listener>,
     hub: MemoryHub,
     tcp: TcpOptions,
@@ -104,23 +107,23 @@ impl Server {
     pub async fn bind(mut self, address: &str) -> Result<Self, BindError> {
         let quic = quic_options(self.tls.as_ref(), &self.tcp, &self.settings);
         let address = place(address, self.tls.is_some(), self.settings.permit_plaintext)?;
-        let listener = bind(&address, &self.hub, &self.tcp, quic.as_ref()).await?;
-        self.listeners.push(listener);
+        let (address, listeners) = bind(&address, &self.hub, &self.tcp, quic.as_ref()).await?;
+        self.addresses.push(address);
+        self.listeners.extend(listeners);
         Ok(self)
     }
 
     /// The addresses as clients may dial them, in the order they were bound, with the ports that
     /// the kernel chose.
     pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
-        self.listeners.iter().map(Listener::address)
+        self.addresses.iter().cloned()
     }
 
     /// The first address that was bound, as clients dial it, with the port that the kernel chose.
     pub fn target(&self) -> String {
-        let first = self.listeners.first();
+        let first = self.addresses.first();
         first
             .expect("a server comes from binding an address")
-            .address()
             .to_string()
     }
 
@@ -150,6 +153,9 @@ impl Server {
         } = self;
         for listener in listeners.iter().filter(|listener| listener.is_plaintext()) {
             tracing::warn!(address = %listener.address(), "serving in plaintext");
+        }
+        if tls.is_none() {
+            tracing::info!("without a certificate there is no encryption and no QUIC");
         }
         let (drain_period, permit_plaintext) = (settings.drain_period, settings.permit_plaintext);
         let stop = Arc::new(Stop::new());
@@ -308,7 +314,7 @@ impl ServerBuilder {
 
     /// Sets the certificate that the server presents, and whether clients must have one.
     ///
-    /// A bare `host:port` that is bound afterwards takes TLS and refuses plaintext.
+    /// A bare `host:port` that is bound afterwards takes TLS and QUIC, and refuses plaintext.
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
@@ -342,11 +348,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Listens on an address: `host:port`, `dreammesh+tcp://host:port`,
+    /// Listens on an address: `host:port`, `dreammesh://host:port`, `dreammesh+tcp://host:port`,
     /// `dreammesh+tls://host:port`, `dreammesh+quic://host:port`, `unix:///path` or
     /// `memory://name`. Port 0 lets the kernel choose.
     ///
-    /// A bare `host:port` is TLS if the server has a certificate, and plaintext if not.
+    /// A bare `host:port` is `dreammesh://` if the server has a certificate: TLS over TCP and QUIC
+    /// over UDP, under one port number. Without one it is plaintext over TCP, and there is no QUIC.
     ///
     /// The socket file of a dead process is replaced; no other file is touched.
     ///
@@ -366,9 +373,10 @@ impl ServerBuilder {
         let router = router.build();
         let quic = quic_options(tls.as_ref(), &tcp, &settings);
         let address = place(address, tls.is_some(), settings.permit_plaintext)?;
-        let listeners = vec![bind(&address, &hub, &tcp, quic.as_ref()).await?];
+        let (address, listeners) = bind(&address, &hub, &tcp, quic.as_ref()).await?;
         Ok(Server {
             router,
+            addresses: vec![address],
             listeners,
             hub,
             tcp,
@@ -398,9 +406,11 @@ fn place(text: &str, has_tls: bool, permit_plaintext: bool) -> Result<Address, B
     };
     let address = Address::parse_bind(text).map_err(|error| wrong(Cause::Address(error)))?;
     match address {
-        Address::Tls { .. } | Address::H2 { .. } if !has_tls => Err(wrong(Cause::NoTls)),
+        Address::Tls { .. } | Address::H2 { .. } | Address::Secure { .. } if !has_tls => {
+            Err(wrong(Cause::NoTls))
+        }
         Address::Tcp { host, port } if has_tls && !text.contains("://") => {
-            Ok(Address::Tls { host, port })
+            Ok(Address::Secure { host, port })
         }
         Address::Tcp { .. } | Address::H2c { .. } if has_tls && !permit_plaintext => {
             Err(wrong(Cause::Plaintext))
@@ -414,8 +424,8 @@ async fn bind(
     hub: &MemoryHub,
     tcp: &TcpOptions,
     quic: Option<&quic::listen::Options>,
-) -> Result<Listener, BindError> {
-    Listener::bind(address, hub, tcp, quic)
+) -> Result<(Address, Vec<Listener>), BindError> {
+    Listener::bind_all(address, hub, tcp, quic)
         .await
         .map_err(|error| BindError {
             address: address.to_string(),

@@ -11,6 +11,7 @@ use dreammesh_core::call::{Begun, Deadline, Endpoint, Peer, Status};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::backoff::Backoff;
 use super::client::{self, Client};
@@ -18,6 +19,7 @@ use super::lanes::Lanes;
 use super::{Dialled, Place, Settings};
 use crate::driver::shared::Shared;
 use crate::driver::timer;
+use crate::quic::dial::Connected;
 use crate::waiting::Waiting;
 
 /// The source of a channel with one endpoint.
@@ -34,6 +36,8 @@ struct Inner {
     asked: Notify,
     /// A call with a deadline began to wait.
     entered: Notify,
+    /// A connection was made, maybe not by the medium that suits.
+    detoured: Notify,
 }
 
 struct State {
@@ -75,6 +79,7 @@ impl KeptLink {
             state: Mutex::new(state),
             asked: Notify::new(),
             entered: Notify::new(),
+            detoured: Notify::new(),
         });
         tokio::spawn(keep(Arc::clone(&inner)));
         Self(inner)
@@ -236,6 +241,57 @@ impl Inner {
         }
     }
 
+    /// Tries the medium that suits once more whenever it is time to, as long as another is in use.
+    async fn revise(self: &Arc<Self>) -> std::convert::Infallible {
+        let Place::Secured(secured) = &self.place else {
+            return std::future::pending().await;
+        };
+        loop {
+            match secured.revision() {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => {
+                    self.detoured.notified().await;
+                    continue;
+                }
+            }
+            // Without a connection there is nothing to replace: the next dial begins anew.
+            if self.lock().current.is_none() {
+                self.detoured.notified().await;
+                continue;
+            }
+            let limit = self.settings.connect_timeout;
+            match tokio::time::timeout(limit, secured.dial_suited()).await {
+                Ok(Ok(dialled)) => {
+                    tracing::info!(endpoint = %self.endpoint, "the suited medium is back");
+                    self.begin(dialled);
+                }
+                Ok(Err(_)) | Err(_) => secured.still_blocked(),
+            }
+        }
+    }
+
+    /// Watches a connection over QUIC that has an alternative: when its path swallows what is
+    /// sent, new calls go the other way, and after a while the old ones are given up.
+    async fn watch(self: Arc<Self>, connected: Connected, shared: Arc<Shared>) {
+        let Place::Secured(secured) = &self.place else {
+            return;
+        };
+        connected.stalled().await;
+        secured.quic_stalled();
+        let over = self.take_current(&shared);
+        // Its lanes end with their last calls.
+        drop(over);
+        tracing::info!(endpoint = %self.endpoint, "nothing comes back by QUIC");
+        connected.give_up_if_silent().await;
+    }
+
+    /// Takes a connection out of its place if it is still there.
+    fn take_current(&self, shared: &Arc<Shared>) -> Option<Current> {
+        self.lock()
+            .current
+            .take_if(|it| Arc::ptr_eq(&it.client.0, shared))
+    }
+
     fn begin(self: &Arc<Self>, dialled: Dialled) {
         let (mut link, connected) = match dialled {
             Dialled::Link(link) => (link, None),
@@ -272,6 +328,7 @@ impl Inner {
         };
         // What was succeeded ends with its last call.
         drop(former);
+        self.detoured.notify_one();
         if let Some(retirement) = retirement {
             let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
             tokio::spawn(async move {
@@ -281,9 +338,13 @@ impl Inner {
             });
         }
         let inner = Arc::clone(self);
+        let watch = connected.clone().map(|connected| {
+            tokio::spawn(Arc::clone(self).watch(connected, Arc::clone(&shared))).abort_handle()
+        });
         tokio::spawn(async move {
             let closed = driver.run().await;
             drop(driver);
+            watch.inspect(AbortHandle::abort);
             if let (Some(connected), Some(closed)) = (connected, &closed) {
                 connected.lane_ended(closed, true);
             }
@@ -318,10 +379,7 @@ impl Inner {
 
     /// A connection is over.
     fn ended(&self, shared: &Arc<Shared>, reason: &str) {
-        let over = self
-            .lock()
-            .current
-            .take_if(|it| Arc::ptr_eq(&it.client.0, shared));
+        let over = self.take_current(shared);
         // Its lanes end with their last calls.
         drop(over);
         if shared.was_connected() {
@@ -392,6 +450,7 @@ async fn keep(inner: Arc<Inner>) {
     tokio::select! {
         () = work => {}
         never = inner.expire() => match never {},
+        never = inner.revise() => match never {},
     }
 }
 

@@ -44,6 +44,13 @@ pub enum Address {
         /// The port.
         port: u16,
     },
+    /// TLS on a TCP socket and QUIC on a UDP socket of the same number, `dreammesh://host:port`.
+    Secure {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port; 0 lets the kernel choose when binding.
+        port: u16,
+    },
     /// A Unix stream socket, `unix:///path`.
     Unix(PathBuf),
     /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
@@ -92,6 +99,7 @@ impl fmt::Display for Address {
             Self::Quic { host, port } => write_host(f, "dreammesh+quic", host, *port),
             Self::H2c { host, port } => write_host(f, "dreammesh+h2c", host, *port),
             Self::H2 { host, port } => write_host(f, "dreammesh+h2", host, *port),
+            Self::Secure { host, port } => write_host(f, "dreammesh", host, *port),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Memory(name) => write!(f, "memory://{name}"),
         }
@@ -149,7 +157,7 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "dreammesh",
         form: "host:port",
-        parse: None,
+        parse: Some(secure),
     },
     Scheme {
         name: "dreammesh+tls",
@@ -244,6 +252,11 @@ fn tcp(text: &str, rest: &str) -> Result<Address, TargetError> {
 fn tls(text: &str, rest: &str) -> Result<Address, TargetError> {
     let (host, port) = host_and_port(text, rest)?;
     Ok(Address::Tls { host, port })
+}
+
+fn secure(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::Secure { host, port })
 }
 
 fn quic(text: &str, rest: &str) -> Result<Address, TargetError> {

@@ -30,7 +30,44 @@ pub(crate) enum Accepted {
 }
 
 impl Listener {
-    pub(crate) async fn bind(
+    /// Binds an address, which takes two listeners where it is served over TCP and UDP; and gives
+    /// the address as clients may dial it, with the port that the kernel chose.
+    pub(crate) async fn bind_all(
+        address: &Address,
+        hub: &MemoryHub,
+        options: &TcpOptions,
+        quic: Option<&quic::Options>,
+    ) -> io::Result<(Address, Vec<Self>)> {
+        let Address::Secure { host, port } = address else {
+            let one = Self::bind(address, hub, options, quic).await?;
+            return Ok((one.address(), vec![one]));
+        };
+        let quic = quic.ok_or_else(no_certificate)?;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let over_tcp = tcp::bind(host, *port, options).await?;
+            let chosen = over_tcp.local_addr()?;
+            match quic::Listener::bind(chosen, quic) {
+                Ok(over_udp) => {
+                    let address = Address::Secure {
+                        host: chosen.ip().to_string(),
+                        port: chosen.port(),
+                    };
+                    let over_tcp = Self::Tls(over_tcp, options.clone());
+                    return Ok((address, vec![over_tcp, Self::Quic(over_udp)]));
+                }
+                // A port that the kernel chose for TCP may be in use for UDP.
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && *port == 0
+                        && attempts < PORT_ATTEMPTS_MAX => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn bind(
         address: &Address,
         hub: &MemoryHub,
         options: &TcpOptions,
@@ -38,10 +75,7 @@ impl Listener {
     ) -> io::Result<Self> {
         match address {
             Address::Quic { host, port } => {
-                let quic = quic.ok_or_else(|| {
-                    let text = "QUIC needs a certificate (`ServerBuilder::tls`)";
-                    io::Error::new(io::ErrorKind::InvalidInput, text)
-                })?;
+                let quic = quic.ok_or_else(no_certificate)?;
                 tcp::first_of(host, *port, |address| quic::Listener::bind(address, quic))
                     .await
                     .map(Self::Quic)
@@ -59,6 +93,10 @@ impl Listener {
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
+            Address::Secure { .. } => {
+                let text = "one listener serves one medium";
+                Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+            }
             Address::Unix(path) => unix::bind(path).await.map(Self::Unix),
             Address::Memory(name) => hub.bind(name).map(Self::Memory),
         }
@@ -143,6 +181,14 @@ impl Listener {
     }
 }
 
+fn no_certificate() -> io::Error {
+    let text = "QUIC needs a certificate (`ServerBuilder::tls`)";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// How often another port is asked for that is free for both TCP and UDP.
+const PORT_ATTEMPTS_MAX: u32 = 16;
+
 fn host_and_port(listener: &TcpListener) -> (String, u16) {
     match listener.local_addr() {
         Ok(address) => (address.ip().to_string(), address.port()),
@@ -171,8 +217,9 @@ pub(crate) async fn dial(
         }
         Address::Unix(path) => unix::dial(path).await,
         Address::Memory(name) => hub.dial(name),
-        Address::Quic { .. } | Address::Tls { .. } | Address::H2 { .. } => {
-            Err(io::ErrorKind::Unsupported.into())
-        }
+        Address::Quic { .. }
+        | Address::Tls { .. }
+        | Address::H2 { .. }
+        | Address::Secure { .. } => Err(io::ErrorKind::Unsupported.into()),
     }
 }

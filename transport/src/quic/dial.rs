@@ -159,6 +159,42 @@ impl Connected {
         }
     }
 
+    /// Waits until the path seems to swallow what is sent: in two looks in a row something was
+    /// sent and nothing came.
+    ///
+    /// An acknowledgement alone asks for no answer, but it is not sent twice; whatever asks for one
+    /// and gets none is sent again and again (RFC 9002 section 6.2).
+    pub(crate) async fn stalled(&self) {
+        let mut last = self.datagrams();
+        let mut suspicious = false;
+        loop {
+            let look = LOOK_INTERVAL.max(4 * self.connection.rtt());
+            tokio::time::sleep(look).await;
+            let now = self.datagrams();
+            let unanswered = now.0 != last.0 && now.1 == last.1;
+            if unanswered && suspicious {
+                return;
+            }
+            suspicious = unanswered;
+            last = now;
+        }
+    }
+
+    /// Gives the peer a last time to be heard of, and ends the connection if it is not.
+    pub(crate) async fn give_up_if_silent(&self) {
+        let before = self.datagrams().1;
+        tokio::time::sleep(SILENCE_MAX).await;
+        if self.datagrams().1 == before {
+            close(&self.connection, CloseCode::KEEPALIVE, "nothing comes back");
+        }
+    }
+
+    /// How many datagrams were sent and received.
+    fn datagrams(&self) -> (u64, u64) {
+        let stats = self.connection.stats();
+        (stats.udp_tx.datagrams, stats.udp_rx.datagrams)
+    }
+
     /// Ends the connection if the session of one of its lanes ended in a way that says that the
     /// peer is no use any more.
     pub(crate) fn lane_ended(&self, closed: &Closed, is_first: bool) {
@@ -184,5 +220,10 @@ fn client_error(error: quinn::ConnectionError) -> io::Error {
     lane::connection_error(error, Side::Client)
 }
 
+/// How often a path is looked at: a call that is stuck waits for two to three of these.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long calls that are under way on a path that swallows everything may hope. Most handovers
+/// between networks are over by then.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long an address is tried alone, as RFC 8305 §5 recommends.
 const HEAD_START: Duration = Duration::from_millis(250);

@@ -18,6 +18,7 @@ mod http;
 mod media;
 mod quic;
 mod retries;
+mod secured;
 mod tls;
 mod tunnel;
 mod udp_relay;

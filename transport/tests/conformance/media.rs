@@ -17,16 +17,18 @@ pub(crate) enum Medium {
     Tcp,
     Tls,
     Quic,
+    Secure,
     Unix,
     Memory,
     Tunnel,
     TlsTunnel,
 }
 
-pub(crate) const ALL: [Medium; 7] = [
+pub(crate) const ALL: [Medium; 8] = [
     Medium::Tcp,
     Medium::Tls,
     Medium::Quic,
+    Medium::Secure,
     Medium::Unix,
     Medium::Memory,
     Medium::Tunnel,
@@ -41,6 +43,7 @@ impl Medium {
             Self::Tcp | Self::Tunnel => "dreammesh+tcp://127.0.0.1:0".to_owned(),
             Self::Tls | Self::TlsTunnel => "dreammesh+tls://127.0.0.1:0".to_owned(),
             Self::Quic => "dreammesh+quic://127.0.0.1:0".to_owned(),
+            Self::Secure => "dreammesh://127.0.0.1:0".to_owned(),
             Self::Unix => {
                 let name = format!("dreammesh-{}-{number}.sock", std::process::id());
                 format!("unix://{}", std::env::temp_dir().join(name).display())

@@ -199,9 +199,15 @@ async fn plaintext_is_served_beside_tls_where_it_is_permitted() {
     let tls = ServerTls::new(certificate(&authority.issue(&["127.0.0.1"])));
     let builder = Server::builder().tls(tls).permit_plaintext();
     let (target, _) = serve(builder, "127.0.0.1:0").await;
-    assert!(target.starts_with("dreammesh+tls://"), "{target}");
+    let place = target.strip_prefix("dreammesh://").unwrap();
     let client = Connector::new().tls(ClientTls::new(roots(&authority)));
-    for target in [target.replace("+tls", "+tcp"), target] {
+    for scheme in [
+        "dreammesh+tcp",
+        "dreammesh+tls",
+        "dreammesh+quic",
+        "dreammesh",
+    ] {
+        let target = format!("{scheme}://{place}");
         let channel = client.connect(&target).await.unwrap();
         assert_eq!(said(&channel, "echo").await.as_deref(), Ok("echo"));
     }

@@ -25,6 +25,16 @@ pub(crate) struct Weather {
     pub(crate) full_lost: u64,
 }
 
+impl Weather {
+    /// Everything arrives, at once and in order.
+    pub(crate) const CLEAR: Self = Self {
+        lost_per_mille: 0,
+        delay: Duration::ZERO,
+        jitter: Duration::ZERO,
+        full_lost: 0,
+    };
+}
+
 /// A relay in front of one server.
 #[derive(Debug)]
 pub(crate) struct UdpRelay {

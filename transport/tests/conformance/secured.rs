@@ -1,0 +1,168 @@
+//! Targets that leave the medium open, where UDP is blocked, comes to be blocked, or comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dreammesh_core::channel::{Channel, UnaryCall};
+use dreammesh_core::wkt::Any;
+use dreammesh_transport::{Connector, Medium, Server};
+use tokio::task::JoinHandle;
+
+use crate::certificates;
+use crate::echo::{Echo, EchoServer, IDEMPOTENT, ask, call};
+use crate::udp_relay::{UdpRelay, Weather};
+
+/// Nothing gets through.
+const BLOCKED: Weather = Weather {
+    lost_per_mille: 1_000,
+    ..Weather::CLEAR
+};
+
+/// A server by TLS and, through a relay, by QUIC under one port number.
+struct Place {
+    relay: UdpRelay,
+    target: String,
+    serving: JoinHandle<()>,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let (tls, _) = certificates::pair();
+        let server = Server::builder()
+            .service(EchoServer(Arc::new(Echo::default())))
+            .tls(tls)
+            .bind("dreammesh+quic://127.0.0.1:0")
+            .await
+            .unwrap();
+        let relay = UdpRelay::new(server.local_addr().unwrap(), 7).await;
+        let place = relay.address;
+        let server = server.bind(&format!("dreammesh+tls://{place}")).await;
+        let serving = tokio::spawn(server.unwrap().serve());
+        Self {
+            relay,
+            target: format!("dreammesh://{place}"),
+            serving,
+        }
+    }
+
+    fn connector(&self) -> Connector {
+        Connector::new()
+            .tls(certificates::pair().1)
+            .media([Medium::Quic, Medium::Tls])
+    }
+
+    /// Makes calls until the datagrams that they cause are as many as asked for, or none.
+    async fn goes_by(&self, channel: &Channel) -> Medium {
+        let before = self.relay.to_server().datagrams();
+        for _ in 0..10 {
+            assert!(call(channel, &ask("echo")).await.is_ok());
+        }
+        match self.relay.to_server().datagrams() - before {
+            0..10 => Medium::Tls,
+            _ => Medium::Quic,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn what_is_preferred_is_used_where_it_works() {
+    let place = Place::new().await;
+    for (media, used) in [
+        (vec![Medium::Quic, Medium::Tls], Medium::Quic),
+        (vec![Medium::Tls, Medium::Quic], Medium::Tls),
+        (vec![Medium::Quic], Medium::Quic),
+        (vec![Medium::Tls], Medium::Tls),
+        // Loopback is near.
+        (vec![], Medium::Tls),
+    ] {
+        let connector = place.connector().media(media.clone());
+        let channel = connector.connect(&place.target).await.unwrap();
+        assert_eq!(place.goes_by(&channel).await, used, "{media:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_udp_is_blocked_calls_go_by_tcp() {
+    let place = Place::new().await;
+    place.relay.set(BLOCKED);
+    let channel = place.connector().connect(&place.target).await.unwrap();
+    assert!(place.relay.to_server().datagrams() > 0, "QUIC was tried");
+    assert_eq!(place.goes_by(&channel).await, Medium::Tls);
+}
+
+#[tokio::test]
+async fn a_medium_asked_for_alone_has_no_substitute() {
+    let place = Place::new().await;
+    place.relay.set(BLOCKED);
+    let connector = place.connector().media([Medium::Quic]);
+    let connector = connector.connect_timeout(Duration::from_millis(200));
+    let error = connector.connect(&place.target).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be reached"), "{error}");
+}
+
+#[tokio::test]
+async fn calls_outlive_udp_and_return_to_it() {
+    let place = Place::new().await;
+    let connector = place.connector().media_retry(Duration::from_millis(50));
+    let channel = connector.connect(&place.target).await.unwrap();
+    assert_eq!(place.goes_by(&channel).await, Medium::Quic);
+    place.relay.set(BLOCKED);
+    // Nothing says that the first ones are lost but that nothing comes back.
+    let lost: Vec<_> = (0..3)
+        .map(|_| {
+            let channel = channel.clone();
+            let request = ask("echo");
+            tokio::spawn(
+                async move { UnaryCall::<Any>::new(&channel, &IDEMPOTENT, &request).await },
+            )
+        })
+        .collect();
+    for lost in lost {
+        let answer = lost.await.unwrap();
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    assert_eq!(place.goes_by(&channel).await, Medium::Tls);
+    place.relay.set(Weather::CLEAR);
+    while place.goes_by(&channel).await != Medium::Quic {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_certificate_is_not_believed_is_reached_by_no_medium() {
+    let place = Place::new().await;
+    let (_, tls) = certificates::pair();
+    let connector = place
+        .connector()
+        .tls(tls.server_name("other.example").unwrap());
+    let error = connector.connect(&place.target).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("certificate"), "{text}");
+}
+
+#[tokio::test]
+async fn one_port_number_serves_both() {
+    let (tls, _) = certificates::pair();
+    let server = Server::builder()
+        .service(EchoServer(Arc::new(Echo::default())))
+        .tls(tls)
+        .bind("127.0.0.1:0")
+        .await
+        .unwrap();
+    let target = server.target();
+    assert!(target.starts_with("dreammesh://127.0.0.1:"), "{target}");
+    assert_eq!(server.addresses().count(), 1);
+    let serving = tokio::spawn(server.serve());
+    for medium in [Medium::Tls, Medium::Quic] {
+        let connector = Connector::new().tls(certificates::pair().1);
+        let channel = connector.media([medium]).connect(&target).await.unwrap();
+        assert!(call(&channel, &ask("echo")).await.is_ok(), "{medium:?}");
+    }
+    serving.abort();
+}
