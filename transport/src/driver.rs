@@ -202,7 +202,8 @@ impl Driver {
             Err(error) => return self.lose(&error.to_string()),
         };
         let calls = self.server.as_ref().is_some_and(Server::has_calls);
-        if due || calls || (wrote && self.view.has_output) {
+        let left = self.input.is_left() && self.view.wants_input;
+        if due || calls || left || (wrote && self.view.has_output) {
             return Round::More;
         }
         // Most batches are all there was, which a lone call learns without another round.
@@ -235,7 +236,10 @@ impl Driver {
         if self.server.is_some() && !self.view.wants_input {
             return Read::Nothing;
         }
-        match self.input.poll_read(&mut self.link, cx) {
+        match self
+            .input
+            .poll_read(&mut self.link, self.view.wants_input, cx)
+        {
             Poll::Pending => Read::Nothing,
             Poll::Ready(Ok(0)) => Read::Lost("the peer closed the link".to_owned()),
             Poll::Ready(Ok(_)) => Read::Bytes,

@@ -23,8 +23,9 @@ pub(super) struct Input {
     size_bytes: usize,
     /// How much room to offer the next read.
     room_bytes: usize,
-    /// Whether the buffer holds what somebody else has read and nobody has parsed.
-    handed_over: bool,
+    /// Whether the buffer holds what is to be parsed without another read: somebody else read it,
+    /// or the session left it because too much output was pending.
+    left: bool,
 }
 
 impl Input {
@@ -32,18 +33,25 @@ impl Input {
     pub(super) fn of(first: &[u8]) -> Self {
         Self {
             buffer: first.into(),
-            handed_over: !first.is_empty(),
+            left: !first.is_empty(),
             ..Self::default()
         }
     }
 
-    /// Reads what has arrived, up to a buffer full; 0 is the end of the peer's half.
+    /// Whether there is something to parse that no read will tell of.
+    pub(super) const fn is_left(&self) -> bool {
+        self.left
+    }
+
+    /// Reads what has arrived, up to a buffer full, unless there is something `left` and the
+    /// session is `ready` for it; 0 is the end of the peer's half.
     pub(super) fn poll_read(
         &mut self,
         link: &mut BoxLink,
+        ready: bool,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if std::mem::take(&mut self.handed_over) {
+        if ready && std::mem::take(&mut self.left) {
             return Poll::Ready(Ok(self.buffer.len()));
         }
         self.make_room();
@@ -70,6 +78,7 @@ impl Input {
             session.handle_landed(now, landing, &mut self.buffer);
         }
         session.handle_input(now, &mut self.buffer);
+        self.left = !self.buffer.is_empty() && !session.wants_input();
         if self.buffer.is_empty() {
             self.landing = session.poll_landing();
         }

@@ -102,10 +102,15 @@ async fn links_beyond_the_maximum_wait_until_one_ends() {
 
 /// Opens as many calls as asked for at once, each with so many bytes; the result is what to send.
 fn many_calls(session: &mut Session<()>, calls: usize, bytes: usize) -> Output {
+    open_calls(session, "echo", calls, bytes)
+}
+
+/// The same, of handlers that do what they are asked.
+fn open_calls(session: &mut Session<()>, what: &str, calls: usize, bytes: usize) -> Output {
     let now = tokio::time::Instant::now().into_std();
     let request = Any {
         value: vec![5; bytes].into(),
-        ..ask("echo")
+        ..ask(what)
     };
     let request = request.to_protobuf().unwrap();
     let method = session.method(&UNARY).unwrap();
@@ -184,6 +189,41 @@ async fn a_peer_that_never_reads_is_read_no_further_and_closed_in_the_end() {
     assert!((30..=31).contains(&started.elapsed().as_secs()));
     assert_eq!(site.probe.begun.load(Ordering::SeqCst), begun + 100);
     assert!(call(&site.channel, &ask("echo")).await.is_ok());
+}
+
+/// Answers of calls that waited fill the output between the driver's last look and its next read,
+/// so what it reads stays where it is; and the peer, which waits for an answer, sends no more.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_came_while_much_output_was_pending_is_answered() {
+    const GATED: usize = 40;
+    let site = Site::new(Medium::Memory).await;
+    let started = tokio::time::Instant::now();
+    let now = started.into_std();
+    let mut link = site.hub.dial("test").unwrap();
+    let mut session = Session::client(Config::default(), now);
+    let mut output = Output::new();
+    session.poll_output(&mut output, usize::MAX);
+    write_all(&mut link, &mut output).await;
+    let mut input = BytesMut::new();
+    while session.poll_event() != Some(Event::Connected) {
+        link.read_buf(&mut input).await.unwrap();
+        session.handle_input(now, &mut input);
+    }
+    let mut gated = open_calls(&mut session, "gate", GATED, 60_000);
+    write_all(&mut link, &mut gated).await;
+    site.probe.alive_is(GATED).await;
+    // The handlers go on before the driver does, which finds this call when they are done.
+    site.probe.gate.notify_waiters();
+    let mut last = open_calls(&mut session, "echo", 1, 10);
+    write_all(&mut link, &mut last).await;
+    while site.probe.begun.load(Ordering::SeqCst) <= GATED {
+        assert!(link.read_buf(&mut input).await.unwrap() > 0);
+        session.handle_input(now, &mut input);
+        session.poll_output(&mut output, usize::MAX);
+        write_all(&mut link, &mut output).await;
+    }
+    // The paused clock moves on only when nothing else can, as up to a sign of life.
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test]
