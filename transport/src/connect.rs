@@ -12,6 +12,7 @@ use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::wire::Limits;
 use dreammesh_session::{Config, Keepalive};
 
+use crate::driver::timer::NEVER;
 use crate::link::BoxLink;
 use crate::link::address::{Address, TargetError};
 use crate::link::memory::MemoryHub;
@@ -118,7 +119,7 @@ impl Connector {
     /// Sets how long dialling and the peer's hello may take; 5 seconds by default.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connect_timeout = timeout;
+        self.settings.connect_timeout = timeout.min(NEVER);
         self
     }
 
@@ -195,7 +196,15 @@ impl Connector {
     /// again by TLS if their methods are idempotent.
     #[must_use]
     pub fn media(mut self, media: impl IntoIterator<Item = Medium>) -> Self {
-        let media: Vec<_> = media.into_iter().collect();
+        let mut media: Vec<_> = media.into_iter().collect();
+        // The other one is there or not; more often than once says nothing more.
+        if let Some(first) = media.first().copied() {
+            media.retain({
+                let mut seen = false;
+                move |medium| *medium != first || !std::mem::replace(&mut seen, true)
+            });
+            media.truncate(2);
+        }
         self.media = (!media.is_empty()).then_some(media);
         self
     }
@@ -207,7 +216,7 @@ impl Connector {
     /// is back, new calls go there, and those that run finish where they are.
     #[must_use]
     pub fn media_retry(mut self, period: Duration) -> Self {
-        self.settings.media_retry = period;
+        self.settings.media_retry = period.min(NEVER);
         self
     }
 

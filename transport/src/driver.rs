@@ -184,6 +184,7 @@ impl Driver {
 
     /// Reads once, takes it in, runs what came of it, and writes.
     fn round(&mut self, cx: &mut Context<'_>, now: Instant, woken: bool) -> Round {
+        let wanted = self.view.wants_input;
         let read = self.read(cx);
         let due = self.timer.is_due(now);
         let news = woken || due || !matches!(read, Read::Nothing);
@@ -202,8 +203,9 @@ impl Driver {
             Err(error) => return self.lose(&error.to_string()),
         };
         let calls = self.server.as_ref().is_some_and(Server::has_calls);
-        let left = self.input.is_left() && self.view.wants_input;
-        if due || calls || left || (wrote && self.view.has_output) {
+        // What was not looked at, or was left, is no news to anybody when there is room for it again.
+        let resumed = self.view.wants_input && (!wanted || self.input.is_left());
+        if due || calls || resumed || (wrote && self.view.has_output) {
             return Round::More;
         }
         // Most batches are all there was, which a lone call learns without another round.

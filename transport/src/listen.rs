@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower_layer::Layer;
 
+use crate::driver::timer::NEVER;
 use crate::link::address::{Address, TargetError};
 use crate::link::listener::Listener;
 use crate::link::memory::MemoryHub;
@@ -159,8 +160,12 @@ impl Server {
         }
         let (drain_period, permit_plaintext) = (settings.drain_period, settings.permit_plaintext);
         let stop = Arc::new(Stop::new());
-        let room = Arc::new(Semaphore::new(settings.connections_max));
-        let serving = Arc::new(Serving::new(router.clone(), tls.as_ref(), settings));
+        // Each listener holds a place while it waits for the next connection, so the last places
+        // must not all be held by one that nobody comes to.
+        let places = settings.connections_max.saturating_add(listeners.len() - 1);
+        let room = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        let serving = Serving::new(router.clone(), tls.as_ref(), settings, Arc::clone(&room));
+        let serving = Arc::new(serving);
         let mut loops = JoinSet::new();
         for listener in listeners {
             let serving = Arc::clone(&serving);
@@ -287,14 +292,14 @@ impl ServerBuilder {
     /// default.
     #[must_use]
     pub fn hello_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.hello_timeout = timeout;
+        self.settings.hello_timeout = timeout.min(NEVER);
         self
     }
 
     /// Sets how long calls may go on after shutdown was asked for; 30 seconds by default.
     #[must_use]
     pub fn drain_period(mut self, period: Duration) -> Self {
-        self.settings.drain_period = period;
+        self.settings.drain_period = period.min(NEVER);
         self
     }
 
@@ -337,7 +342,7 @@ impl ServerBuilder {
     /// that those that began together do not end together.
     #[must_use]
     pub fn max_connection_age(mut self, age: Duration) -> Self {
-        self.settings.connection_age_max = Some(age);
+        self.settings.connection_age_max = Some(age.min(NEVER));
         self
     }
 

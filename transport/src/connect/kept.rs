@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dreammesh_core::call::{Begun, Deadline, Endpoint, Peer, Status};
 use dreammesh_core::negotiate::VerdictCache;
@@ -273,16 +273,21 @@ impl Inner {
     /// Watches a connection over QUIC that has an alternative: when its path swallows what is
     /// sent, new calls go the other way, and after a while the old ones are given up.
     async fn watch(self: Arc<Self>, connected: Connected, shared: Arc<Shared>) {
-        let Place::Secured(secured) = &self.place else {
-            return;
+        let secured = match &self.place {
+            Place::Secured(secured) if secured.has_alternative() => secured,
+            _ => return,
         };
         connected.stalled().await;
-        secured.quic_stalled();
-        let over = self.take_current(&shared);
-        // Its lanes end with their last calls.
-        drop(over);
         tracing::info!(endpoint = %self.endpoint, "nothing comes back by QUIC");
-        connected.give_up_if_silent().await;
+        // With lane 0 idle its session may end at once, and this task with it; the calls on the
+        // other lanes are to be given up all the same.
+        tokio::spawn(async move { connected.give_up_if_silent().await });
+        // One that was succeeded says nothing about its successor.
+        if let Some(over) = self.take_current(&shared) {
+            secured.quic_stalled();
+            // Its lanes end with their last calls.
+            drop(over);
+        }
     }
 
     /// Takes a connection out of its place if it is still there.
@@ -331,8 +336,10 @@ impl Inner {
         self.detoured.notify_one();
         if let Some(retirement) = retirement {
             let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
+            let earliest = timer::now() + SUCCESSOR_AFTER;
             tokio::spawn(async move {
                 if retirement.await {
+                    tokio::time::sleep_until(earliest.into()).await;
                     inner.retire(&client);
                 }
             });
@@ -380,9 +387,10 @@ impl Inner {
     /// A connection is over.
     fn ended(&self, shared: &Arc<Shared>, reason: &str) {
         let over = self.take_current(shared);
+        let succeeded = over.is_none() && self.lock().current.is_some();
         // Its lanes end with their last calls.
         drop(over);
-        if shared.was_connected() {
+        if succeeded || shared.was_connected() {
             tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
             self.lock().backoff.succeed();
         } else {
@@ -461,3 +469,7 @@ impl fmt::Debug for KeptLink {
             .finish_non_exhaustive()
     }
 }
+
+/// How old a connection is at least before it is succeeded: a proxy that asks for a successor of
+/// each connection at once, as some do that are overloaded, must not be dialled without end.
+const SUCCESSOR_AFTER: Duration = Duration::from_secs(1);

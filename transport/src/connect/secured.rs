@@ -81,11 +81,14 @@ impl Secured {
         }
     }
 
+    /// Whether there is a medium to turn to where one does not work.
+    pub(super) fn has_alternative(&self) -> bool {
+        self.media.as_ref().is_none_or(|media| media.len() > 1)
+    }
+
     /// Notes that QUIC, in use, has stopped to work: the other medium is next.
     pub(super) fn quic_stalled(&self) {
-        if self.media.as_ref().is_none_or(|media| media.len() > 1) {
-            self.works(Medium::Tls);
-        }
+        self.works(Medium::Tls);
     }
 
     /// When the medium that suits is to be tried again, if another one is in use.

@@ -1,9 +1,10 @@
 //! One coarse timer for everything that a connection waits for.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
 /// The present on the runtime's clock, which tests can pause.
@@ -11,6 +12,9 @@ use tokio::time::Sleep;
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+/// What stands for longer than any program runs, and can still be added to the present.
+pub(crate) const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Fires at or before the time it was last armed for, so that it is reset rarely.
 ///
@@ -27,7 +31,7 @@ pub(crate) struct Timer {
 impl Timer {
     pub(crate) fn new() -> Self {
         Self {
-            sleep: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
             task: Waker::noop().clone(),
         }
@@ -53,18 +57,43 @@ impl Timer {
             self.armed = Some(next);
         }
         self.task.clone_from(cx.waker());
-        // If it is due it stays armed for the look at the clock that follows.
-        self.sleep.as_mut().poll(cx).is_ready()
+        // If it is due it stays armed for the look at the clock that follows. The poll is outside of
+        // the task's budget, since one that the budget cut short would leave no waker behind.
+        pin!(unconstrained(self.sleep.as_mut())).poll(cx).is_ready()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use tokio::task::consume_budget;
+    use tokio::task::coop::has_budget_remaining;
 
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test(start_paused = true)]
+    async fn it_wakes_a_task_that_had_used_up_its_budget_when_it_was_armed() {
+        let (mut timer, begin) = (Timer::new(), now());
+        let mut is_first = true;
+        let woken = poll_fn(move |cx| {
+            if std::mem::take(&mut is_first) {
+                while has_budget_remaining() {
+                    let _ = pin!(consume_budget()).poll(cx);
+                }
+            }
+            if timer.is_due(now()) {
+                return Poll::Ready(());
+            }
+            timer.arm(Some(begin + HOUR), cx);
+            Poll::Pending
+        });
+        let woken = tokio::spawn(tokio::time::timeout(2 * HOUR, woken));
+        assert!(woken.await.unwrap().is_ok());
+    }
 
     #[tokio::test]
     async fn it_is_due_once_at_the_earliest_time_it_was_armed_for() {
@@ -94,9 +123,9 @@ mod tests {
         let mut timer = Timer::new();
         let next = Some(now() + HOUR);
         // A task that goes away leaves its waker behind.
-        let mut first = Box::pin(std::future::poll_fn(|cx| {
+        let mut first = Box::pin(poll_fn(|cx| {
             assert!(!timer.arm(next, cx));
-            std::task::Poll::Ready(())
+            Poll::Ready(())
         }));
         assert!(
             first
@@ -106,9 +135,9 @@ mod tests {
         );
         drop(first);
         // Time goes on by itself only for a timer that wakes this task.
-        std::future::poll_fn(|cx| match timer.is_due(now()) || timer.arm(next, cx) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
+        poll_fn(|cx| match timer.is_due(now()) || timer.arm(next, cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         })
         .await;
     }

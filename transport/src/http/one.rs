@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
@@ -12,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use super::answer::answer_one;
 use crate::link::BoxLink;
@@ -28,6 +30,8 @@ pub(crate) async fn serve(
     let io = TokioIo::new(Rewound {
         first: first.to_vec(),
         link,
+        patience: serving.hello_timeout(),
+        stuck: None,
     });
     let answer = service_fn(|request: Request<Incoming>| {
         let answer = answer_one(request.uri().path(), request.headers());
@@ -64,6 +68,28 @@ pub(crate) async fn serve(
 struct Rewound {
     first: Vec<u8>,
     link: BoxLink,
+    /// How long a write may make no progress: a peer that does not read its answers would hold the
+    /// connection for ever, since hyper has no such bound.
+    patience: Duration,
+    /// Since a write made no progress.
+    stuck: Option<Pin<Box<Sleep>>>,
+}
+
+impl Rewound {
+    fn bounded<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if progress.is_ready() {
+            self.stuck = None;
+            return progress;
+        }
+        let patience = self.patience;
+        let stuck = || Box::pin(tokio::time::sleep(patience));
+        ready!(self.stuck.get_or_insert_with(stuck).as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Rewound {
@@ -88,7 +114,8 @@ impl AsyncWrite for Rewound {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.link).poll_write(cx, bytes)
+        let progress = Pin::new(&mut self.link).poll_write(cx, bytes);
+        self.bounded(cx, progress)
     }
 
     fn poll_write_vectored(
@@ -96,7 +123,8 @@ impl AsyncWrite for Rewound {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.link).poll_write_vectored(cx, parts)
+        let progress = Pin::new(&mut self.link).poll_write_vectored(cx, parts);
+        self.bounded(cx, progress)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -104,11 +132,13 @@ impl AsyncWrite for Rewound {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.link).poll_flush(cx)
+        let progress = Pin::new(&mut self.link).poll_flush(cx);
+        self.bounded(cx, progress)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.link).poll_shutdown(cx)
+        let progress = Pin::new(&mut self.link).poll_shutdown(cx);
+        self.bounded(cx, progress)
     }
 }
 

@@ -194,6 +194,11 @@ impl Two {
         mut respond: SendResponse<Bytes>,
         carrier: &Carrier,
     ) -> Result<(), h2::Error> {
+        // A tunnel may cost what a connection of its own may, so it takes a place like one.
+        let Some(place) = self.serving.place() else {
+            respond.send_reset(Reason::REFUSED_STREAM);
+            return Ok(());
+        };
         let mut head = Response::new(());
         let session = HeaderValue::from_static(TUNNEL_TYPE);
         head.headers_mut().insert(CONTENT_TYPE, session);
@@ -207,7 +212,11 @@ impl Two {
         let session =
             self.serving
                 .session(carrier, Box::new(link), peer, SessionKind::Main, &[], due);
-        self.tunnels.spawn(session);
+        self.tunnels.spawn(async move {
+            let closed = session.await;
+            drop(place);
+            closed
+        });
         Ok(())
     }
 
@@ -218,7 +227,11 @@ impl Two {
             self.timer.is_due(now);
             match self.life.poll(now, self.eye.look(), busy) {
                 Due::End(end) => return Poll::Ready(end),
-                Due::Drain => self.drain(),
+                Due::Drain => {
+                    self.drain();
+                    // What h2 is to send of it goes out in its next poll, which nothing else asks for.
+                    cx.waker().wake_by_ref();
+                }
                 Due::Ping => {
                     if let Some(ping) = &mut self.ping {
                         // Another can be sent only when the last one's answer has been taken. If

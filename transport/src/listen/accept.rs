@@ -158,8 +158,9 @@ impl Backoff {
     }
 }
 
-/// How long closed connections may take to tell their peers so: a few round trips.
-const CLOSE_PERIOD: Duration = Duration::from_secs(1);
+/// How long closed connections may take to tell their peers so: a few round trips, and longer than
+/// a driver lingers.
+pub(super) const CLOSE_PERIOD: Duration = Duration::from_secs(2);
 /// A descriptor is often freed within milliseconds when many short connections end.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// Clients' connect timeouts are seconds, so a server that recovers must notice within one.

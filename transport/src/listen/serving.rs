@@ -1,6 +1,5 @@
 //! What becomes of an accepted link: its protocol is found out, then it is served.
 
-use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::pin::Pin;
@@ -14,8 +13,10 @@ use dreammesh_core::wire::Limits;
 use dreammesh_session::frame::CloseCode;
 use dreammesh_session::{Closed, Config, Keepalive, Session};
 use rustls::ServerConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Settings;
+use super::accept::CLOSE_PERIOD;
 use super::carrier::Carrier;
 use super::detect::{Protocol, detect};
 use super::refusal;
@@ -38,6 +39,8 @@ pub(crate) struct Serving {
     /// How TLS is spoken, if the server has a certificate.
     tls: Option<Arc<ServerConfig>>,
     limits: Limits,
+    /// Places for connections.
+    room: Arc<Semaphore>,
 }
 
 /// What a session is to its connection.
@@ -50,7 +53,12 @@ pub(crate) enum SessionKind {
 }
 
 impl Serving {
-    pub(super) fn new(router: Router, tls: Option<&ServerTls>, settings: Settings) -> Self {
+    pub(super) fn new(
+        router: Router,
+        tls: Option<&ServerTls>,
+        settings: Settings,
+        room: Arc<Semaphore>,
+    ) -> Self {
         let limits = Limits::default().with_max_bytes(settings.session.message_bytes_max as usize);
         let lookup: Arc<dyn Lookup> = Arc::new(router);
         // What may be spoken inside of TLS, the preferred first.
@@ -64,7 +72,13 @@ impl Serving {
             settings,
             tls: tls.map(|tls| tls.rustls_server(protocols)),
             limits,
+            room,
         }
+    }
+
+    /// A place for what may cost as much as a connection, unless all are taken.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
     /// How long a peer may take to say what it speaks, and hello.
@@ -162,18 +176,19 @@ pub(super) async fn serve(
         None => served.await,
         Some(retired) => tokio::select! {
             () = served => {}
-            never = retired => match never {},
+            () = retired => {}
         },
     }
 }
 
-/// Drains a connection that has reached its age, and ends it when the drain period is over.
-async fn retire(serving: Arc<Serving>, carrier: Arc<Carrier>, age: Duration) -> Infallible {
+/// Drains a connection that has reached its age, closes it when the drain period is over, and waits
+/// as long as a peer that goes along with that may take.
+async fn retire(serving: Arc<Serving>, carrier: Arc<Carrier>, age: Duration) {
     tokio::time::sleep(lifetime(age, RandomState::new().hash_one(0_u8))).await;
     carrier.drain();
     tokio::time::sleep(serving.settings.drain_period).await;
     carrier.close();
-    std::future::pending().await
+    tokio::time::sleep(CLOSE_PERIOD).await;
 }
 
 async fn serve_link(

@@ -93,13 +93,13 @@ struct Served {
 
 impl Served {
     async fn run(&mut self) {
-        let mut draining = false;
+        let (mut draining, mut closing) = (false, false);
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let is_empty = self.lanes.is_empty();
             tokio::select! {
-                accepted = self.connection.accept_bi() => match accepted {
+                accepted = self.connection.accept_bi(), if !closing => match accepted {
                     Ok((send, receive)) => self.begin(send, receive),
                     Err(error) => {
                         let peer = self.peer.endpoint();
@@ -112,6 +112,8 @@ impl Served {
                     draining = true;
                     self.empty_until = timer::now() + PARTING;
                 }
+                // From here on no lane could do more than to be closed.
+                () = self.carrier.closed(), if !closing => closing = true,
                 () = tokio::time::sleep_until(self.empty_until.into()), if is_empty => {
                     let reason = if draining { "drained" } else { "no lane" };
                     close(&self.connection, CloseCode::DONE, reason);

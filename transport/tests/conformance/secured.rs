@@ -27,21 +27,25 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let (tls, _) = certificates::pair();
-        let server = Server::builder()
-            .service(EchoServer(Arc::new(Echo::default())))
-            .tls(tls)
-            .bind("dreammesh+quic://127.0.0.1:0")
-            .await
-            .unwrap();
-        let relay = UdpRelay::new(server.local_addr().unwrap(), 7).await;
-        let place = relay.address;
-        let server = server.bind(&format!("dreammesh+tls://{place}")).await;
-        let serving = tokio::spawn(server.unwrap().serve());
-        Self {
-            relay,
-            target: format!("dreammesh://{place}"),
-            serving,
+        loop {
+            let (tls, _) = certificates::pair();
+            let server = Server::builder()
+                .service(EchoServer(Arc::new(Echo::default())))
+                .tls(tls)
+                .bind("dreammesh+quic://127.0.0.1:0")
+                .await
+                .unwrap();
+            let relay = UdpRelay::new(server.local_addr().unwrap(), 7).await;
+            let place = relay.address;
+            // The kernel chose a port that is free for UDP; for TCP it may be in use.
+            let Ok(server) = server.bind(&format!("dreammesh+tls://{place}")).await else {
+                continue;
+            };
+            return Self {
+                relay,
+                target: format!("dreammesh://{place}"),
+                serving: tokio::spawn(server.serve()),
+            };
         }
     }
 

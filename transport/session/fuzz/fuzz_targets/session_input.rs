@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use dreammesh_core::call::{
     Begun, Deadline, Metadata, MethodInfo, MethodKind, Priority, Status, WireOption,
 };
-use dreammesh_core::port::{OpenTicket, Opening, StreamKey, WireMode};
+use dreammesh_core::port::{Keep, OpenTicket, Opening, StreamKey, WireMode};
 use dreammesh_core::wire::{Layout, LayoutHash, Segment};
 use dreammesh_session::frame::end::EndReason;
 use dreammesh_session::frame::method::{Hashes, Verdict};
@@ -185,6 +185,7 @@ impl App {
             idempotency_key: None,
             wire: WireOption::Auto,
             message: &mut message,
+            keep: [Keep::No, Keep::IfUnsure, Keep::Yes][usize::from(script.byte() % 3)],
             half_close: script.byte() % 2 == 0,
             ticket: &mut ticket,
         };
