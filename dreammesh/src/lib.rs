@@ -52,6 +52,10 @@ pub use dreammesh_transport::{
 #[doc = include_str!("../../README.md")]
 mod readme {}
 
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/TRANSPORTS.md")]
+mod transports {}
+
 /// Takes in what the compiler generated for a package, in the module where it is written.
 ///
 /// ```text
