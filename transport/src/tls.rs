@@ -13,7 +13,8 @@
 //! - `certificate`, `roots`: what is read from PEM.
 //! - `live`: values that are replaced while they are in use; `watch`: from files that change.
 //! - `server`, `client`: what each side presents and demands.
-//! - `verify`: checking what the other side presents; `identity`: its name.
+//! - `verify`: checking what the other side presents; `identity`: its name;
+//!   `uris`: the names that rules for SPIFFE IDs count.
 //! - `explain`: failures in the words of whoever has to mend them.
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ mod roots;
 mod server;
 #[cfg(test)]
 pub(crate) mod test_certificates;
+mod uris;
 mod verify;
 mod watch;
 

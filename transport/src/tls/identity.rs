@@ -6,6 +6,8 @@ use dreammesh_core::call::Identity;
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
+use super::uris;
+
 /// Reads the name in a certificate that was verified, which is the first of a chain.
 ///
 /// A SPIFFE ID, if it has one; otherwise the first of its DNS names, in the order in which the
@@ -19,7 +21,7 @@ pub(crate) fn of(chain: &[CertificateDer<'_>]) -> Result<Option<Identity>, Wrong
         return Ok(None);
     };
     let certificate = EndEntityCert::try_from(first).map_err(|_| Wrong::Unreadable)?;
-    if let Some(id) = spiffe_id(&certificate)? {
+    if let Some(id) = spiffe_id(first)? {
         return Ok(Some(Identity::new(id)));
     }
     let name = certificate
@@ -29,31 +31,27 @@ pub(crate) fn of(chain: &[CertificateDer<'_>]) -> Result<Option<Identity>, Wrong
 }
 
 /// The SPIFFE ID of a certificate, which is then its only URI (X509-SVID, section 2).
-fn spiffe_id<'a>(certificate: &EndEntityCert<'a>) -> Result<Option<&'a str>, Wrong> {
-    let mut claimed = None;
-    let mut uris = 0;
-    for uri in certificate.valid_uri_names() {
-        uris += 1;
-        if is_spiffe(uri) {
-            claimed = Some(uri);
-        }
+fn spiffe_id(certificate: &[u8]) -> Result<Option<&str>, Wrong> {
+    let uris = uris::of(certificate).ok_or(Wrong::Unreadable)?;
+    let Some(id) = uris.iter().find(|uri| is_spiffe(uri)) else {
+        return Ok(None);
+    };
+    if uris.len() > 1 {
+        return Err(Wrong::SeveralUris);
     }
-    match claimed {
-        None => Ok(None),
-        Some(_) if uris > 1 => Err(Wrong::SeveralUris),
-        Some(id) => match check_spiffe(id) {
-            Ok(()) => Ok(Some(id)),
-            Err(wrong) => Err(Wrong::Malformed(
-                id.chars().take(ID_SHOWN_MAX).collect(),
-                wrong,
-            )),
-        },
-    }
+    let checked = match std::str::from_utf8(id) {
+        Ok(id) => check_spiffe(id).map(|()| id),
+        Err(_) => Err("is not text, so it is no SPIFFE ID"),
+    };
+    checked.map(Some).map_err(|wrong| {
+        let shown = String::from_utf8_lossy(id);
+        Wrong::Malformed(shown.chars().take(ID_SHOWN_MAX).collect(), wrong)
+    })
 }
 
-fn is_spiffe(uri: &str) -> bool {
+fn is_spiffe(uri: &[u8]) -> bool {
     uri.get(..SCHEME.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
+        .is_some_and(|start| start.eq_ignore_ascii_case(SCHEME.as_bytes()))
 }
 
 /// Holds a name against the rules for SPIFFE IDs (SPIFFE-ID, section 2).
@@ -119,6 +117,24 @@ mod tests {
         of(&chain).map(|identity| identity.map(|identity| identity.name().to_owned()))
     }
 
+    /// The same with a byte that is no text in the place of each `~`.
+    fn with_no_text(names: &[&str]) -> Result<Option<String>, Wrong> {
+        let made = Authority::new("root").issue(names);
+        let chain = pem::certificates(made.chain.as_bytes(), &Origin::Memory("x")).unwrap();
+        let mut certificate = chain[0].to_vec();
+        for name in names {
+            let uri = certificate.windows(name.len());
+            let at = uri.into_iter().position(|uri| uri == name.as_bytes());
+            let at = at.unwrap();
+            let tildes = name.bytes().enumerate().filter(|(_, byte)| *byte == b'~');
+            for (index, _) in tildes {
+                certificate[at + index] = 0xff;
+            }
+        }
+        let identity = of(&[CertificateDer::from(certificate)])?;
+        Ok(identity.map(|identity| identity.name().to_owned()))
+    }
+
     #[test]
     fn a_spiffe_id_comes_before_dns_names_and_the_first_of_those_counts() {
         let id = "spiffe://example.org/ns/shop/sa/catalog";
@@ -157,6 +173,17 @@ mod tests {
                 "{bad}: {found:?}"
             );
         }
+        // What is not text counts, wherever it stands, though webpki passes over it.
+        for [id, other] in [
+            ["spiffe://a/b", "https://c/~"],
+            ["https://c/~", "spiffe://a/b"],
+            ["spiffe://a/b", "spiffe://a/~"],
+        ] {
+            assert_eq!(with_no_text(&[id, other]), Err(Wrong::SeveralUris));
+        }
+        let found = with_no_text(&["spiffe://a/~"]);
+        assert!(matches!(found, Err(Wrong::Malformed(..))), "{found:?}");
+        assert_eq!(with_no_text(&["https://c/~"]), Ok(None));
         let unreadable = [CertificateDer::from(vec![0x30, 0])];
         assert_eq!(of(&unreadable), Err(Wrong::Unreadable));
     }
