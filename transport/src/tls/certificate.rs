@@ -58,9 +58,7 @@ impl Certificate {
             .map_err(|error| TlsError::new(key_origin, Problem::Rustls("private key", error)))?;
         let certified = CertifiedKey::new(chain, signing);
         match certified.keys_match() {
-            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-                Ok(Self(Arc::new(certified)))
-            }
+            Ok(()) => Ok(Self(Arc::new(certified))),
             Err(rustls::Error::InconsistentKeys(_)) => {
                 let problem = Problem::Mismatch(chain_origin.clone());
                 Err(TlsError::new(key_origin, problem))

@@ -11,9 +11,12 @@ impl Live<Certificate> {
     /// Reads a chain and its key from two files, and again whenever they have changed.
     ///
     /// The files are looked at once an interval. What they hold is compared, not their dates, so
-    /// that it does not matter how they are renewed. While they cannot be used, as in the moment
-    /// between the renewal of one and of the other, the last good ones stay in use and a warning is
-    /// logged. Watching ends when the last clone is dropped.
+    /// that it does not matter how they are renewed; and what they hold is taken only when it is the
+    /// same a tenth of a second later, so that a file that is being written is waited for. While they
+    /// cannot be used, as when the renewal of one comes long after that of the other, the last good
+    /// ones stay in use and a warning is logged. Watching ends when the last clone is dropped.
+    ///
+    /// The first reading is taken as it is, and looked at again after that tenth of a second.
     ///
     /// # Errors
     /// As [`Certificate::from_pem_files`], for the first reading.
@@ -66,6 +69,7 @@ fn watch<T: Send + Sync + 'static, const N: usize>(
         paths,
         parse,
         bytes,
+        fresh: None,
         unreadable: false,
     };
     tokio::spawn(keep(watched, live.downgrade(), interval));
@@ -77,18 +81,21 @@ struct Watched<T, const N: usize> {
     paths: [PathBuf; N],
     parse: Parse<T, N>,
     bytes: [Vec<u8>; N],
+    /// Something else, which was found at the last look and may be half of what it will be.
+    fresh: Option<[Vec<u8>; N]>,
     /// The last look failed, and it was said so.
     unreadable: bool,
 }
 
 impl<T, const N: usize> Watched<T, N> {
-    /// Looks once; answers the new value when there is one.
+    /// Looks once; answers the new value when there is one that two looks in a row have found.
     ///
     /// Every change is tried once, so that a broken file is reported once and not at each look.
     fn look(&mut self) -> Option<T> {
         let found = match read(&self.paths) {
             Ok(found) => found,
             Err(error) => {
+                self.fresh = None;
                 if !std::mem::replace(&mut self.unreadable, true) {
                     warn(&error);
                 }
@@ -97,8 +104,14 @@ impl<T, const N: usize> Watched<T, N> {
         };
         self.unreadable = false;
         if found == self.bytes {
+            self.fresh = None;
             return None;
         }
+        if self.fresh.as_ref() != Some(&found) {
+            self.fresh = Some(found);
+            return None;
+        }
+        self.fresh = None;
         let parsed = (self.parse)(&self.paths, &found);
         self.bytes = found;
         parsed.inspect_err(warn).ok()
@@ -110,8 +123,11 @@ async fn keep<T: Send + Sync + 'static, const N: usize>(
     live: WeakLive<T>,
     interval: Duration,
 ) {
+    let interval = interval.max(INTERVAL_MIN);
+    // The first reading may have been of files that were just being written.
+    let mut wait = interval.min(SETTLED_AFTER);
     loop {
-        tokio::time::sleep(interval.max(INTERVAL_MIN)).await;
+        tokio::time::sleep(wait).await;
         if live.upgrade().is_none() {
             return;
         }
@@ -125,6 +141,10 @@ async fn keep<T: Send + Sync + 'static, const N: usize>(
             return;
         };
         watched = back;
+        wait = match watched.fresh {
+            Some(_) => SETTLED_AFTER,
+            None => interval,
+        };
         if let (Some(value), Some(live)) = (value, live.upgrade()) {
             live.replace(value);
             tracing::info!(files = ?watched.paths, "new handshakes use the renewed files");
@@ -146,6 +166,10 @@ fn warn(error: &TlsError) {
 
 /// Looking more often would be a busy loop.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// For so long a file must not change before it is believed to be whole. Who writes one in pieces
+/// writes the next piece at once; a renewal is used a moment later than it could be.
+const SETTLED_AFTER: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +241,41 @@ mod tests {
         directory.write_both(&three);
         looks(1).await;
         assert!(!std::sync::Arc::ptr_eq(&second, &live.current()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_being_written_is_waited_for() {
+        let directory = Directory::new("pieces");
+        let [one, two, three] = ["one", "two", "three"].map(|name| Authority::new(name).pem());
+        let path = directory.write("roots.pem", &one);
+        let live = Live::watch_pem_file(&path, INTERVAL).unwrap();
+        // A moment before each look there is one more whole certificate in the file.
+        tokio::time::sleep(INTERVAL + SETTLED_AFTER * 3 / 2).await;
+        let mut text = one;
+        for next in [&two, &three] {
+            text.push_str(next);
+            directory.write("roots.pem", &text);
+            let until_it_was_looked_at = if next == &two {
+                INTERVAL
+            } else {
+                SETTLED_AFTER
+            };
+            tokio::time::sleep(until_it_was_looked_at).await;
+            assert_eq!(live.current().len(), 1, "it has not stood still");
+        }
+        tokio::time::sleep(SETTLED_AFTER).await;
+        assert_eq!(live.current().len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_half_written_at_the_first_reading_is_whole_soon() {
+        let directory = Directory::new("first");
+        let [one, two] = ["one", "two"].map(|name| Authority::new(name).pem());
+        let path = directory.write("roots.pem", &one);
+        let live = Live::watch_pem_file(&path, INTERVAL).unwrap();
+        directory.write("roots.pem", &format!("{one}{two}"));
+        tokio::time::sleep(SETTLED_AFTER * 5 / 2).await;
+        assert_eq!(live.current().len(), 2);
     }
 
     #[tokio::test(start_paused = true)]
