@@ -92,8 +92,10 @@ impl From<io::Error> for Refusal {
 ///
 /// rustls would go on without one, and could not end the connection with the reason afterwards.
 async fn read_hello(link: &mut BoxLink, incoming: &mut Vec<u8>) -> Result<bool, Refusal> {
+    let mut scan = Scan::default();
     loop {
-        if record_is_whole(incoming) {
+        let found = scan.look(incoming);
+        if found != Found::Part {
             // It copies what it reads, so it is not kept while the client is waited for.
             let mut acceptor = Acceptor::default();
             let mut rest = &incoming[..];
@@ -113,19 +115,68 @@ async fn read_hello(link: &mut BoxLink, incoming: &mut Vec<u8>) -> Result<bool, 
                     }
                 }
             }
+            // What begins with something else goes on with nothing that would be taken.
+            let what = "the client does not begin with a hello of TLS";
+            return Err(Refusal {
+                error: io::Error::new(io::ErrorKind::InvalidData, what),
+                alert: alert(AlertDescription::UnexpectedMessage).to_vec(),
+            });
         }
         read_more(link, incoming).await?;
     }
 }
 
-/// Whether the first record has arrived; if it cannot be one, that is for rustls to say.
-fn record_is_whole(bytes: &[u8]) -> bool {
-    match bytes {
-        [_, _, _, high, low, rest @ ..] => {
+/// How far the client's first message has come.
+///
+/// rustls takes it apart once, when all of it is there: who sends it in a thousand pieces does not
+/// have it looked at a thousand times.
+#[derive(Debug, Default)]
+struct Scan {
+    /// Where the next record begins; what is before it is whole.
+    next: usize,
+    /// What those records hold of the message.
+    held: usize,
+    /// The first bytes of the message: its kind and its length (RFC 8446 section 4).
+    head: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Part,
+    Whole,
+    /// No handshake; what is wrong is for rustls to say.
+    Strange,
+}
+
+impl Scan {
+    /// Looks at what has come since the last look, which is more of the same bytes.
+    fn look(&mut self, bytes: &[u8]) -> Found {
+        while let Some([kind, major, _, high, low, rest @ ..]) = bytes.get(self.next..) {
             let length = usize::from(u16::from_be_bytes([*high, *low]));
-            rest.len() >= length || length > PENDING_BYTES_MAX
+            if ContentType::from(*kind) != ContentType::Handshake
+                || *major != TLS_MAJOR
+                || length > RECORD_BYTES_MAX
+            {
+                return Found::Strange;
+            }
+            let Some(payload) = rest.get(..length) else {
+                return Found::Part;
+            };
+            self.next += RECORD_HEAD_BYTES + length;
+            self.held += length;
+            let missing = MESSAGE_HEAD_BYTES - self.head.len();
+            self.head.extend(payload.iter().take(missing));
+            if self.head.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
+                return Found::Strange;
+            }
+            if let [_, high, middle, low] = self.head[..] {
+                let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+                if self.held >= MESSAGE_HEAD_BYTES + length {
+                    return Found::Whole;
+                }
+            }
         }
-        _ => false,
+        Found::Part
     }
 }
 
@@ -185,5 +236,58 @@ fn ended_early() -> io::Error {
 /// What may have arrived of a message that is not whole. A hello is below 2 KiB, and a client's
 /// chain of three certificates with RSA keys of 4096 bits below 6.
 const PENDING_BYTES_MAX: usize = 8 * 1024;
+/// Kind, version and length of a record.
+const RECORD_HEAD_BYTES: usize = 5;
+/// RFC 8446 section 5.1.
+const RECORD_BYTES_MAX: usize = 1 << 14;
+/// The first byte of all versions of TLS, which a record begins with.
+const TLS_MAJOR: u8 = 3;
+/// The kind of a client's first message.
+const CLIENT_HELLO: u8 = 1;
+/// Kind and length of a message.
+const MESSAGE_HEAD_BYTES: usize = 4;
 /// A hello comes in one read.
 const READ_BYTES: usize = 2 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(payload: &[u8]) -> Vec<u8> {
+        [&[0x16, 3, 1, 0, payload.len() as u8], payload].concat()
+    }
+
+    #[test]
+    fn a_message_in_a_thousand_pieces_is_taken_apart_once() {
+        let message = [&[1, 0, 4, 0][..], &[7; 1024]].concat();
+        for piece in [1, 3, 4, 5, 255] {
+            let records: Vec<_> = message.chunks(piece).flat_map(record).collect();
+            let mut scan = Scan::default();
+            for end in 0..records.len() {
+                assert_eq!(scan.look(&records[..end]), Found::Part, "{piece}: {end}");
+            }
+            assert_eq!(scan.look(&records), Found::Whole, "{piece}");
+        }
+        let mut all_at_once = record(&message[..5]);
+        all_at_once.extend(record(&[]));
+        all_at_once.extend(message[5..].chunks(200).flat_map(record));
+        assert_eq!(Scan::default().look(&all_at_once), Found::Whole);
+    }
+
+    #[test]
+    fn what_is_no_handshake_is_known_by_its_first_record() {
+        for strange in [
+            [0x15, 3, 1, 0, 2],
+            [0x16, 2, 1, 0, 2],
+            [0x16, 3, 1, 0x40, 1],
+        ] {
+            assert_eq!(
+                Scan::default().look(&strange),
+                Found::Strange,
+                "{strange:?}"
+            );
+        }
+        assert_eq!(Scan::default().look(&record(b"hello")), Found::Strange);
+        assert_eq!(Scan::default().look(&[0x16, 3, 1, 0x40, 0]), Found::Part);
+    }
+}
