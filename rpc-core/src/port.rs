@@ -212,6 +212,9 @@ pub struct Ended {
     pub initiator: Initiator,
     /// Whether the server may have begun to process the call.
     pub begun: Begun,
+    /// Whether the server ended this call alone. What brought a connection down says nothing of the
+    /// calls on it, while a server that answers one means what it says.
+    pub stated: bool,
     /// The metadata that came with the status.
     pub trailers: Metadata,
 }
@@ -223,6 +226,7 @@ impl Ended {
             status,
             initiator: Initiator::Library,
             begun,
+            stated: false,
             trailers: Metadata::new(),
         }
     }
@@ -233,16 +237,18 @@ impl Ended {
             status,
             initiator: Initiator::Caller,
             begun,
+            stated: false,
             trailers: Metadata::new(),
         }
     }
 
-    /// An end that the peer reported.
+    /// An end of this one call that the peer reported.
     pub const fn by_peer(status: Status, begun: Begun, trailers: Metadata) -> Self {
         Self {
             status,
             initiator: Initiator::Peer,
             begun,
+            stated: true,
             trailers,
         }
     }

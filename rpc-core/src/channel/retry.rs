@@ -43,15 +43,20 @@ impl Failed<'_> {
             status,
             initiator,
             begun,
+            stated,
             ..
         } = self.ended;
-        // A server that answers UNAVAILABLE over a connection that goes on means what it says.
         let lost = self.connection_over && status.code() == Code::Unavailable;
         if !lost || *initiator == Initiator::Caller {
             return Verdict::Fail;
         }
         if *begun == Begun::No {
             return Verdict::Anew;
+        }
+        // A handler that answers UNAVAILABLE means what it says, whatever becomes of the
+        // connection: during a drain, every connection takes no more calls.
+        if *stated {
+            return Verdict::Fail;
         }
         let allowed = is_repeatable(self.idempotency) && !self.nested;
         if allowed && self.attempt < REPETITIONS_MAX && budget.take(now()) {
@@ -218,6 +223,17 @@ mod tests {
             ..failed(&said)
         };
         assert_eq!(verdict(&goes_on), Verdict::Fail);
+        let handlers_own = Ended {
+            begun: Begun::Maybe,
+            ..said.clone()
+        };
+        let idempotent = Failed {
+            idempotency: Idempotency::Idempotent,
+            ..failed(&handlers_own)
+        };
+        assert_eq!(verdict(&idempotent), Verdict::Fail);
+        // The server did not begin it, since it drains.
+        assert_eq!(verdict(&failed(&said)), Verdict::Anew);
         let other = Ended::by_library(Status::internal("a bug"), Begun::No);
         assert_eq!(verdict(&failed(&other)), Verdict::Fail);
         let caller = Ended::by_caller(Status::unavailable("gave up"), Begun::No);

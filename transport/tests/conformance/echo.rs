@@ -108,6 +108,11 @@ impl Echo {
             }
             "metadata" => Ok(mirror(&request)),
             "fail" => Err(failure(&request)),
+            "busy in the end" => {
+                let _alive = Alive::new(&self.probe);
+                self.probe.gate.notified().await;
+                Err(Status::unavailable("ask somebody else"))
+            }
             "panic" => panic!("as asked"),
             "who" => {
                 let identity = request.peer().identity();

@@ -15,7 +15,7 @@ use dreammesh_transport::link::memory::{MemoryLink, pair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::echo::{Echo, IDEMPOTENT, ask, call};
-use crate::media::{Medium, Site};
+use crate::media::{ALL, Medium, Site};
 
 /// How a server ends a connection on which a call has arrived.
 #[derive(Clone, Copy, Debug)]
@@ -223,4 +223,23 @@ async fn a_large_request_is_sent_again_whole() {
     };
     let answer = idempotent(&channel, &request).await.unwrap();
     assert_eq!(answer.view().value(), &request.value[..]);
+}
+
+#[tokio::test]
+async fn what_a_handler_says_during_a_drain_is_no_reason_to_repeat() {
+    for medium in ALL {
+        let mut site = Site::new(medium).await;
+        let channel = site.channel.clone();
+        let request = ask("busy in the end");
+        let calling = tokio::spawn(async move { idempotent(&channel, &request).await });
+        site.probe.alive_is(1).await;
+        site.stop();
+        // The client knows of the drain once a call that begins finds no connection.
+        while call(&site.channel, &ask("echo")).await.is_ok() {}
+        site.probe.gate.notify_one();
+        let error = calling.await.unwrap().unwrap_err();
+        // A repetition would have found nobody, and would say so.
+        assert_eq!(error.message(), "ask somebody else", "{medium:?}");
+        (&mut site.serving).await.unwrap();
+    }
 }
