@@ -191,9 +191,9 @@ impl Connector {
     /// By default both are, TLS first for addresses of this host and of private networks, QUIC
     /// first for others. An empty list means the default.
     ///
-    /// A path over which nothing comes back by QUIC any more is left within three seconds: new
-    /// calls go by TLS. Two seconds later those that are still under way on it end, and are made
-    /// again by TLS if their methods are idempotent.
+    /// A path over which nothing comes back by QUIC any more is left within two seconds: calls go
+    /// by TLS, those that are under way too if their methods are idempotent. The others wait for
+    /// the path as long as [`keepalive`](Self::keepalive) allows.
     #[must_use]
     pub fn media(mut self, media: impl IntoIterator<Item = Medium>) -> Self {
         let mut media: Vec<_> = media.into_iter().collect();

@@ -111,6 +111,11 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(foreign::proxies),
         ),
         slow(
+            "namespaces",
+            "calls go on where a firewall blocks UDP, and while it does",
+            Box::new(foreign::namespaces),
+        ),
+        slow(
             "fuzz",
             "a short run of every fuzz target under AddressSanitizer",
             Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(none)),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ struct Inner {
     entered: Notify,
     /// A connection was made, maybe not by the medium that suits.
     detoured: Notify,
+    /// As [`detoured`](Self::detoured), for those who left another; or the channel is gone.
+    begun: Notify,
 }
 
 struct State {
@@ -80,6 +83,7 @@ impl KeptLink {
             asked: Notify::new(),
             entered: Notify::new(),
             detoured: Notify::new(),
+            begun: Notify::new(),
         });
         tokio::spawn(keep(Arc::clone(&inner)));
         Self(inner)
@@ -129,6 +133,7 @@ impl Drop for KeptLink {
         };
         drop(current);
         self.0.asked.notify_one();
+        self.0.begun.notify_waiters();
     }
 }
 
@@ -270,23 +275,66 @@ impl Inner {
         }
     }
 
-    /// Watches a connection over QUIC that has an alternative: when its path swallows what is
-    /// sent, new calls go the other way, and after a while the old ones are given up.
+    /// Watches a connection over QUIC that has an alternative, and leaves it when its path swallows
+    /// what is sent.
     async fn watch(self: Arc<Self>, connected: Connected, shared: Arc<Shared>) {
-        let secured = match &self.place {
-            Place::Secured(secured) if secured.has_alternative() => secured,
+        match &self.place {
+            Place::Secured(secured) if secured.has_alternative() => {}
             _ => return,
-        };
+        }
         connected.stalled().await;
         tracing::info!(endpoint = %self.endpoint, "nothing comes back by QUIC");
         // With lane 0 idle its session may end at once, and this task with it; the calls on the
-        // other lanes are to be given up all the same.
-        tokio::spawn(async move { connected.give_up_if_silent().await });
+        // other lanes are to be seen to all the same.
+        tokio::spawn(self.leave(connected, shared));
+    }
+
+    /// Sends new calls the other way. Once there is a connection there, and the old one is silent
+    /// still, the calls on that which may be repeated are; all others wait for its path to come
+    /// back, as long as the session's keepalive lets them.
+    async fn leave(self: Arc<Self>, connected: Connected, shared: Arc<Shared>) {
+        let heard = connected.heard();
+        let mut sessions = vec![Arc::downgrade(&shared)];
         // One that was succeeded says nothing about its successor.
         if let Some(over) = self.take_current(&shared) {
-            secured.quic_stalled();
-            // Its lanes end with their last calls.
-            drop(over);
+            if let Place::Secured(secured) = &self.place {
+                secured.quic_stalled();
+            }
+            if let Some(lanes) = &over.lanes {
+                sessions.extend(lanes.sessions());
+            }
+            self.lock().wanted = true;
+            self.asked.notify_one();
+        }
+        drop(shared);
+        let each = |act: &dyn Fn(&Shared)| {
+            let alive = sessions.iter().filter_map(Weak::upgrade);
+            alive.for_each(|session| act(&session));
+        };
+        each(&Shared::leave);
+        let succeeded = tokio::select! {
+            () = self.connected() => true,
+            () = connected.over() => false,
+        };
+        if succeeded && connected.heard() == heard {
+            each(&|session| session.give_up_repeatable("nothing comes back by QUIC"));
+        }
+    }
+
+    /// Waits until there is a connection.
+    async fn connected(&self) {
+        loop {
+            let begun = self.begun.notified();
+            let mut begun = pin!(begun);
+            begun.as_mut().enable();
+            let there = {
+                let state = self.lock();
+                state.gone || state.current.is_some()
+            };
+            if there {
+                return;
+            }
+            begun.await;
         }
     }
 
@@ -334,6 +382,7 @@ impl Inner {
         // What was succeeded ends with its last call.
         drop(former);
         self.detoured.notify_one();
+        self.begun.notify_waiters();
         if let Some(retirement) = retirement {
             let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
             let earliest = timer::now() + SUCCESSOR_AFTER;

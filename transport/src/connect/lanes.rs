@@ -10,6 +10,7 @@ use dreammesh_core::port::ConnectionAsk;
 
 use super::Settings;
 use super::client::{self, Client};
+use crate::driver::shared::Shared;
 use crate::quic;
 use crate::quic::dial::Connected;
 
@@ -58,6 +59,13 @@ impl Lanes {
             layouts,
             state: Mutex::default(),
         }))
+    }
+
+    /// The sessions of the lanes that there are.
+    pub(super) fn sessions(&self) -> Vec<Weak<Shared>> {
+        let state = self.0.lock();
+        let sessions = state.bulk.iter().map(|bulk| Arc::downgrade(&bulk.client.0));
+        sessions.collect()
     }
 
     /// Whether a call would hold up the small ones on lane 0.

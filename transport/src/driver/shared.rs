@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
-use dreammesh_core::call::{MethodInfo, Peer};
+use dreammesh_core::call::{Idempotency, MethodInfo, MethodKind, Peer};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Outcome, StreamKey, WireMode};
 use dreammesh_session::Session;
@@ -191,6 +191,28 @@ impl Shared {
         self.step(|state| {
             state.session.drain(timer::now());
             state.summoned = true;
+        });
+    }
+
+    /// As [`drain`](Self::drain), and has those that wait for room look elsewhere at once.
+    pub(crate) fn leave(&self) {
+        self.set_closed_to_calls();
+        self.step(|state| {
+            state.session.drain(timer::now());
+            state.waiting.wake_all(&mut state.wake_after);
+            state.summoned = true;
+        });
+    }
+
+    /// Ends the calls that are made again elsewhere without anybody being asked.
+    pub(crate) fn give_up_repeatable(&self, reason: &str) {
+        self.step(|state| {
+            state.session.give_up(reason, |slot| {
+                slot.method.is_some_and(|(method, _)| {
+                    let repeatable = method.options().idempotency != Idempotency::Unknown;
+                    repeatable && method.kind() == MethodKind::Unary
+                })
+            });
         });
     }
 

@@ -159,34 +159,32 @@ impl Connected {
         }
     }
 
-    /// Waits until the path seems to swallow what is sent: in two looks in a row something was
-    /// sent and nothing came.
+    /// Waits until the path seems to swallow what is sent.
     ///
     /// An acknowledgement alone asks for no answer, but it is not sent twice; whatever asks for one
     /// and gets none is sent again and again (RFC 9002 section 6.2).
     pub(crate) async fn stalled(&self) {
-        let mut last = self.datagrams();
-        let mut suspicious = false;
+        let mut silence = Silence::default();
+        let (mut sent, mut received) = self.datagrams();
         loop {
-            let look = LOOK_INTERVAL.max(4 * self.connection.rtt());
+            let look = silence.next_look(self.connection.rtt());
             tokio::time::sleep(look).await;
             let now = self.datagrams();
-            let unanswered = now.0 != last.0 && now.1 == last.1;
-            if unanswered && suspicious {
+            if silence.is_stall(now.0 != sent, now.1 != received) {
                 return;
             }
-            suspicious = unanswered;
-            last = now;
+            (sent, received) = now;
         }
     }
 
-    /// Gives the peer a last time to be heard of, and ends the connection if it is not.
-    pub(crate) async fn give_up_if_silent(&self) {
-        let before = self.datagrams().1;
-        tokio::time::sleep(SILENCE_MAX).await;
-        if self.datagrams().1 == before {
-            close(&self.connection, CloseCode::KEEPALIVE, "nothing comes back");
-        }
+    /// How many datagrams have come from the peer.
+    pub(crate) fn heard(&self) -> u64 {
+        self.datagrams().1
+    }
+
+    /// Waits for the end of the connection.
+    pub(crate) async fn over(&self) {
+        self.connection.closed().await;
     }
 
     /// How many datagrams were sent and received.
@@ -220,10 +218,99 @@ fn client_error(error: quinn::ConnectionError) -> io::Error {
     lane::connection_error(error, Side::Client)
 }
 
-/// How often a path is looked at: a call that is stuck waits for two to three of these.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long calls that are under way on a path that swallows everything may hope. Most handovers
-/// between networks are over by then.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// What the looks at a path have shown since something last came over it.
+#[derive(Debug, Default)]
+struct Silence {
+    /// Looks in which something was sent.
+    unanswered: u32,
+    /// Looks since something was last sent.
+    quiet: u32,
+}
+
+impl Silence {
+    /// When to look again. A path that is not used costs a look in a while.
+    fn next_look(&self, rtt: Duration) -> Duration {
+        let looks = match (self.unanswered, self.quiet) {
+            (0, 1..) => 2,
+            _ => 1,
+        };
+        looks * LOOK_INTERVAL.max(4 * rtt)
+    }
+
+    /// Takes in what happened since the last look; whether that makes a stall.
+    fn is_stall(&mut self, sent: bool, received: bool) -> bool {
+        if received || self.quiet >= QUIET_MAX && !sent {
+            self.unanswered = 0;
+        }
+        match sent {
+            true => self.quiet = 0,
+            false => self.quiet = self.quiet.saturating_add(1),
+        }
+        self.unanswered += u32::from(sent && !received);
+        self.unanswered >= UNANSWERED_MAX
+    }
+}
+
+/// How often a path in use is looked at. It is far beyond what acknowledgements are held back for,
+/// 25 ms, and what a busy server takes to send them.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// So many looks in which something was sent and nothing came are a stall. One may be the
+/// answer's to something sent just before the look.
+const UNANSWERED_MAX: u32 = 2;
+/// So many looks may lie between two of those: what is not answered is sent again at intervals that
+/// double, and when the congestion window is full nothing else is sent.
+const QUIET_MAX: u32 = 3;
 /// How long an address is tried alone, as RFC 8305 §5 recommends.
 const HEAD_START: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many looks, each by what was sent and received, a path counts as stalled.
+    fn stall(looks: &[(bool, bool)]) -> Option<usize> {
+        let mut silence = Silence::default();
+        looks
+            .iter()
+            .position(|(sent, received)| silence.is_stall(*sent, *received))
+    }
+
+    const IDLE: (bool, bool) = (false, false);
+    const ANSWERED: (bool, bool) = (true, true);
+    const UNANSWERED: (bool, bool) = (true, false);
+
+    #[test]
+    fn two_looks_without_an_answer_are_a_stall_and_one_is_not() {
+        assert_eq!(stall(&[ANSWERED, UNANSWERED, UNANSWERED]), Some(2));
+        let once = [UNANSWERED, ANSWERED, UNANSWERED, (false, true), UNANSWERED];
+        assert_eq!(stall(&once), None);
+        assert_eq!(stall(&[IDLE; 100]), None);
+    }
+
+    #[test]
+    fn a_pause_between_two_attempts_to_send_acquits_only_if_it_is_long() {
+        let mut looks = vec![UNANSWERED];
+        looks.extend([IDLE; QUIET_MAX as usize]);
+        looks.push(UNANSWERED);
+        assert_eq!(stall(&looks), Some(looks.len() - 1));
+        looks.insert(1, IDLE);
+        assert_eq!(stall(&looks), None);
+        looks.push(UNANSWERED);
+        assert_eq!(stall(&looks), Some(looks.len() - 1));
+    }
+
+    #[test]
+    fn looks_are_rarer_where_nothing_is_sent_or_the_way_is_long() {
+        let mut silence = Silence::default();
+        let near = Duration::from_millis(1);
+        assert_eq!(silence.next_look(near), LOOK_INTERVAL);
+        assert!(!silence.is_stall(true, true));
+        assert_eq!(silence.next_look(near), LOOK_INTERVAL);
+        assert!(!silence.is_stall(false, false));
+        assert_eq!(silence.next_look(near), 2 * LOOK_INTERVAL);
+        assert!(!silence.is_stall(true, false));
+        assert_eq!(silence.next_look(near), LOOK_INTERVAL);
+        assert!(!silence.is_stall(false, false));
+        assert_eq!(silence.next_look(LOOK_INTERVAL), 4 * LOOK_INTERVAL);
+    }
+}

@@ -1,5 +1,5 @@
-//! Bringing in what is not ours: Google's Python implementation, the corpora of `.proto` files, and
-//! proxies.
+//! Bringing in what is not ours: Google's Python implementation, the corpora of `.proto` files,
+//! proxies, and the tools of a network.
 //!
 //! Everything goes below `target/`, so that a clean-up takes it away and nothing on the machine
 //! changes. What has been brought once is kept.
@@ -25,6 +25,25 @@ const PROXIES: [&str; 8] = [
     "libxml2",
     "nghttp2-client",
     "nginx",
+];
+
+/// The Debian packages of nft and ip, likewise.
+const NAMESPACES: [&str; 15] = [
+    "libbpf1",
+    "libbsd0",
+    "libcap2",
+    "libedit2",
+    "libelf1",
+    "libgmp10",
+    "libjansson4",
+    "libmd0",
+    "libmnl0",
+    "libnftables1",
+    "libnftnl11",
+    "libtinfo6",
+    "libxtables12",
+    "nftables",
+    "iproute2",
 ];
 
 /// The Debian package that holds the `.proto` files of gRPC's own services.
@@ -58,9 +77,24 @@ pub(crate) fn proxies(root: &Path) -> Result<Notes, String> {
     }
     let home = root.join("target/proxies");
     envoy(root, &home)?;
-    debian(&home)?;
+    debian(&home, &PROXIES, "usr/sbin/nginx")?;
     ignored_test(root, "dreammesh-transport", "proxies")
         .env("DREAMMESH_TEST_PROXIES", home)
+        .run()?;
+    Ok(Notes::new())
+}
+
+/// Channels between network namespaces, with a firewall that blocks UDP.
+///
+/// Only Linux has them, and only root may make them: without those rights the step fails.
+pub(crate) fn namespaces(root: &Path) -> Result<Notes, String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(vec!["network namespaces are Linux's alone".to_owned()]);
+    }
+    let home = root.join("target/namespaces");
+    debian(&home, &NAMESPACES, "bin/ip")?;
+    ignored_test(root, "dreammesh-transport", "namespaces")
+        .env("DREAMMESH_TEST_NAMESPACES", home)
         .run()?;
     Ok(Notes::new())
 }
@@ -88,17 +122,18 @@ fn envoy(root: &Path, home: &Path) -> Result<(), String> {
     std::fs::write(&installed, wanted).map_err(|error| format!("{}: {error}", installed.display()))
 }
 
-/// Unpacks Debian's nginx and h2load with the libraries that a machine may lack.
-fn debian(home: &Path) -> Result<(), String> {
-    let last = home.join("debian/usr/sbin/nginx");
-    if last.is_file() {
+/// Unpacks packages of Debian's, the last of which has the file that marks all as unpacked.
+fn debian(home: &Path, packages: &[&str], mark: &str) -> Result<(), String> {
+    if home.join("debian").join(mark).is_file() {
         return Ok(());
     }
-    say("fetching Debian's nginx and h2load (unpacked below target/, not installed)");
+    let named = packages.last().unwrap_or(&mark);
+    say(format!(
+        "fetching Debian's {named} and what it needs (unpacked below target/, not installed)"
+    ));
     std::fs::create_dir_all(home).map_err(|error| format!("{}: {error}", home.display()))?;
     let download = |package: &str| Tool::new("apt-get", home).args(["download", package]).run();
-    // Nginx comes last, as the mark of all having been unpacked.
-    for package in PROXIES {
+    for package in packages {
         if download(package).is_err() {
             // A new machine has no package lists yet.
             Tool::new("apt-get", home).args(["update", "-q"]).run()?;

@@ -372,6 +372,21 @@ impl<U: Default> Session<U> {
         self.notify(index);
     }
 
+    /// Client: gives up the calls that `which` picks, and cancels them. A call that is itself made
+    /// again, or on behalf of such a one, stays.
+    pub fn give_up(&mut self, reason: &str, which: impl Fn(&U) -> bool) {
+        for index in self.slots.indexes() {
+            let slot = self.slots.at(index);
+            if slot.state.has(State::LIVE | State::HELD) && slot.attempt == 0 && which(&slot.user) {
+                let ordinal = slot.ordinal;
+                let begun = self.begun(ordinal);
+                let status = Status::unavailable(reason.to_owned());
+                self.abandon(index, Ended::by_library(status, begun));
+                self.notify(index);
+            }
+        }
+    }
+
     /// Client: too many slots have retired for the connection to be of further use.
     pub(crate) fn check_retired(&mut self) {
         if self.slots.retired() * 2 > self.slots_max() && self.drain == Drain::None {
