@@ -107,7 +107,7 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
         ),
         slow(
             "proxies",
-            "tunnels pass nginx and Envoy, and curl and h2load are answered",
+            "tunnels pass nginx and Envoy; curl, h2load, aioquic and ngtcp2 are answered",
             Box::new(foreign::proxies),
         ),
         slow(

