@@ -39,10 +39,13 @@ pub(super) fn with<R>(step: impl FnOnce(&mut Scratch) -> R) -> R {
     result
 }
 
-/// What one read takes off the wire: as much as the driver takes in at once.
-pub(super) const READ_BYTES: usize = 256 * 1024;
-/// What one step encrypts. It stays in the cache of a core until the kernel has copied it.
-pub(super) const WRITE_BYTES: usize = 64 * 1024;
+/// What one read takes off the wire.
+///
+/// It is decrypted where it lies and copied from there, and so should still be in a core's nearest
+/// caches by then.
+pub(super) const READ_BYTES: usize = 64 * 1024;
+/// What one step encrypts, for the same reason: two records.
+pub(super) const WRITE_BYTES: usize = 32 * 1024;
 /// The most that an incomplete record may hold: a whole one, which rustls allows to be 2 KiB longer
 /// than its data (RFC 8446 section 5.2 has 256 bytes).
 pub(super) const PARTIAL_BYTES_MAX: usize = RECORD_BYTES + 2048 + 5;
