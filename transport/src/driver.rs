@@ -470,13 +470,22 @@ fn write_some(
     cx: &mut Context<'_>,
     output: &mut Output,
 ) -> Poll<io::Result<()>> {
-    let mut parts = [io::IoSlice::new(&[]); WRITE_PARTS];
-    let filled = output.chunks_vectored(&mut parts);
-    let link = Pin::new(link);
-    let written = match &parts[..filled] {
-        // A plain write costs the kernel less.
-        [only] => link.poll_write(cx, only),
-        several => link.poll_write_vectored(cx, several),
+    let keeps_parts = link.keeps_parts();
+    let link = Pin::new(&mut **link);
+    let written = if keeps_parts {
+        // Each part by itself: they are no system calls.
+        match output.shared_front() {
+            Some(part) => link.poll_write_kept(cx, part),
+            None => link.poll_write(cx, output.chunk()),
+        }
+    } else {
+        let mut parts = [io::IoSlice::new(&[]); WRITE_PARTS];
+        let filled = output.chunks_vectored(&mut parts);
+        match &parts[..filled] {
+            // A plain write costs the kernel less.
+            [only] => link.poll_write(cx, only),
+            several => link.poll_write_vectored(cx, several),
+        }
     };
     let written = match ready!(written)? {
         0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

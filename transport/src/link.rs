@@ -9,6 +9,7 @@ use std::io::{self, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use dreammesh_core::call::Identity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -62,6 +63,24 @@ pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
         let mut buffer = ReadBuf::new(first);
         ready!(self.poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// Whether the link keeps what it is given until the peer has it, and so takes parts of large
+    /// messages by reference count, by [`poll_write_kept`](Link::poll_write_kept).
+    fn keeps_parts(&self) -> bool {
+        false
+    }
+
+    /// Writes from the front of a part, which it may keep; how much that was.
+    ///
+    /// # Errors
+    /// When the link is broken.
+    fn poll_write_kept(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        part: &Bytes,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write(cx, part)
     }
 
     /// Hands out, once, what is ready when another link should take over from this one, for a

@@ -56,6 +56,12 @@ impl Output {
         }
     }
 
+    /// The part at the front, if it is one that is kept by reference count.
+    pub fn shared_front(&self) -> Option<&Bytes> {
+        let (position, part) = self.shared.front()?;
+        (*position == self.consumed).then_some(part)
+    }
+
     /// Where frames are appended.
     #[inline]
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
@@ -193,6 +199,29 @@ mod tests {
             assert_eq!(read, flat);
             assert_eq!(output.chunks_vectored(&mut [IoSlice::new(&[])]), 0);
         }
+    }
+
+    #[test]
+    fn a_part_is_offered_by_reference_when_its_turn_has_come() {
+        let (mut output, flat) = sample();
+        let mut read = Vec::new();
+        let mut shared = 0;
+        while output.has_remaining() {
+            let step = match output.shared_front() {
+                Some(part) => {
+                    assert_eq!(part, output.chunk());
+                    shared += part.len();
+                    // In two steps, as a link takes it that has little room.
+                    part.len().div_ceil(2)
+                }
+                None => output.chunk().len(),
+            };
+            read.extend_from_slice(&output.chunk()[..step]);
+            output.advance(step);
+        }
+        assert_eq!(read, flat);
+        assert!(shared >= 3 * SHARED_BYTES_MIN, "{shared}");
+        assert_eq!(output.shared_front(), None);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A lane: one bidirectional stream of a QUIC connection, as a link.
 
-use std::io;
-use std::pin::Pin;
+use std::io::{self, IoSliceMut};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use quinn::{
     ConnectionError, ReadError, RecvStream, SendStream, TransportErrorCode, VarInt, WriteError,
 };
@@ -47,6 +48,52 @@ impl Link for Lane {
     fn peer(&self) -> String {
         self.peer.clone()
     }
+
+    /// Reads place by place, since each is a copy out of the stream and no system call.
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        places: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self { receive, side, .. } = self.get_mut();
+        let mut total = 0;
+        for place in places.iter_mut().filter(|place| !place.is_empty()) {
+            let mut buffer = ReadBuf::new(place);
+            match receive.poll_read_buf(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => {}
+                // What was read before counts; the next read meets the error again.
+                Poll::Ready(Err(_)) | Poll::Pending if total > 0 => break,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(read_error(error, *side))),
+                Poll::Pending => return Poll::Pending,
+            }
+            let read = buffer.filled().len();
+            total += read;
+            if read == 0 || buffer.remaining() > 0 {
+                break;
+            }
+        }
+        Poll::Ready(Ok(total))
+    }
+
+    fn keeps_parts(&self) -> bool {
+        true
+    }
+
+    fn poll_write_kept(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        part: &Bytes,
+    ) -> Poll<io::Result<usize>> {
+        let Self { send, side, .. } = self.get_mut();
+        let side = *side;
+        let mut parts = [part.clone()];
+        // The future holds nothing but what it is made of, so it may be dropped at any time.
+        let written = pin!(send.write_chunks(&mut parts)).poll(cx);
+        written.map(|written| match written {
+            Ok(written) => Ok(written.bytes),
+            Err(error) => Err(write_error(error, side)),
+        })
+    }
 }
 
 impl AsyncRead for Lane {
@@ -74,36 +121,6 @@ impl AsyncWrite for Lane {
         Pin::new(send)
             .poll_write(cx, bytes)
             .map_err(|error| write_error(error, side))
-    }
-
-    /// Writes part by part, since each is a copy into the stream and no system call.
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let Self { send, side, .. } = self.get_mut();
-        let side = *side;
-        let mut written = 0;
-        for part in parts.iter().filter(|part| !part.is_empty()) {
-            match Pin::new(&mut *send).poll_write(cx, part) {
-                Poll::Ready(Ok(count)) => {
-                    written += count;
-                    if count < part.len() {
-                        break;
-                    }
-                }
-                // What was written before counts; the next write meets the error again.
-                Poll::Ready(Err(_)) | Poll::Pending if written > 0 => break,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(write_error(error, side))),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
