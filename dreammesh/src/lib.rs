@@ -45,7 +45,7 @@ pub use dreammesh_core::wire::{
 pub use dreammesh_core::{codegen, layer, rpc, wkt};
 pub use dreammesh_transport::tls;
 pub use dreammesh_transport::{
-    BindError, Connect, ConnectError, Connector, MemoryHub, Server, ServerBuilder,
+    BindError, Connect, ConnectError, Connector, MemoryHub, Server, ServerBuilder, Stopped,
 };
 
 #[cfg(doctest)]

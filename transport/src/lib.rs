@@ -24,4 +24,4 @@ mod waiting;
 
 pub use connect::{Connect, ConnectError, Connector, Medium};
 pub use link::memory::MemoryHub;
-pub use listen::{BindError, Server, ServerBuilder};
+pub use listen::{BindError, Server, ServerBuilder, Stopped};

@@ -17,6 +17,7 @@ pub mod address;
 pub(crate) mod listener;
 pub mod memory;
 pub(crate) mod parting;
+pub(crate) mod succession;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 pub(crate) mod tunnel;

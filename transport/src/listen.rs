@@ -141,10 +141,14 @@ impl Server {
     }
 
     /// Serves until `shutdown` is ready, then drains: new links and calls are refused, those that
-    /// run may finish within the drain period, and what is left is ended.
+    /// run may finish within the drain period, and what is left is ended, as `UNAVAILABLE` with a
+    /// message that says to resume elsewhere.
+    ///
+    /// A successor that waits for the addresses ([`ServerBuilder::take_over`]) is given all new
+    /// links before clients are told to go.
     ///
     /// Dropping the future closes every connection at once.
-    pub async fn serve_until(self, shutdown: impl Future) {
+    pub async fn serve_until(self, shutdown: impl Future) -> Stopped {
         let Self {
             router,
             listeners,
@@ -181,7 +185,12 @@ impl Server {
         }
         shutdown.await;
         stop.advance(Phase::Draining);
-        let ended = async { while loops.join_next().await.is_some() {} };
+        let mut stopped = Stopped { calls_ended: 0 };
+        let ended = async {
+            while let Some(ended) = loops.join_next().await {
+                stopped.calls_ended += ended.unwrap_or(0);
+            }
+        };
         let overrun = async {
             tokio::time::sleep(drain_period).await;
             stop.advance(Phase::Closed);
@@ -192,7 +201,23 @@ impl Server {
             () = overrun => {}
         }
         router.drain().begin();
+        if stopped.calls_ended > 0 {
+            let calls = stopped.calls_ended;
+            tracing::warn!(
+                calls,
+                "the drain period was over before calls were, which it ended"
+            );
+        }
+        stopped
     }
+}
+
+/// How a server stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// Calls that still ran when the drain period was over, and ended with it.
+    pub calls_ended: u64,
 }
 
 impl ServerBuilder {
@@ -346,6 +371,23 @@ impl ServerBuilder {
         self
     }
 
+    /// Says whether addresses that are bound afterwards are taken over from another process of the
+    /// same user that may serve them, instead of failing because they are in use; off by default.
+    ///
+    /// Until that process drains ([`Server::serve_until`]), it alone is given new connections. Then
+    /// they come here, while it finishes what it has, and no call is lost that ends within its
+    /// drain period. So a server is replaced by starting its successor, waiting until `bind` has
+    /// given a server, and then telling the old one to stop. Without a predecessor, the address is
+    /// bound as ever.
+    ///
+    /// TCP and UDP ports are taken over on Linux alone, and only by number. Unix sockets are
+    /// on all systems that have them.
+    #[must_use]
+    pub fn take_over(mut self, take_over: bool) -> Self {
+        self.tcp.take_over = take_over;
+        self
+    }
+
     /// Sets where `memory://` addresses are made known.
     #[must_use]
     pub fn memory(mut self, hub: &MemoryHub) -> Self {
@@ -400,6 +442,7 @@ fn quic_options(
         tls: tls.clone(),
         keepalive: settings.session.keepalive,
         buffer_bytes: tcp.buffer_bytes,
+        take_over: tcp.take_over,
     })
 }
 

@@ -216,13 +216,15 @@ impl Shared {
         });
     }
 
-    /// Ends everything and tells the peer.
-    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+    /// Ends everything and tells the peer; gives how many calls that were.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) -> u32 {
         self.set_closed_to_calls();
         self.step(|state| {
+            let calls = state.session.stats().calls_live;
             state.session.close(code, reason);
             state.summoned = true;
-        });
+            calls
+        })
     }
 }
 

@@ -46,8 +46,7 @@ pub(crate) async fn serve(
     let begun = tokio::select! {
         biased;
         begun = tokio::time::timeout_at(due.into(), begin(link, first)) => begun,
-        // It has asked for nothing yet, so it loses nothing.
-        () = carrier.draining() => return,
+        () = carrier.hurried() => return,
     };
     let (connection, eye) = match begun {
         Ok(Ok(begun)) => begun,

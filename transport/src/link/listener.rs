@@ -4,11 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::Interval;
 
 use super::address::Address;
 use super::memory::MemoryHub;
 use super::tcp::TcpOptions;
-use super::{BoxLink, memory, tcp, tunnel, unix};
+use super::{BoxLink, memory, succession, tcp, tunnel, unix};
 use crate::quic::listen as quic;
 
 /// A bound address from which links are accepted.
@@ -97,7 +98,7 @@ impl Listener {
                 let text = "one listener serves one medium";
                 Err(io::Error::new(io::ErrorKind::InvalidInput, text))
             }
-            Address::Unix(path) => unix::bind(path).await.map(Self::Unix),
+            Address::Unix(path) => unix::bind(path, options.take_over).await.map(Self::Unix),
             Address::Memory(name) => hub.bind(name).map(Self::Memory),
         }
     }
@@ -117,22 +118,56 @@ impl Listener {
         link.map(Accepted::Link)
     }
 
-    /// Takes nobody any more while `served` runs, which is as long as there are connections, and
-    /// frees the address as soon as the medium can.
-    pub(crate) async fn leave(self, served: impl Future<Output = ()>) {
-        match self {
-            // Connections share the socket, so it stays for as long as they.
-            Self::Quic(listener) => {
-                tokio::select! {
-                    () = served => {}
-                    never = listener.refuse() => match never {},
+    /// Leaves new connections to a successor, if there is one, and gives for how long some may
+    /// still come here: those that are under way.
+    pub(crate) async fn hand_over(&self) -> Duration {
+        let is_succeeded = match self {
+            Self::Tcp(listener, _) | Self::Tls(listener, _) => {
+                let address = listener.local_addr();
+                let is_succeeded =
+                    address.is_ok_and(|it| succession::is_succeeded(it, succession::Protocol::Tcp));
+                if is_succeeded {
+                    succession::give_way(listener);
                 }
-                listener.released().await;
+                is_succeeded
             }
-            at_once => {
-                drop(at_once);
-                served.await;
+            Self::Quic(listener) => listener.hand_over().await,
+            Self::Unix(listener) => listener.is_succeeded(),
+            Self::Memory(_) => false,
+        };
+        match is_succeeded {
+            true => HANDSHAKE_PERIOD,
+            false => Duration::ZERO,
+        }
+    }
+
+    /// Waits for the next of those who come while the server drains. Dropping the future loses
+    /// none.
+    pub(crate) async fn accept_last(&self, looks: &mut Interval) -> Accepted {
+        if let Self::Quic(listener) = self {
+            return Accepted::Quic(listener.accept_last(looks).await);
+        }
+        loop {
+            match self.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::debug!(%error, "a last connection cannot be accepted");
+                    // It may be the lack of descriptors, which does not go away by itself.
+                    tokio::time::sleep(FAILURE_PERIOD).await;
+                }
             }
+        }
+    }
+
+    /// Whether its connections share its socket, so that it has to stay as long as they.
+    pub(crate) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Quic(_))
+    }
+
+    /// Frees the address, once the last connection is over.
+    pub(crate) async fn released(self) {
+        if let Self::Quic(listener) = self {
+            listener.released().await;
         }
     }
 
@@ -185,6 +220,12 @@ fn no_certificate() -> io::Error {
     let text = "QUIC needs a certificate (`ServerBuilder::tls`)";
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
+
+/// How long a connection that is being made may take to arrive: the round trip of most clients.
+const HANDSHAKE_PERIOD: Duration = Duration::from_secs(1);
+
+/// A descriptor is often freed within milliseconds when many short connections end.
+const FAILURE_PERIOD: Duration = Duration::from_millis(10);
 
 /// How often another port is asked for that is free for both TCP and UDP.
 const PORT_ATTEMPTS_MAX: u32 = 16;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{BoxLink, Link};
+use super::{BoxLink, Link, succession};
 
-/// What is asked of the kernel for each TCP socket.
+/// What is asked of the kernel for each TCP socket, and for what else is bound beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TcpOptions {
     /// Send and receive buffer; absent leaves the kernel's automatic tuning on, which is best
@@ -19,6 +19,8 @@ pub(crate) struct TcpOptions {
     pub(crate) buffer_bytes: Option<usize>,
     /// How many accepted connections may wait for the program.
     pub(crate) backlog: u32,
+    /// A predecessor may listen on the address still.
+    pub(crate) take_over: bool,
 }
 
 impl Default for TcpOptions {
@@ -27,6 +29,7 @@ impl Default for TcpOptions {
         Self {
             buffer_bytes: None,
             backlog: 1024,
+            take_over: false,
         }
     }
 }
@@ -133,8 +136,8 @@ fn bind_address(address: SocketAddr, options: &TcpOptions) -> io::Result<TcpList
     // Accepted sockets inherit the buffers, and the window scale is fixed by the handshake, so
     // they are set before listening.
     set_buffers(&SockRef::from(&socket), options)?;
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+    succession::bind_tcp(&socket, address, backlog, options.take_over)?;
     TcpListener::from_std(socket.into())
 }
 

@@ -63,6 +63,11 @@ mod here {
         pub(crate) fn path(&self) -> &Path {
             &self.path
         }
+
+        /// Whether another listener's file has taken the place of this one's.
+        pub(crate) fn is_succeeded(&self) -> bool {
+            identity(&self.path).is_ok_and(|found| found != self.identity)
+        }
     }
 
     impl Drop for Listener {
@@ -81,7 +86,13 @@ mod here {
     /// Listens on the path, replacing a socket file that a dead process left behind.
     ///
     /// A file that is no socket is never touched, nor a socket on which somebody still answers.
-    pub(crate) async fn bind(path: &Path) -> io::Result<Listener> {
+    ///
+    /// One that takes over puts its own file in the place of a socket's on which somebody answers,
+    /// so that there is one at any time.
+    pub(crate) async fn bind(path: &Path, take_over: bool) -> io::Result<Listener> {
+        if take_over && std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+            return replace(path);
+        }
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 clear_stale(path).await?;
@@ -93,6 +104,26 @@ mod here {
             listener,
             path: path.to_owned(),
             identity: identity(path)?,
+        })
+    }
+
+    fn replace(path: &Path) -> io::Result<Listener> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}", std::process::id()));
+        let beside = PathBuf::from(beside);
+        let listener = UnixListener::bind(&beside)?;
+        let replaced = identity(&beside).and_then(|identity| {
+            std::fs::rename(&beside, path)?;
+            Ok(identity)
+        });
+        if replaced.is_err() {
+            // The reason why it could not be renamed is what matters.
+            let _ = std::fs::remove_file(&beside);
+        }
+        Ok(Listener {
+            listener,
+            path: path.to_owned(),
+            identity: replaced?,
         })
     }
 
@@ -134,13 +165,17 @@ mod elsewhere {
         pub(crate) fn path(&self) -> &Path {
             match *self {}
         }
+
+        pub(crate) fn is_succeeded(&self) -> bool {
+            match *self {}
+        }
     }
 
     pub(crate) async fn dial(_: &Path) -> io::Result<BoxLink> {
         Err(unsupported())
     }
 
-    pub(crate) async fn bind(_: &Path) -> io::Result<Listener> {
+    pub(crate) async fn bind(_: &Path, _: bool) -> io::Result<Listener> {
         Err(unsupported())
     }
 

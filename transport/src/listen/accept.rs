@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{self, JoinSet};
+use tokio::time::Interval;
 
 use super::carrier::Carrier;
 use super::stop::Stop;
 use crate::link::listener::{Accepted, Listener};
 
-/// Accepts until the server drains, then waits until every connection has ended.
+/// Accepts until the server drains, then waits until every connection has ended; gives how many
+/// calls it had to end that still ran after the drain period.
 ///
 /// Dropping the future ends the connections at once.
 pub(super) async fn accept_loop<F, C>(
@@ -20,7 +23,8 @@ pub(super) async fn accept_loop<F, C>(
     room: Arc<Semaphore>,
     stop: Arc<Stop>,
     serve: F,
-) where
+) -> u64
+where
     F: Fn(Accepted, Arc<Carrier>) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
@@ -33,21 +37,15 @@ pub(super) async fn accept_loop<F, C>(
             // Reaping as they end keeps the set as small as the number of live connections.
             () = connections.ended(), if !connections.is_empty() => {}
             accepted = accept(&listener, &room) => match accepted {
-                Ok((link, permit)) => {
+                Ok(accepted) => {
                     backoff = Backoff::default();
-                    let carrier = Carrier::new();
-                    let connection = serve(link, Arc::clone(&carrier));
-                    connections.add(carrier, async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                    connections.begin(accepted, &serve);
                 }
                 Err(error) => backoff.pause(&error, &stop).await,
             },
         }
     }
-    // The address is free for a successor while the old calls finish, where that is possible.
-    listener.leave(connections.drain(&stop)).await;
+    connections.drain(listener, &room, &stop, serve).await
 }
 
 /// The connections that one listener made, each a task of its own.
@@ -68,13 +66,24 @@ impl Connections {
         self.tasks.is_empty()
     }
 
-    fn add(
+    /// Serves what was accepted.
+    fn begin<F, C>(
         &mut self,
-        carrier: Arc<Carrier>,
-        connection: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let task = self.tasks.spawn(connection);
-        self.carriers.insert(task.id(), carrier);
+        (accepted, permit): (Accepted, OwnedSemaphorePermit),
+        serve: &F,
+    ) -> Arc<Carrier>
+    where
+        F: Fn(Accepted, Arc<Carrier>) -> C,
+        C: Future<Output = ()> + Send + 'static,
+    {
+        let carrier = Carrier::new();
+        let connection = serve(accepted, Arc::clone(&carrier));
+        let task = self.tasks.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+        self.carriers.insert(task.id(), Arc::clone(&carrier));
+        carrier
     }
 
     /// Waits until one of them has ended, and forgets it.
@@ -87,15 +96,55 @@ impl Connections {
         self.carriers.remove(&id);
     }
 
-    async fn drain(&mut self, stop: &Stop) {
+    /// Leaves the address to a successor, lets in who has come already, and waits until all have
+    /// ended or are not to go on; gives how many calls ended so.
+    async fn drain<F, C>(
+        &mut self,
+        listener: Listener,
+        room: &Arc<Semaphore>,
+        stop: &Stop,
+        serve: F,
+    ) -> u64
+    where
+        F: Fn(Accepted, Arc<Carrier>) -> C,
+        C: Future<Output = ()> + Send + 'static,
+    {
+        // Before clients are told to go: they come back at once.
+        let grace = listener.hand_over().await;
         self.carriers.values().for_each(|carrier| carrier.drain());
-        tokio::select! {
-            () = self.all_ended() => return,
-            () = stop.closed() => {}
+        let mut grace = pin!(tokio::time::sleep(grace));
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        let mut listener = Some(listener);
+        let mut cut = 0;
+        loop {
+            let is_held = listener.as_ref().is_some_and(Listener::is_shared);
+            if self.is_empty() && (listener.is_none() || is_held) {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = stop.closed() => {
+                    cut = self.close().await;
+                    break;
+                }
+                accepted = accept_last(listener.as_ref(), room, &mut looks) => {
+                    self.begin(accepted, &serve).drain();
+                }
+                () = grace.as_mut(), if listener.is_some() && !is_held => listener = None,
+                () = self.ended(), if !self.is_empty() => {}
+            }
         }
-        self.carriers.values().for_each(|carrier| carrier.close());
+        if let Some(listener) = listener {
+            listener.released().await;
+        }
+        cut
+    }
+
+    async fn close(&mut self) -> u64 {
+        let cut = self.carriers.values().map(|carrier| carrier.close()).sum();
         // A peer that does not read cannot be told; whatever is left is dropped with the set.
         let _ = tokio::time::timeout(CLOSE_PERIOD, self.all_ended()).await;
+        cut
     }
 
     async fn all_ended(&mut self) {
@@ -116,6 +165,21 @@ async fn accept(
         .await
         .map_err(io::Error::other)?;
     Ok((listener.accept().await?, permit))
+}
+
+/// Waits for what came to a listener that is about to go, if there is one.
+async fn accept_last(
+    listener: Option<&Listener>,
+    room: &Arc<Semaphore>,
+    looks: &mut Interval,
+) -> (Accepted, OwnedSemaphorePermit) {
+    let Some(listener) = listener else {
+        return std::future::pending().await;
+    };
+    let Ok(permit) = Arc::clone(room).acquire_owned().await else {
+        return std::future::pending().await;
+    };
+    (listener.accept_last(looks).await, permit)
 }
 
 /// How long to leave a failing listener alone.
@@ -163,6 +227,8 @@ impl Backoff {
 pub(super) const CLOSE_PERIOD: Duration = Duration::from_secs(2);
 /// A descriptor is often freed within milliseconds when many short connections end.
 const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// How often a server that drains looks for a successor that has come late.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Clients' connect timeouts are seconds, so a server that recovers must notice within one.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,7 @@
 //! One accepted connection of a medium, whatever it turns out to carry.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use dreammesh_session::frame::CloseCode;
 
@@ -38,7 +39,8 @@ impl Carrier {
         match self.stop.phase() {
             Phase::Running => {}
             Phase::Draining => session.drain(),
-            Phase::Closed => close(session),
+            // It has none yet.
+            Phase::Closed => _ = close(session),
         }
     }
 
@@ -48,15 +50,24 @@ impl Carrier {
         self.live().iter().for_each(|session| session.drain());
     }
 
-    /// Ends the calls that still run, tells the peer, and ends.
-    pub(crate) fn close(&self) {
+    /// Ends the calls that still run, tells the peer, and ends; gives how many calls that were.
+    pub(crate) fn close(&self) -> u64 {
         self.stop.advance(Phase::Closed);
-        self.live().iter().for_each(|session| close(session));
+        let live = self.live();
+        live.iter().map(|session| u64::from(close(session))).sum()
     }
 
     /// Waits until the connection is to end once its calls have.
     pub(crate) async fn draining(&self) {
         self.stop.draining().await;
+    }
+
+    /// Waits until a connection that is still to begin has had its time to, while the server drains.
+    ///
+    /// Its client may have sent calls with its first bytes, which would be lost with it.
+    pub(crate) async fn hurried(&self) {
+        self.draining().await;
+        tokio::time::sleep(BEGINNING).await;
     }
 
     /// Waits until its calls are being ended.
@@ -74,6 +85,12 @@ impl Carrier {
     }
 }
 
-fn close(session: &Shared) {
-    session.close(CloseCode::DONE, "the drain period is over");
+fn close(session: &Shared) -> u32 {
+    session.close(CloseCode::SHUTDOWN, OVERDUE)
 }
+
+/// What a call is told that runs for longer than its server does.
+const OVERDUE: &str = "the drain period is over, resume elsewhere";
+
+/// A few round trips, and no longer than a drain may take that nothing else holds up.
+const BEGINNING: Duration = Duration::from_secs(1);

@@ -271,8 +271,7 @@ async fn in_time<T>(
     let done = tokio::select! {
         biased;
         done = tokio::time::timeout_at(due.into(), step) => done,
-        // It has asked for nothing yet, so it loses nothing.
-        () = carrier.draining() => return None,
+        () = carrier.hurried() => return None,
     };
     match done {
         Ok(Ok(done)) => return Some(done),

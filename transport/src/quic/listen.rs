@@ -1,24 +1,21 @@
 //! The server's side until a connection's handshake is done.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::time::Duration;
 
 use dreammesh_session::Keepalive;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::udp::{RecvMeta, Transmit};
-use quinn::{
-    AsyncUdpSocket, Connecting, Endpoint, EndpointConfig, Incoming, Runtime, ServerConfig,
-    TokioRuntime, UdpPoller,
-};
+use quinn::{Connecting, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::sync::oneshot;
+use tokio::time::Interval;
 
 use super::dial::check_protocol;
 use super::lane::connection_error;
+use super::peers::{Listed, Peers};
+use super::port::Port;
 use super::{LANES_MAX, socket, transport};
 use crate::tls::explain::Side;
 use crate::tls::{ALPN, ServerTls};
@@ -27,7 +24,9 @@ use crate::tls::{ALPN, ServerTls};
 #[derive(Debug)]
 pub(crate) struct Listener {
     endpoint: Endpoint,
+    port: Arc<Port>,
     address: SocketAddr,
+    peers: Arc<Peers>,
     /// Handshakes that have begun and are not done.
     under_way: Arc<AtomicUsize>,
     /// Ready once the socket is closed.
@@ -40,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) tls: ServerTls,
     pub(crate) keepalive: Option<Keepalive>,
     pub(crate) buffer_bytes: Option<usize>,
+    /// A predecessor may serve the port still.
+    pub(crate) take_over: bool,
 }
 
 impl Listener {
@@ -56,25 +57,24 @@ impl Listener {
             .max_incoming(UNANSWERED_MAX)
             .incoming_buffer_size(UNANSWERED_BYTES_MAX)
             .incoming_buffer_size_total(UNANSWERED_BYTES_MAX * UNANSWERED_MAX as u64 / 8);
-        let bound = socket::bind(address, options.buffer_bytes)?;
+        let bound = socket::bind_served(address, options.buffer_bytes, options.take_over)?;
         if bound.is_short() {
             bound.warn();
         }
         let address = bound.socket.local_addr()?;
         let (release, released) = oneshot::channel();
-        let socket = Watched {
-            socket: TokioRuntime.wrap_udp_socket(bound.socket)?,
-            _release: release,
-        };
+        let port = Arc::new(Port::new(bound.socket, release)?);
         let endpoint = Endpoint::new_with_abstract_socket(
             EndpointConfig::default(),
             Some(config),
-            Arc::new(socket),
+            Arc::clone(&port) as _,
             Arc::new(TokioRuntime),
         )?;
         Ok(Self {
             endpoint,
+            port,
             address,
+            peers: Arc::default(),
             under_way: Arc::default(),
             released,
         })
@@ -94,16 +94,13 @@ impl Listener {
             let Some(incoming) = self.endpoint.accept().await else {
                 return Err(io::ErrorKind::NotConnected.into());
             };
-            if let Some(connecting) = self.admit(incoming) {
-                return Ok(Handshake {
-                    connecting,
-                    _counted: Counted::new(&self.under_way),
-                });
+            if let Some(handshake) = self.admit(incoming) {
+                return Ok(handshake);
             }
         }
     }
 
-    fn admit(&self, incoming: Incoming) -> Option<Connecting> {
+    fn admit(&self, incoming: Incoming) -> Option<Handshake> {
         let under_way = self.under_way.load(Ordering::Relaxed);
         if under_way >= HANDSHAKES_MAX {
             incoming.refuse();
@@ -115,30 +112,88 @@ impl Listener {
             let _ = incoming.retry();
             return None;
         }
-        let peer = incoming.remote_address();
-        incoming
-            .accept()
+        let (peer, local) = (incoming.remote_address(), incoming.local_ip());
+        let begun = incoming.accept();
+        let connecting = begun
             .inspect_err(|error| tracing::debug!(%peer, %error, "a handshake cannot begin"))
-            .ok()
+            .ok()?;
+        Some(Handshake {
+            connecting,
+            listed: self.peers.add(peer, local),
+            _counted: Counted::new(&self.under_way),
+        })
     }
 
-    /// Turns away whoever comes, for as long as it is polled.
-    pub(crate) async fn refuse(&self) -> Infallible {
-        while let Some(incoming) = self.endpoint.accept().await {
-            incoming.refuse();
+    /// Leaves the port to a successor that waits for it, once each connection can do without the
+    /// common socket; whether it did.
+    ///
+    /// Connections for which there is no socket keep the port until they end.
+    pub(crate) async fn hand_over(&self) -> bool {
+        if self.port.is_left() {
+            return true;
         }
-        std::future::pending().await
+        if !self.port.is_succeeded() {
+            return false;
+        }
+        let mut is_ready = true;
+        for (peer, local) in self.peers.addresses() {
+            if let Err(error) = self.port.part(peer, local) {
+                tracing::warn!(%peer, %error, "a connection keeps the port from the successor");
+                is_ready = false;
+            }
+        }
+        if is_ready {
+            // What the kernel has queued is known to the runtime after a turn.
+            tokio::time::sleep(QUEUE_PERIOD).await;
+            // The endpoint reads for as long as this listener lives.
+            let _ = self.port.leave().await;
+            tracing::info!(address = %self.address, "the UDP port is the successor's");
+        }
+        is_ready
+    }
+
+    /// While the server drains: turns away whoever comes, and hands over as soon as that can be,
+    /// for which it looks now and then. Who came just before that is let in. Dropping the future
+    /// loses none.
+    pub(crate) async fn accept_last(&self, looks: &mut Interval) -> Handshake {
+        loop {
+            let incoming = tokio::select! {
+                biased;
+                incoming = self.endpoint.accept() => incoming,
+                _ = looks.tick(), if !self.port.is_left() => {
+                    self.hand_over().await;
+                    continue;
+                }
+            };
+            let Some(incoming) = incoming else {
+                return std::future::pending().await;
+            };
+            if !self.port.is_left() && !self.port.is_succeeded() {
+                incoming.refuse();
+                continue;
+            }
+            // The successor is asked when the client asks again.
+            let (peer, local) = (incoming.remote_address(), incoming.local_ip());
+            if !self.port.is_left() || self.port.part(peer, local).is_err() {
+                incoming.ignore();
+            } else if let Some(handshake) = self.admit(incoming) {
+                return handshake;
+            }
+        }
     }
 
     /// Waits until the last connection is forgotten and the socket closed, so that the address is
     /// free.
     pub(crate) async fn released(self) {
         let Self {
-            endpoint, released, ..
+            endpoint,
+            port,
+            released,
+            ..
         } = self;
         // Peers may still have to be told why their connections ended.
         endpoint.wait_idle().await;
-        drop(endpoint);
+        drop((endpoint, port));
         let _ = released.await;
     }
 }
@@ -147,6 +202,7 @@ impl Listener {
 #[derive(Debug)]
 pub(crate) struct Handshake {
     connecting: Connecting,
+    listed: Listed,
     _counted: Counted,
 }
 
@@ -155,15 +211,17 @@ impl Handshake {
         self.connecting.remote_address()
     }
 
-    /// Waits until the handshake is done; the caller bounds the time.
+    /// Waits until the handshake is done; the caller bounds the time, and keeps the place in the
+    /// list of peers as long as it serves the connection.
     ///
     /// # Errors
     /// Why it failed, such as a protocol that the client does not offer.
-    pub(crate) async fn done(self) -> io::Result<quinn::Connection> {
+    pub(crate) async fn done(self) -> io::Result<(quinn::Connection, Listed)> {
         let connection = self.connecting.await;
         let connection = connection.map_err(|error| connection_error(error, Side::Server))?;
         check_protocol(&connection)?;
-        Ok(connection)
+        self.listed.connected(&connection);
+        Ok((connection, self.listed))
     }
 }
 
@@ -184,48 +242,6 @@ impl Drop for Counted {
     }
 }
 
-/// A socket that says when it is closed, which quinn does some time after its last connection.
-#[derive(Debug)]
-struct Watched {
-    socket: Arc<dyn AsyncUdpSocket>,
-    _release: oneshot::Sender<()>,
-}
-
-impl AsyncUdpSocket for Watched {
-    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Arc::clone(&self.socket).create_io_poller()
-    }
-
-    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.socket.try_send(transmit)
-    }
-
-    fn poll_recv(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &mut [io::IoSliceMut<'_>],
-        meta: &mut [RecvMeta],
-    ) -> Poll<io::Result<usize>> {
-        self.socket.poll_recv(cx, buffers, meta)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-
-    fn max_transmit_segments(&self) -> usize {
-        self.socket.max_transmit_segments()
-    }
-
-    fn max_receive_segments(&self) -> usize {
-        self.socket.max_receive_segments()
-    }
-
-    fn may_fragment(&self) -> bool {
-        self.socket.may_fragment()
-    }
-}
-
 /// Handshakes from addresses that may be forged; each takes a key exchange, a signature, and some
 /// 20 KiB for a few round trips. A server that restarts under 64 clients makes none of them wait.
 const UNPROVEN_MAX: usize = 64;
@@ -238,3 +254,6 @@ const UNANSWERED_MAX: usize = 1024;
 
 /// What one of them may have sent ahead: a hello with a key exchange of two kilobytes.
 const UNANSWERED_BYTES_MAX: u64 = 16 << 10;
+
+/// Long enough for the runtime to look at its sockets once.
+const QUEUE_PERIOD: Duration = Duration::from_millis(2);

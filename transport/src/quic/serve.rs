@@ -13,6 +13,7 @@ use super::dial::{close, lane_ended};
 use super::flood::{Flood, Watch};
 use super::lane::Lane;
 use super::listen::Handshake;
+use super::peers::Listed;
 use crate::driver::timer;
 use crate::listen::carrier::Carrier;
 use crate::listen::serving::{Serving, SessionKind};
@@ -38,11 +39,10 @@ async fn begin(
     let done = tokio::select! {
         biased;
         done = tokio::time::timeout_at(due.into(), handshake.done()) => done,
-        // It has asked for nothing yet, so it loses nothing.
-        () = carrier.draining() => return None,
+        () = carrier.hurried() => return None,
     };
-    let connection = match done {
-        Ok(Ok(connection)) => connection,
+    let (connection, listed) = match done {
+        Ok(Ok(done)) => done,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a handshake failed");
             return None;
@@ -66,6 +66,7 @@ async fn begin(
         first: None,
         watch: Watch::new(timer::now()),
         empty_until: due,
+        _listed: listed,
     })
 }
 
@@ -89,6 +90,7 @@ struct Served {
     watch: Watch,
     /// Until when there may be no lane at all.
     empty_until: Instant,
+    _listed: Listed,
 }
 
 impl Served {

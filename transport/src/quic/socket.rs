@@ -5,6 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::link::succession;
+
 /// A bound socket and the sizes of its buffers, as the kernel says.
 #[derive(Debug)]
 pub(super) struct Bound {
@@ -37,6 +39,26 @@ impl Bound {
 
 /// Binds a socket, asks for its buffers and reads back what they are.
 pub(super) fn bind(address: SocketAddr, buffer_bytes: Option<usize>) -> io::Result<Bound> {
+    bind_by(address, buffer_bytes, |socket| socket.bind(&address.into()))
+}
+
+/// The same for a server, which can be succeeded, and may take over from one that still serves the
+/// port.
+pub(super) fn bind_served(
+    address: SocketAddr,
+    buffer_bytes: Option<usize>,
+    take_over: bool,
+) -> io::Result<Bound> {
+    bind_by(address, buffer_bytes, |socket| {
+        succession::bind_udp(socket, address, take_over)
+    })
+}
+
+fn bind_by(
+    address: SocketAddr,
+    buffer_bytes: Option<usize>,
+    bind: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<Bound> {
     let asked_bytes = buffer_bytes.unwrap_or(BUFFER_BYTES);
     let socket = Socket::new(
         Domain::for_address(address),
@@ -50,7 +72,7 @@ pub(super) fn bind(address: SocketAddr, buffer_bytes: Option<usize>) -> io::Resu
     // Less than was asked for is no reason to fail; it is read back.
     let _ = socket.set_recv_buffer_size(asked_bytes);
     let _ = socket.set_send_buffer_size(asked_bytes);
-    socket.bind(&address.into())?;
+    bind(&socket)?;
     Ok(Bound {
         receive_bytes: usable(socket.recv_buffer_size()?),
         send_bytes: usable(socket.send_buffer_size()?),

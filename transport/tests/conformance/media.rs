@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dreammesh_core::channel::Channel;
-use dreammesh_transport::{Connector, MemoryHub, Server, ServerBuilder};
+use dreammesh_transport::{Connector, MemoryHub, Server, ServerBuilder, Stopped};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -69,7 +69,7 @@ pub(crate) struct Site {
     pub(crate) probe: Arc<Probe>,
     pub(crate) hub: MemoryHub,
     stop: Option<oneshot::Sender<()>>,
-    pub(crate) serving: JoinHandle<()>,
+    pub(crate) serving: JoinHandle<Stopped>,
 }
 
 impl Site {
@@ -125,7 +125,7 @@ pub(crate) async fn serve(
     address: &str,
     echo: Echo,
     settings: impl FnOnce(ServerBuilder) -> ServerBuilder,
-) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
+) -> (String, oneshot::Sender<()>, JoinHandle<Stopped>) {
     let builder = Server::builder()
         .service(EchoServer(Arc::new(echo)))
         .memory(hub);

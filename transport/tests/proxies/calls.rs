@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use dreammesh_core::channel::Channel;
 use dreammesh_core::wkt::Any;
 use dreammesh_transport::tls::{ClientTls, Roots};
-use dreammesh_transport::{Connector, Server};
+use dreammesh_transport::{Connector, Server, Stopped};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -25,7 +25,7 @@ pub(crate) struct Behind {
     pub(crate) address: SocketAddr,
     pub(crate) probe: Arc<Probe>,
     _stop: oneshot::Sender<()>,
-    _serving: JoinHandle<()>,
+    _serving: JoinHandle<Stopped>,
 }
 
 impl Behind {

@@ -1,0 +1,75 @@
+//! The peers of a server's connections, each of which needs a socket when the port is left.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Who is connected, or about to be.
+#[derive(Debug, Default)]
+pub(super) struct Peers(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    listed: HashMap<u64, Peer>,
+}
+
+/// How far somebody's connection has come; its address may change once it is one.
+#[derive(Clone, Debug)]
+enum Peer {
+    Handshake(SocketAddr, Option<IpAddr>),
+    Connection(quinn::Connection),
+}
+
+impl Peers {
+    /// Adds somebody whose handshake begins, by both addresses.
+    pub(super) fn add(self: &Arc<Self>, peer: SocketAddr, local: Option<IpAddr>) -> Listed {
+        let mut state = self.lock();
+        let number = state.next;
+        state.next += 1;
+        state.listed.insert(number, Peer::Handshake(peer, local));
+        drop(state);
+        Listed {
+            number,
+            peers: Arc::clone(self),
+        }
+    }
+
+    /// Where everybody is now, and what they know as this side's address.
+    pub(super) fn addresses(&self) -> Vec<(SocketAddr, Option<IpAddr>)> {
+        let listed: Vec<_> = self.lock().listed.values().cloned().collect();
+        let address = |peer| match peer {
+            Peer::Handshake(peer, local) => (peer, local),
+            Peer::Connection(it) => (it.remote_address(), it.local_ip()),
+        };
+        listed.into_iter().map(address).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the list, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    number: u64,
+    peers: Arc<Peers>,
+}
+
+impl Listed {
+    /// The handshake is done.
+    pub(super) fn connected(&self, connection: &quinn::Connection) {
+        let connected = Peer::Connection(connection.clone());
+        let before = self.peers.lock().listed.insert(self.number, connected);
+        drop(before);
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        // What is dropped with it may take locks of its own, so not under this one.
+        let peer = self.peers.lock().listed.remove(&self.number);
+        drop(peer);
+    }
+}

@@ -1,0 +1,362 @@
+//! The UDP port of a server, which a successor can take over while connections go on.
+//!
+//! At first there is one socket for all. When a successor waits on the same port, each connection
+//! is given a socket of its own, connected to its peer, which the kernel prefers for packets from
+//! there; then the common one is closed, and whoever else comes is the successor's
+//! (`link/succession`). quinn sees one socket throughout.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+};
+use std::task::{Context, Poll, Wake, Waker, ready};
+
+use quinn::udp::{RecvMeta, Transmit};
+use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
+use tokio::sync::oneshot;
+
+use crate::link::succession;
+
+/// The sockets of a port, as quinn uses them.
+pub(super) struct Port {
+    address: SocketAddr,
+    segments: Segments,
+    sockets: RwLock<Sockets>,
+    /// A socket took no more, and nobody has waited since until it does.
+    is_full: AtomicBool,
+    /// Which one that was. No handle: it may have to be closed.
+    full: Mutex<Option<Weak<dyn AsyncUdpSocket>>>,
+    bells: Arc<Bells>,
+    /// Gone once the port is.
+    _release: oneshot::Sender<()>,
+}
+
+/// What the socket can do in one call, which all of a port can alike.
+#[derive(Clone, Copy, Debug)]
+struct Segments {
+    sent: usize,
+    received: usize,
+    may_fragment: bool,
+}
+
+struct Sockets {
+    /// The one for whoever has none of his own; none once it was left to the successor.
+    common: Option<Arc<dyn AsyncUdpSocket>>,
+    /// It is to be closed as soon as it is empty, and who wants to know.
+    leaving: Option<oneshot::Sender<()>>,
+    /// Those that are connected to one peer each.
+    own: HashMap<Peer, Arc<dyn AsyncUdpSocket>>,
+}
+
+type Peer = (IpAddr, u16);
+
+/// Which of the connected sockets may have something to read.
+#[derive(Default)]
+struct Bells {
+    rung: Mutex<(VecDeque<Arc<Bell>>, Option<Waker>)>,
+}
+
+/// Rings when a socket may have something to read.
+struct Bell {
+    peer: Peer,
+    is_queued: AtomicBool,
+    bells: Arc<Bells>,
+}
+
+impl Port {
+    /// Takes a bound socket; the other end of `release` learns when the port is closed.
+    pub(super) fn new(
+        socket: std::net::UdpSocket,
+        release: oneshot::Sender<()>,
+    ) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let common = TokioRuntime.wrap_udp_socket(socket)?;
+        Ok(Self {
+            address,
+            segments: Segments {
+                sent: common.max_transmit_segments(),
+                received: common.max_receive_segments(),
+                may_fragment: common.may_fragment(),
+            },
+            sockets: RwLock::new(Sockets {
+                common: Some(common),
+                leaving: None,
+                own: HashMap::new(),
+            }),
+            is_full: AtomicBool::new(false),
+            full: Mutex::new(None),
+            bells: Arc::default(),
+            _release: release,
+        })
+    }
+
+    /// Whether a successor waits for the port to be left to it.
+    pub(super) fn is_succeeded(&self) -> bool {
+        succession::is_succeeded(self.address, succession::Protocol::Udp)
+    }
+
+    /// Whether the port is the successor's.
+    pub(super) fn is_left(&self) -> bool {
+        self.read().common.is_none()
+    }
+
+    /// Gives a peer a socket of its own; `local` is the address that it knows.
+    ///
+    /// # Errors
+    /// When that cannot be; its packets keep coming by the common socket.
+    pub(super) fn part(&self, peer: SocketAddr, local: Option<IpAddr>) -> io::Result<()> {
+        let key = key(peer);
+        {
+            let sockets = self.read();
+            if sockets.own.contains_key(&key) {
+                return Ok(());
+            }
+            if sockets.own.len() >= succession::descriptors_max() / 2 {
+                return Err(io::Error::other(
+                    "half of all descriptors are in use for it",
+                ));
+            }
+        }
+        let socket = succession::connect_udp(self.address, local, peer)?;
+        socket.set_nonblocking(true)?;
+        let bell = Arc::new(Bell {
+            peer: key,
+            is_queued: AtomicBool::new(false),
+            bells: Arc::clone(&self.bells),
+        });
+        let socket = TokioRuntime.wrap_udp_socket(socket)?;
+        self.write().own.insert(key, socket);
+        // Its first look has to register for what comes later.
+        bell.wake();
+        Ok(())
+    }
+
+    /// Has the common socket closed once everything in it was read; what it gives is ready then.
+    pub(super) fn leave(&self) -> oneshot::Receiver<()> {
+        let (left, leaving) = oneshot::channel();
+        self.write().leaving = Some(left);
+        self.bells.wake_reader();
+        leaving
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Sockets> {
+        self.sockets.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Sockets> {
+        self.sockets.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads from the common socket, and closes it if that is asked for and it is empty.
+    fn poll_common(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        let sockets = self.read();
+        let Some(common) = &sockets.common else {
+            return Poll::Pending;
+        };
+        let polled = common.poll_recv(cx, buffers, meta);
+        if polled.is_ready() || sockets.leaving.is_none() {
+            return polled;
+        }
+        drop(sockets);
+        let (closed, left) = {
+            let mut sockets = self.write();
+            (sockets.common.take(), sockets.leaving.take())
+        };
+        drop(closed);
+        // Whoever asked may have given up.
+        left.map(|left| left.send(()));
+        Poll::Pending
+    }
+
+    fn poll_own(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        while let Some(bell) = self.bells.next() {
+            let Some(socket) = self.own(bell.peer) else {
+                continue;
+            };
+            let waker = Waker::from(Arc::clone(&bell));
+            match socket.poll_recv(&mut Context::from_waker(&waker), buffers, meta) {
+                // There may be more, after the others had their turn.
+                Poll::Ready(Ok(count)) => {
+                    bell.wake();
+                    return Poll::Ready(Ok(count));
+                }
+                // One socket that fails is one connection's concern, which its timers end.
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, "a connected UDP socket fails");
+                    self.write().own.remove(&bell.peer);
+                }
+                Poll::Pending => {}
+            }
+        }
+        Poll::Pending
+    }
+
+    fn own(&self, peer: Peer) -> Option<Arc<dyn AsyncUdpSocket>> {
+        let sockets = self.read();
+        sockets.own.get(&peer).map(Arc::clone)
+    }
+
+    fn note_full(&self, socket: &Arc<dyn AsyncUdpSocket>) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(socket));
+        self.is_full.store(true, Ordering::Release);
+    }
+
+    /// The socket that took no more, if it is not closed.
+    fn full(&self) -> Option<Arc<dyn AsyncUdpSocket>> {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.as_ref().and_then(Weak::upgrade)
+    }
+}
+
+impl AsyncUdpSocket for Port {
+    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+        Box::pin(Poller {
+            port: self,
+            waiting: None,
+        })
+    }
+
+    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        let sockets = self.read();
+        let own = match sockets.own.is_empty() {
+            true => None,
+            false => sockets.own.get(&key(transmit.destination)),
+        };
+        let socket = own.or(sockets.common.as_ref());
+        // A peer that moved while the server drains is nobody's; to quinn it is a lost packet.
+        let Some(socket) = socket else { return Ok(()) };
+        let sent = socket.try_send(transmit);
+        if matches!(&sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.note_full(socket);
+        }
+        sent
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
+        self.bells.read_by(cx.waker());
+        if let Poll::Ready(read) = self.poll_common(cx, buffers, meta) {
+            return Poll::Ready(read);
+        }
+        self.poll_own(buffers, meta)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.address)
+    }
+
+    fn max_transmit_segments(&self) -> usize {
+        self.segments.sent
+    }
+
+    fn max_receive_segments(&self) -> usize {
+        self.segments.received
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.segments.may_fragment
+    }
+}
+
+impl Bells {
+    fn lock(&self) -> MutexGuard<'_, (VecDeque<Arc<Bell>>, Option<Waker>)> {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says who is to be woken.
+    fn read_by(&self, waker: &Waker) {
+        let reader = &mut self.lock().1;
+        if !reader.as_ref().is_some_and(|it| it.will_wake(waker)) {
+            *reader = Some(waker.clone());
+        }
+    }
+
+    fn next(&self) -> Option<Arc<Bell>> {
+        let bell = self.lock().0.pop_front()?;
+        bell.is_queued.store(false, Ordering::Release);
+        Some(bell)
+    }
+
+    fn wake_reader(&self) {
+        let reader = self.lock().1.clone();
+        reader.inspect(Waker::wake_by_ref);
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
+            let bells = Arc::clone(&self.bells);
+            bells.lock().0.push_back(self);
+            bells.wake_reader();
+        }
+    }
+}
+
+/// Waits until a socket takes packets again, for one connection.
+///
+/// It holds none while it does not wait, so that a socket that was left is closed.
+struct Poller {
+    port: Arc<Port>,
+    waiting: Option<Pin<Box<dyn UdpPoller>>>,
+}
+
+impl UdpPoller for Poller {
+    fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { port, waiting } = &mut *self;
+        if waiting.is_none() {
+            // quinn asks before each packet, and most sockets take most packets.
+            if !port.is_full.load(Ordering::Acquire) {
+                return Poll::Ready(Ok(()));
+            }
+            *waiting = port.full().map(AsyncUdpSocket::create_io_poller);
+        }
+        let writable = match waiting {
+            Some(waiting) => ready!(waiting.as_mut().poll_writable(cx)),
+            None => Ok(()),
+        };
+        *waiting = None;
+        port.is_full.store(false, Ordering::Release);
+        Poll::Ready(writable)
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sockets = self.read();
+        f.debug_struct("Port")
+            .field("address", &self.address)
+            .field("is_left", &sockets.common.is_none())
+            .field("own", &sockets.own.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Poller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller").finish_non_exhaustive()
+    }
+}
+
+/// The same for an address of IPv4 whatever the family of the socket.
+fn key(peer: SocketAddr) -> Peer {
+    (peer.ip().to_canonical(), peer.port())
+}
