@@ -409,6 +409,9 @@ pub struct ConnectionAsk<'a> {
     pub attempt: u32,
     /// The bytes of the request as an archive; 0 for a method whose requests stream.
     pub message_bytes: usize,
+    /// Whether it does no harm if somebody else sends the call again, and the call is made anew if
+    /// the connection turns out never to have been one: it may travel before a handshake is done.
+    pub early: bool,
     /// The place among those that wait.
     pub ticket: &'a mut OpenTicket,
 }

@@ -18,7 +18,7 @@ use crate::link::address::{Address, TargetError};
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
 use crate::link::{listener, tls, tunnel};
-use crate::quic::dial::{self, Connected};
+use crate::quic::dial::{self, Connected, Offer};
 use crate::tls::{ClientTls, TlsError};
 use kept::KeptLink;
 pub use race::Medium;
@@ -317,13 +317,9 @@ impl Connector {
     }
 
     fn quic_target(&self, host: String, port: u16) -> Result<dial::Target, ConnectError> {
-        Ok(dial::Target {
-            tls: self.client_tls()?,
-            keepalive: self.settings.session.keepalive,
-            buffer_bytes: self.tcp.buffer_bytes,
-            host,
-            port,
-        })
+        let (tls, keepalive) = (self.client_tls()?, self.settings.session.keepalive);
+        let buffer_bytes = self.tcp.buffer_bytes;
+        Ok(dial::Target::new(host, port, tls, keepalive, buffer_bytes))
     }
 
     fn client_tls(&self) -> Result<ClientTls, ConnectError> {
@@ -401,21 +397,23 @@ const TUNNEL_AGE_MAX: Duration = Duration::from_secs(50 * 60);
 /// What dialling gives.
 enum Dialled {
     Link(BoxLink),
-    /// Lane 0, and what opens more of them.
-    Quic(BoxLink, Connected),
+    /// Lane 0, unless it is in use since before the handshake, and what opens more of them.
+    Quic(Option<BoxLink>, Connected),
 }
 
 impl Dialled {
-    async fn quic(target: &dial::Target) -> io::Result<Self> {
-        let connected = dial::dial(target).await?;
+    async fn quic(target: &dial::Target, offer: &Offer) -> io::Result<Self> {
+        let connected = dial::dial(target, offer).await?;
         let lane = connected.first_lane().await?;
-        Ok(Self::Quic(Box::new(lane), connected))
+        let lane = lane.map(|lane| Box::new(lane) as BoxLink);
+        Ok(Self::Quic(lane, connected))
     }
 }
 
 impl Place {
-    /// Makes a new connection; dropping the future abandons it.
-    async fn dial(&self) -> io::Result<Dialled> {
+    /// Makes a new connection, and offers one that can be used before that is done; dropping the
+    /// future abandons it.
+    async fn dial(&self, offer: &Offer) -> io::Result<Dialled> {
         match self {
             Self::Custom(dial) => dial.dial().await.map(Dialled::Link),
             Self::Stream(to) => {
@@ -436,8 +434,8 @@ impl Place {
                 };
                 tunnel::open(link, &to).await.map(Dialled::Link)
             }
-            Self::Quic(target) => Dialled::quic(target).await,
-            Self::Secured(secured) => secured.dial().await,
+            Self::Quic(target) => Dialled::quic(target, offer).await,
+            Self::Secured(secured) => secured.dial(offer).await,
         }
     }
 }

@@ -25,7 +25,7 @@ use dreammesh_session::frame::CloseCode;
 use dreammesh_session::{Closed, Event, Output};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::link::BoxLink;
+use crate::link::{BoxLink, Refused};
 use gathering::Gathering;
 use input::Input;
 use server::Server;
@@ -107,7 +107,8 @@ impl Driver {
         limits: dreammesh_core::wire::Limits,
         hello_due: Instant,
     ) -> Self {
-        Self::new(shared, link, Some(Server::new(routes, limits)), hello_due)
+        let server = Server::new(routes, limits, link.may_be_replayed());
+        Self::new(shared, link, Some(server), hello_due)
     }
 
     /// The same driver for a link whose first bytes have been read.
@@ -200,7 +201,7 @@ impl Driver {
         }
         let wrote = match self.write(cx) {
             Ok(wrote) => wrote,
-            Err(error) => return self.lose(&error.to_string()),
+            Err(error) => return self.lose(&error),
         };
         let calls = self.server.as_ref().is_some_and(Server::has_calls);
         // What was not looked at, or was left, is no news to anybody when there is room for it again.
@@ -243,9 +244,9 @@ impl Driver {
             .poll_read(&mut self.link, self.view.wants_input, cx)
         {
             Poll::Pending => Read::Nothing,
-            Poll::Ready(Ok(0)) => Read::Lost("the peer closed the link".to_owned()),
+            Poll::Ready(Ok(0)) => Read::End,
             Poll::Ready(Ok(_)) => Read::Bytes,
-            Poll::Ready(Err(error)) => Read::Lost(error.to_string()),
+            Poll::Ready(Err(error)) => Read::Failed(error),
         }
     }
 
@@ -262,10 +263,14 @@ impl Driver {
         match read {
             Read::Nothing => {}
             Read::Bytes => self.input.hand_to(&mut state.session, now),
-            Read::Lost(reason) => state.session.handle_link_lost(&reason),
+            Read::End => state.session.handle_link_lost("the peer closed the link"),
+            Read::Failed(error) => lose(&mut state, &error),
         }
         if due {
             self.handle_timeout(&mut state, now);
+        }
+        if let Some(server) = &mut self.server {
+            server.look_whether_replayed(&self.link);
         }
         while let Some(event) = state.session.poll_event() {
             self.handle_event(&mut state, event);
@@ -417,10 +422,10 @@ impl Driver {
     }
 
     /// Ends the session when the link fails under a write.
-    fn lose(&mut self, reason: &str) -> Round {
+    fn lose(&mut self, error: &io::Error) -> Round {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
-        state.session.handle_link_lost(reason);
+        lose(&mut state, error);
         while let Some(event) = state.session.poll_event() {
             self.handle_event(&mut state, event);
         }
@@ -461,8 +466,18 @@ impl Driver {
 enum Read {
     Nothing,
     Bytes,
-    /// The link is at its end, and why.
-    Lost(String),
+    /// The link is at its end.
+    End,
+    Failed(io::Error),
+}
+
+/// Ends the session, because its link failed.
+fn lose(state: &mut State, error: &io::Error) {
+    let reason = error.to_string();
+    match Refused::is_cause_of(error) {
+        true => state.session.handle_link_refused(&reason),
+        false => state.session.handle_link_lost(&reason),
+    }
 }
 
 fn write_some(
@@ -500,7 +515,7 @@ impl Drop for Driver {
     /// calls, so that none waits for an answer that cannot come.
     fn drop(&mut self) {
         if self.closed.is_none() {
-            self.lose("the connection's task was dropped");
+            self.lose(&io::Error::other("the connection's task was dropped"));
         }
     }
 }

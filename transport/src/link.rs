@@ -46,6 +46,12 @@ pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
         false
     }
 
+    /// Says whether what was read last may be a copy of what its sender sent once, as early data may
+    /// be (RFC 8446 section 8); once it answers `false` it does so for good.
+    fn may_be_replayed(&self) -> bool {
+        false
+    }
+
     /// Reads into several places in their order, some of which may be empty; 0 is the end.
     ///
     /// A large message is read so to where it stays, with what follows it going elsewhere. A
@@ -94,6 +100,26 @@ pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
 
 /// Ready with `true` when a link should be succeeded by another, and with `false` when it is over.
 pub type Retirement = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// Why a link failed that never was one: nothing that was written to it has arrived.
+///
+/// It is found inside of the [`io::Error`] of whatever fails.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) &'static str);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Refused {
+    pub(crate) fn is_cause_of(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|cause| cause.is::<Self>())
+    }
+}
 
 /// A link whose medium was chosen at run time.
 pub type BoxLink = Box<dyn Link>;

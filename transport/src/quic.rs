@@ -7,8 +7,8 @@
 //!
 //! - `lane`: a stream as a link. `socket`: UDP sockets and their buffers.
 //! - `dial`: the client, whose choice of lanes is in `connect/lanes`.
-//! - `listen`, `serve`: the server; `flood`: what it takes from nobody; `port`, `peers`: how its
-//!   port is handed over to a successor.
+//! - `listen`, `handshake`, `serve`: the server; `flood`: what it takes from nobody; `port`,
+//!   `peers`: how its port is handed over to a successor.
 //!
 //! The session's credit is what bounds memory. QUIC's own windows are a share for each lane of a
 //! sum for the connection, so that no lane can use up what another needs, however slow its reader:
@@ -21,6 +21,7 @@ use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
 pub(crate) mod dial;
 mod flood;
+pub(crate) mod handshake;
 mod lane;
 pub(crate) mod listen;
 mod peers;

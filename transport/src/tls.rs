@@ -5,10 +5,10 @@
 //! downgrades is gone. The cryptography is handed to rustls explicitly and never taken from the
 //! process, which other libraries may have set to something else.
 //!
-//! Sessions are not resumed. A resumed handshake skips the certificates, so it would let in a peer
-//! whose certificate has expired or whose root was taken away since; connections of a mesh live
-//! long, and a whole handshake is a fraction of a millisecond. For the same reason there is no
-//! early data (0-RTT).
+//! Sessions are not resumed, except over QUIC by those that ask for early data (`tickets`). A resumed
+//! handshake skips the certificates, so it would let in a peer whose certificate has expired or
+//! whose root was taken away since; connections of a mesh live long, and a whole handshake is a
+//! fraction of a millisecond.
 //!
 //! - `certificate`, `roots`: what is read from PEM.
 //! - `live`: values that are replaced while they are in use; `watch`: from files that change.
@@ -40,6 +40,7 @@ mod roots;
 mod server;
 #[cfg(test)]
 pub(crate) mod test_certificates;
+mod tickets;
 mod uris;
 mod verify;
 mod watch;

@@ -82,6 +82,7 @@ impl Attempt {
             wait_for_ready: self.call.wait_for_ready,
             attempt: self.call.attempt,
             message_bytes: self.call.request_bytes().unwrap_or(0),
+            early: self.keeps && retry::is_harmless(self.call.method),
             ticket,
         };
         match ready!(self.core.source.poll_connection(cx, ask)) {

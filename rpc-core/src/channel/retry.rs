@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::call::{Begun, Code, Idempotency, Initiator};
+use crate::call::{Begun, Code, Idempotency, Initiator, MethodInfo, MethodKind};
 use crate::port::Ended;
 
 /// What is known of an attempt that failed.
@@ -70,6 +70,11 @@ impl Failed<'_> {
 /// Whether doing it twice does no harm.
 pub(crate) const fn is_repeatable(idempotency: Idempotency) -> bool {
     !matches!(idempotency, Idempotency::Unknown)
+}
+
+/// Whether it does no harm if somebody else makes the same call again, and it waits for one answer.
+pub(crate) fn is_harmless(method: &MethodInfo) -> bool {
+    method.options().idempotency == Idempotency::NoSideEffects && method.kind() == MethodKind::Unary
 }
 
 /// Bounds the repetitions of a channel's calls to a fifth of them, and a floor for channels that

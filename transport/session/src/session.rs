@@ -52,7 +52,8 @@ use slots::{Micros, NEVER, Slots};
 /// 3. After that, and after commands such as [`open`](Self::open) or [`send`](Self::send),
 ///    [`poll_output`](Self::poll_output) until it gives nothing; write what it gives.
 /// 4. Once [`is_closed`](Self::is_closed), write the remaining output and shut the link. If the
-///    link ends first, [`handle_link_lost`](Self::handle_link_lost).
+///    link ends first, [`handle_link_lost`](Self::handle_link_lost); if it never was one,
+///    [`handle_link_refused`](Self::handle_link_refused).
 #[derive(Debug)]
 pub struct Session<U> {
     role: Role,

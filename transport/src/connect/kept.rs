@@ -4,11 +4,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use dreammesh_core::call::{Begun, Deadline, Endpoint, Peer, Status};
+use dreammesh_core::call::{Begun, Deadline, Endpoint, Identity, Peer, Status};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
 use tokio::sync::Notify;
@@ -19,9 +19,13 @@ use super::client::{self, Client};
 use super::lanes::Lanes;
 use super::{Dialled, Place, Settings};
 use crate::driver::shared::Shared;
-use crate::driver::timer;
+use crate::driver::{Driver, timer};
+use crate::link::BoxLink;
 use crate::quic::dial::Connected;
 use crate::waiting::Waiting;
+use early::Early;
+
+mod early;
 
 /// The source of a channel with one endpoint.
 ///
@@ -45,6 +49,8 @@ struct Inner {
 
 struct State {
     current: Option<Current>,
+    /// The connection whose handshake is under way, for calls that may travel before it is done.
+    early: Option<Early>,
     waiting: Waiting,
     backoff: Backoff,
     /// Why the endpoint is left alone, and until when.
@@ -63,11 +69,15 @@ struct Current {
     lanes: Option<Arc<Lanes>>,
 }
 
+/// What watches the path of a connection, to be ended with its lane 0.
+type Watching = Arc<OnceLock<AbortHandle>>;
+
 impl KeptLink {
     /// Makes the source; its task runs on the current runtime.
     pub(super) fn new(endpoint: Endpoint, place: Place, settings: Settings) -> Self {
         let state = State {
             current: None,
+            early: None,
             waiting: Waiting::default(),
             backoff: Backoff::default(),
             failure: None,
@@ -102,7 +112,12 @@ impl KeptLink {
         };
         poll_fn(|cx| {
             let Waits { link, ticket } = &mut waiting;
-            link.0.poll_ready(cx, None, false, ticket, |_| None)
+            let wants = Wants {
+                deadline: None,
+                wait_for_ready: false,
+                early: false,
+            };
+            link.0.poll_ready(cx, wants, ticket, |_| None)
         })
         .await
         .map(drop)
@@ -126,12 +141,12 @@ impl Drop for Waits<'_> {
 
 impl Drop for KeptLink {
     fn drop(&mut self) {
-        let current = {
+        let over = {
             let mut state = self.0.lock();
             state.gone = true;
-            state.current.take()
+            (state.current.take(), state.early.take())
         };
-        drop(current);
+        drop(over);
         self.0.asked.notify_one();
         self.0.begun.notify_waiters();
     }
@@ -143,21 +158,30 @@ impl ConnectionSource for KeptLink {
         cx: &mut Context<'_>,
         ask: ConnectionAsk<'_>,
     ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
-        let ConnectionAsk {
-            deadline,
-            wait_for_ready,
-            ..
-        } = ask;
+        let wants = Wants {
+            deadline: ask.deadline,
+            wait_for_ready: ask.wait_for_ready,
+            early: ask.early,
+        };
         let is_bulk = Lanes::is_bulk(&ask);
         let lane = |lanes: &Lanes| is_bulk.then(|| lanes.choose()).flatten();
-        self.0
-            .poll_ready(cx, deadline, wait_for_ready, ask.ticket, lane)
+        self.0.poll_ready(cx, wants, ask.ticket, lane)
     }
 
     fn abandon(&self, mut ticket: OpenTicket) {
         let next = self.0.lock().waiting.leave(&mut ticket);
         next.into_iter().for_each(Waker::wake);
     }
+}
+
+/// What a call wants of a connection.
+#[derive(Clone, Copy)]
+struct Wants {
+    deadline: Option<Deadline>,
+    /// To wait rather than to fail while the endpoint cannot be reached.
+    wait_for_ready: bool,
+    /// To go before the handshake is done.
+    early: bool,
 }
 
 impl Inner {
@@ -168,8 +192,7 @@ impl Inner {
     fn poll_ready(
         &self,
         cx: &Context<'_>,
-        deadline: Option<Deadline>,
-        wait_for_ready: bool,
+        wants: Wants,
         ticket: &mut OpenTicket,
         lane: impl FnOnce(&Lanes) -> Option<Arc<Client>>,
     ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
@@ -186,7 +209,7 @@ impl Inner {
             }
             return Poll::Ready(Ok(client));
         }
-        self.poll_missing(state, cx, deadline, wait_for_ready, ticket)
+        self.poll_missing(state, cx, wants, ticket)
     }
 
     /// The case without a connection: fail fast, or wait and see to it that one is made.
@@ -195,15 +218,15 @@ impl Inner {
         &self,
         mut state: MutexGuard<'_, State>,
         cx: &Context<'_>,
-        deadline: Option<Deadline>,
-        wait_for_ready: bool,
+        wants: Wants,
         ticket: &mut OpenTicket,
     ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+        let Wants { deadline, .. } = wants;
         let now = timer::now();
         let expired = deadline.is_some_and(|deadline| deadline.is_past(now));
         let failure = state.failure.as_ref().filter(|(_, until)| *until > now);
         let failed = failure
-            .filter(|_| !wait_for_ready)
+            .filter(|_| !wants.wait_for_ready)
             .map(|(status, _)| status.clone());
         if expired || failed.is_some() {
             let next = state.waiting.leave(ticket);
@@ -213,6 +236,13 @@ impl Inner {
                 Some(status) => Ended::by_library(status, Begun::No),
                 None => Ended::deadline_exceeded(Begun::No),
             }));
+        }
+        let early = state.early.as_ref().filter(|_| wants.early);
+        if let Some(client) = early.and_then(Early::client) {
+            let next = state.waiting.leave(ticket);
+            drop(state);
+            next.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Ok(client));
         }
         let former = state.waiting.enter(ticket, cx.waker(), deadline);
         state.wanted = true;
@@ -235,14 +265,21 @@ impl Inner {
             tokio::time::sleep_until(until.into()).await;
         }
         let limit = self.settings.connect_timeout;
-        let dialled = match tokio::time::timeout(limit, self.place.dial()).await {
+        let offer = self.offer();
+        let dialled = match tokio::time::timeout(limit, self.place.dial(&offer)).await {
             Ok(Ok(dialled)) => Ok(dialled),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("no answer within {limit:?}")),
         };
         match dialled {
             Ok(dialled) => self.begin(dialled),
-            Err(reason) => self.fail(&reason),
+            Err(reason) => {
+                let early = self.lock().early.take();
+                if let Some(early) = early {
+                    early.let_go();
+                }
+                self.fail(&reason);
+            }
         }
     }
 
@@ -265,7 +302,9 @@ impl Inner {
                 continue;
             }
             let limit = self.settings.connect_timeout;
-            match tokio::time::timeout(limit, secured.dial_suited()).await {
+            let offer = self.offer();
+            let dialled = secured.dial_suited(&offer);
+            match tokio::time::timeout(limit, dialled).await {
                 Ok(Ok(dialled)) => {
                     tracing::info!(endpoint = %self.endpoint, "the suited medium is back");
                     self.begin(dialled);
@@ -346,43 +385,42 @@ impl Inner {
     }
 
     fn begin(self: &Arc<Self>, dialled: Dialled) {
-        let (mut link, connected) = match dialled {
-            Dialled::Link(link) => (link, None),
-            Dialled::Quic(lane, connected) => (lane, Some(connected)),
-        };
-        let retirement = link.retirement();
-        let siblings = connected.as_ref().map(|_| VerdictCache::new());
-        let mut peer = Peer::new(self.endpoint.clone());
-        if let Some(identity) = link.identity() {
-            peer = peer.with_identity(identity);
-        }
-        if let Some(connected) = &connected {
-            peer = peer.with_identity(connected.identity().clone());
-        }
-        let settings = &self.settings;
-        let (client, mut driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
-        let lanes = connected
-            .clone()
-            .zip(siblings)
-            .map(|(connected, siblings)| Arc::new(Lanes::new(connected, peer, settings, siblings)));
-        let shared = Arc::clone(&client.0);
-        let mut wakers = Vec::new();
-        let former = {
-            let mut state = self.lock();
-            if state.gone {
-                drop(state);
+        let former = self.lock().early.take();
+        match dialled {
+            Dialled::Link(link) => self.begin_on(link, None),
+            Dialled::Quic(Some(lane), connected) => self.begin_on(lane, Some(connected)),
+            Dialled::Quic(None, connected) => {
+                match former.filter(|early| early.is_on(&connected)) {
+                    Some(early) => self.adopt(early),
+                    None => self.fail("the connection was lost when it was made"),
+                }
                 return;
             }
-            state.failure = None;
-            state.wanted = false;
-            state.retiring = false;
-            state.waiting.wake_all(&mut wakers);
-            state.current.replace(Current { client, lanes })
+        }
+        // What travelled early by another way may still be answered.
+        if let Some(early) = former {
+            early.let_go();
+        }
+    }
+
+    fn begin_on(self: &Arc<Self>, mut link: BoxLink, connected: Option<Connected>) {
+        let retirement = link.retirement();
+        let siblings = connected.as_ref().map(|_| VerdictCache::new());
+        let identity = match &connected {
+            Some(connected) => Some(connected.identity().clone()),
+            None => link.identity(),
         };
-        // What was succeeded ends with its last call.
-        drop(former);
-        self.detoured.notify_one();
-        self.begun.notify_waiters();
+        let peer = self.peer(identity.as_ref());
+        let settings = &self.settings;
+        let (client, driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
+        let shared = Arc::clone(&client.0);
+        let lanes = connected.clone().zip(siblings);
+        let lanes = lanes
+            .map(|(connected, siblings)| Lanes::new(connected, peer, settings, siblings))
+            .map(Arc::new);
+        if !self.put_in_place(Current { client, lanes }) {
+            return;
+        }
         if let Some(retirement) = retirement {
             let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
             let earliest = timer::now() + SUCCESSOR_AFTER;
@@ -393,21 +431,73 @@ impl Inner {
                 }
             });
         }
-        let inner = Arc::clone(self);
-        let watch = connected.clone().map(|connected| {
-            tokio::spawn(Arc::clone(self).watch(connected, Arc::clone(&shared))).abort_handle()
-        });
-        tokio::spawn(async move {
-            let closed = driver.run().await;
-            drop(driver);
-            watch.inspect(AbortHandle::abort);
-            if let (Some(connected), Some(closed)) = (connected, &closed) {
-                connected.lane_ended(closed, true);
+        let watching = Watching::default();
+        if let Some(connected) = connected.clone() {
+            self.watch_path(connected, &shared, &watching);
+        }
+        tokio::spawn(Arc::clone(self).drive(driver, shared, connected, watching));
+    }
+
+    /// Gives new calls a connection; false if the channel is gone.
+    fn put_in_place(&self, current: Current) -> bool {
+        let mut wakers = Vec::new();
+        let former = {
+            let mut state = self.lock();
+            if state.gone {
+                return false;
             }
-            let reason = closed.map_or_else(String::new, |closed| closed.reason);
-            inner.ended(&shared, &reason);
-        });
+            state.failure = None;
+            state.wanted = false;
+            state.retiring = false;
+            state.waiting.wake_all(&mut wakers);
+            state.current.replace(current)
+        };
+        // What was succeeded ends with its last call.
+        drop(former);
+        self.detoured.notify_one();
+        self.begun.notify_waiters();
         wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    fn watch_path(
+        self: &Arc<Self>,
+        connected: Connected,
+        shared: &Arc<Shared>,
+        watching: &Watching,
+    ) {
+        let watch = tokio::spawn(Arc::clone(self).watch(connected, Arc::clone(shared)));
+        let _ = watching.set(watch.abort_handle());
+    }
+
+    /// Drives a connection, or its lane 0, to its end.
+    async fn drive(
+        self: Arc<Self>,
+        mut driver: Driver,
+        shared: Arc<Shared>,
+        connected: Option<Connected>,
+        watching: Watching,
+    ) {
+        let closed = driver.run().await;
+        drop(driver);
+        watching.get().inspect(|watch| watch.abort());
+        if let (Some(connected), Some(closed)) = (connected, &closed) {
+            connected.lane_ended(closed, true);
+        }
+        let early = self.lock().early.take_if(|early| early.is_of(&shared));
+        // Whoever dials says what became of a connection that was not made yet.
+        if early.is_none() {
+            let reason = closed.map_or_else(String::new, |closed| closed.reason);
+            self.ended(&shared, &reason);
+        }
+    }
+
+    fn peer(&self, identity: Option<&Identity>) -> Peer {
+        let peer = Peer::new(self.endpoint.clone());
+        match identity {
+            Some(identity) => peer.with_identity(identity.clone()),
+            None => peer,
+        }
     }
 
     /// Has a successor made for a connection, which goes on until that is there.

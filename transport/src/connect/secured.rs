@@ -10,7 +10,7 @@ use super::race::{Medium, Memory, race};
 use crate::driver::timer;
 use crate::link::tcp::TcpOptions;
 use crate::link::tls;
-use crate::quic::dial;
+use crate::quic::dial::{self, Offer};
 
 /// An endpoint that is reached by TLS or by QUIC, whichever works and suits.
 pub(super) struct Secured {
@@ -41,7 +41,7 @@ impl Secured {
     }
 
     /// Makes a connection by whatever medium works first.
-    pub(super) async fn dial(&self) -> io::Result<Dialled> {
+    pub(super) async fn dial(&self, offer: &Offer) -> io::Result<Dialled> {
         let suited = self.suited().await?;
         let first = {
             let mut memory = self.lock();
@@ -49,17 +49,17 @@ impl Secured {
             memory.1.first(suited, timer::now())
         };
         if let Some([only]) = self.media.as_deref() {
-            return self.dial_by(*only).await;
+            return self.dial_by(*only, offer).await;
         }
-        let (medium, dialled) = race(first, |medium| self.dial_by(medium)).await?;
+        let (medium, dialled) = race(first, |medium| self.dial_by(medium, offer)).await?;
         self.works(medium);
         Ok(dialled)
     }
 
     /// Makes a connection by the medium that suits and by no other.
-    pub(super) async fn dial_suited(&self) -> io::Result<Dialled> {
+    pub(super) async fn dial_suited(&self, offer: &Offer) -> io::Result<Dialled> {
         let suited = self.suited().await?;
-        let dialled = self.dial_by(suited).await?;
+        let dialled = self.dial_by(suited, offer).await?;
         self.works(suited);
         Ok(dialled)
     }
@@ -117,14 +117,14 @@ impl Secured {
         ))
     }
 
-    async fn dial_by(&self, medium: Medium) -> io::Result<Dialled> {
+    async fn dial_by(&self, medium: Medium, offer: &Offer) -> io::Result<Dialled> {
         match medium {
             Medium::Tls => {
                 let (host, port) = (&self.quic.host, self.quic.port);
                 let link = self.tls.dial(host, port, &self.tcp).await?;
                 Ok(Dialled::Link(link))
             }
-            Medium::Quic => Dialled::quic(&self.quic).await,
+            Medium::Quic => Dialled::quic(&self.quic, offer).await,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use dreammesh_core::call::{Begun, MethodInfo, Status, WireOption};
+use dreammesh_core::call::{Begun, Idempotency, MethodInfo, Status, WireOption};
 use dreammesh_core::port::{
     HandlerFuture, Outcome, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
 };
@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::route::{LONG_POLL, Pace, Route, Routes};
 use super::shared::{Shared, State};
 use super::timer;
+use crate::link::BoxLink;
 
 /// What a driver needs to serve calls.
 #[derive(Debug)]
@@ -36,10 +37,14 @@ pub(super) struct Server {
     tasks: Vec<(StreamKey, AbortHandle)>,
     /// The methods polled inline since the clock was read last.
     group: Vec<u32>,
+    /// Whether calls may be copies that somebody else sends again.
+    replayed: bool,
+    /// Such calls whose handlers may have effects, until the link knows better or ends.
+    held: Vec<(StreamKey, Instant, Accepted)>,
 }
 
 impl Server {
-    pub(super) fn new(routes: Arc<Routes>, limits: Limits) -> Self {
+    pub(super) fn new(routes: Arc<Routes>, limits: Limits, replayed: bool) -> Self {
         Self {
             routes,
             limits,
@@ -48,6 +53,8 @@ impl Server {
             outcomes: Vec::new(),
             tasks: Vec::new(),
             group: Vec::new(),
+            replayed,
+            held: Vec::new(),
         }
     }
 
@@ -64,6 +71,15 @@ impl Server {
         self.methods.push(found);
     }
 
+    /// Asks the link, after a read, whether its calls may still be copies.
+    #[inline]
+    pub(super) fn look_whether_replayed(&mut self, link: &BoxLink) {
+        if self.replayed && !link.may_be_replayed() {
+            self.replayed = false;
+            self.calls.extend(self.held.drain(..));
+        }
+    }
+
     /// Takes in a call; its handler runs when the lock is given back.
     #[inline]
     pub(super) fn accept(&mut self, state: &mut State, key: StreamKey) {
@@ -76,6 +92,10 @@ impl Server {
             let method = route.method();
             slot.method = Some((method, accepted.method));
             slot.always_protobuf = method.options().wire == WireOption::Protobuf;
+            if self.replayed && method.options().idempotency != Idempotency::NoSideEffects {
+                self.held.push((key, state.now, accepted));
+                return;
+            }
         }
         self.calls.push_back((key, state.now, accepted));
     }
@@ -83,6 +103,7 @@ impl Server {
     /// Forgets a call that has not begun.
     pub(super) fn cancel(&mut self, key: StreamKey) {
         self.calls.retain(|(waiting, ..)| *waiting != key);
+        self.held.retain(|(waiting, ..)| *waiting != key);
     }
 
     pub(super) fn has_calls(&self) -> bool {

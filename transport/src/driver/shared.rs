@@ -185,6 +185,11 @@ impl Shared {
         self.step(|state| state.finish_as(key, &mut outcome, WireMode::Protobuf));
     }
 
+    /// Has the driver look at its link and its session, though nothing came.
+    pub(crate) fn summon(&self) {
+        self.step(|state| state.summoned = true);
+    }
+
     /// Refuses new calls; those that run go on, and the driver ends after the last.
     pub(crate) fn drain(&self) {
         self.set_closed_to_calls();

@@ -10,6 +10,7 @@ use super::address::Address;
 use super::memory::MemoryHub;
 use super::tcp::TcpOptions;
 use super::{BoxLink, memory, succession, tcp, tunnel, unix};
+use crate::quic::handshake::Handshake;
 use crate::quic::listen as quic;
 
 /// A bound address from which links are accepted.
@@ -27,7 +28,7 @@ pub(crate) enum Listener {
 #[derive(Debug)]
 pub(crate) enum Accepted {
     Link(BoxLink),
-    Quic(quic::Handshake),
+    Quic(Handshake),
 }
 
 impl Listener {

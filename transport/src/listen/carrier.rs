@@ -57,6 +57,11 @@ impl Carrier {
         live.iter().map(|session| u64::from(close(session))).sum()
     }
 
+    /// Has the sessions look at what they hold back.
+    pub(crate) fn summon(&self) {
+        self.live().iter().for_each(|session| session.summon());
+    }
+
     /// Waits until the connection is to end once its calls have.
     pub(crate) async fn draining(&self) {
         self.stop.draining().await;

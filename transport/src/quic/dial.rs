@@ -25,27 +25,52 @@ use crate::tls::{ALPN, ClientTls};
 pub(crate) struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
-    pub(crate) tls: ClientTls,
-    pub(crate) keepalive: Option<Keepalive>,
-    pub(crate) buffer_bytes: Option<usize>,
+    tls: ClientTls,
+    config: ClientConfig,
+    buffer_bytes: Option<usize>,
 }
 
-/// A connection whose handshake is done.
+impl Target {
+    pub(crate) fn new(
+        host: String,
+        port: u16,
+        tls: ClientTls,
+        keepalive: Option<Keepalive>,
+        buffer_bytes: Option<usize>,
+    ) -> Self {
+        // One value serves all connections, so that one finds the tickets of those before it.
+        let crypto = QuicClientConfig::try_from(tls.rustls_quic_client(&[ALPN]));
+        let crypto = crypto.expect("the provider has the suite that QUIC begins with");
+        let mut config = ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport(0, keepalive)));
+        Self {
+            host,
+            port,
+            tls,
+            config,
+            buffer_bytes,
+        }
+    }
+}
+
+/// A connection whose handshake is done, unless it is offered early.
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
     connection: quinn::Connection,
     identity: Identity,
+    /// Whether lane 0 is in use already, by somebody to whom it was offered early.
+    begun: bool,
 }
+
+/// Who may use a connection before its handshake is done, for what somebody else may send again;
+/// true if lane 0 is taken for that.
+pub(crate) type Offer = Arc<dyn Fn(Connected) -> bool + Send + Sync>;
 
 /// Connects to the address of the host that answers first.
 ///
 /// An address that is not listened on gives no sign of it over UDP, so the next one is tried
 /// meanwhile. Dropping the future gives all attempts up.
-pub(crate) async fn dial(target: &Target) -> io::Result<Connected> {
-    let crypto = target.tls.rustls_client(&[ALPN]);
-    let crypto = QuicClientConfig::try_from(crypto).map_err(io::Error::other)?;
-    let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(Arc::new(transport(0, target.keepalive)));
+pub(crate) async fn dial(target: &Target, offer: &Offer) -> io::Result<Connected> {
     let mut addresses = tokio::net::lookup_host((&*target.host, target.port)).await?;
     let mut attempts = JoinSet::new();
     let mut failure = None;
@@ -53,8 +78,8 @@ pub(crate) async fn dial(target: &Target) -> io::Result<Connected> {
         let next = addresses.next();
         let is_last = next.is_none();
         if let Some(address) = next {
-            let (config, target) = (config.clone(), target.clone());
-            attempts.spawn(async move { attempt(config, address, &target).await });
+            let (target, offer) = (target.clone(), Arc::clone(offer));
+            attempts.spawn(async move { attempt(address, &target, &offer).await });
         }
         let head_start = async {
             match is_last {
@@ -79,11 +104,7 @@ fn nobody(host: &str) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, text)
 }
 
-async fn attempt(
-    config: ClientConfig,
-    address: SocketAddr,
-    target: &Target,
-) -> io::Result<Connected> {
+async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Result<Connected> {
     let any: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -101,14 +122,25 @@ async fn attempt(
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
     let name = target.tls.server_name_for(&target.host, address.ip());
     let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let connecting = endpoint.connect_with(config, address, &name.to_str());
-    let connection = connecting.map_err(invalid)?.await;
-    let connection = connection.map_err(client_error)?;
-    check_protocol(&connection)?;
-    Ok(Connected {
+    let connecting = endpoint.connect_with(target.config.clone(), address, &name.to_str());
+    let connected = |connection, begun| Connected {
         identity: identity_of(&connection, &target.tls, &name),
         connection,
-    })
+        begun,
+    };
+    let (connection, begun) = match connecting.map_err(invalid)?.into_0rtt() {
+        Err(connecting) => (connecting.await.map_err(client_error)?, false),
+        Ok((connection, accepted)) => {
+            let begun = offer(connected(connection.clone(), false));
+            let accepted = accepted.await;
+            if let Some(error) = connection.close_reason() {
+                return Err(client_error(error));
+            }
+            (connection, begun && accepted)
+        }
+    };
+    check_protocol(&connection)?;
+    Ok(connected(connection, begun))
 }
 
 fn identity_of(
@@ -140,11 +172,26 @@ impl Connected {
         &self.identity
     }
 
-    /// Opens lane 0.
-    pub(crate) async fn first_lane(&self) -> io::Result<Lane> {
+    /// Opens lane 0, unless somebody who was offered the connection early has done so.
+    pub(crate) async fn first_lane(&self) -> io::Result<Option<Lane>> {
+        if self.begun {
+            return Ok(None);
+        }
         let (send, receive) = self.connection.open_bi().await.map_err(client_error)?;
         let peer = self.connection.remote_address().to_string();
-        Ok(Lane::new(send, receive, peer, Side::Client).first_served())
+        Ok(Some(
+            Lane::new(send, receive, peer, Side::Client).first_served(),
+        ))
+    }
+
+    /// Opens lane 0 before the handshake is done, if the server allowed lanes the last time.
+    pub(crate) fn early_lane(&self) -> Option<Lane> {
+        self.bulk_lane().map(Lane::first_served)
+    }
+
+    /// Whether it is the same connection, before its handshake and after it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.connection.stable_id() == other.connection.stable_id()
     }
 
     /// Opens one more lane, if the peer allows one now.

@@ -2,6 +2,8 @@
 
 use std::io::{self, IoSliceMut};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use quinn::{
 use rustls::AlertDescription;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::link::Link;
+use crate::link::{Link, Refused};
 use crate::tls::explain::{Explained, Side};
 
 /// One bidirectional stream.
@@ -24,6 +26,8 @@ pub(crate) struct Lane {
     receive: RecvStream,
     peer: String,
     side: Side,
+    /// Server: whether the handshake is done, if the lane was opened before.
+    handshake: Option<Arc<AtomicBool>>,
 }
 
 impl Lane {
@@ -33,7 +37,14 @@ impl Lane {
             receive,
             peer,
             side,
+            handshake: None,
         }
+    }
+
+    /// Marks what is read as early data until the handshake is done.
+    pub(super) fn before(mut self, handshake: &Arc<AtomicBool>) -> Self {
+        self.handshake = Some(Arc::clone(handshake));
+        self
     }
 
     /// Has what is sent on this lane go before what is sent on the others.
@@ -47,6 +58,11 @@ impl Lane {
 impl Link for Lane {
     fn peer(&self) -> String {
         self.peer.clone()
+    }
+
+    fn may_be_replayed(&self) -> bool {
+        let handshake = self.handshake.as_ref();
+        handshake.is_some_and(|done| !done.load(Ordering::Acquire))
     }
 
     /// Reads place by place, since each is a copy out of the stream and no system call.
@@ -139,6 +155,7 @@ fn read_error(error: ReadError, side: Side) -> io::Error {
     match error {
         ReadError::ConnectionLost(error) => connection_error(error, side),
         ReadError::Reset(code) => reset("the peer reset the lane", code),
+        ReadError::ZeroRttRejected => refused(),
         other => io::Error::new(io::ErrorKind::NotConnected, other),
     }
 }
@@ -147,8 +164,13 @@ fn write_error(error: WriteError, side: Side) -> io::Error {
     match error {
         WriteError::ConnectionLost(error) => connection_error(error, side),
         WriteError::Stopped(code) => reset("the peer takes no more on the lane", code),
+        WriteError::ZeroRttRejected => refused(),
         other => io::Error::new(io::ErrorKind::NotConnected, other),
     }
+}
+
+fn refused() -> io::Error {
+    io::Error::other(Refused("the server takes no early data"))
 }
 
 fn reset(what: &str, code: VarInt) -> io::Error {

@@ -8,16 +8,14 @@ use std::time::Duration;
 
 use dreammesh_session::Keepalive;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connecting, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
+use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::sync::oneshot;
 use tokio::time::Interval;
 
-use super::dial::check_protocol;
-use super::lane::connection_error;
-use super::peers::{Listed, Peers};
+use super::handshake::Handshake;
+use super::peers::Peers;
 use super::port::Port;
 use super::{LANES_MAX, socket, transport};
-use crate::tls::explain::Side;
 use crate::tls::{ALPN, ServerTls};
 
 /// A UDP socket on which connections arrive.
@@ -31,6 +29,7 @@ pub(crate) struct Listener {
     under_way: Arc<AtomicUsize>,
     /// Ready once the socket is closed.
     released: oneshot::Receiver<()>,
+    tls: ServerTls,
 }
 
 /// What a listener is made with.
@@ -49,7 +48,7 @@ impl Listener {
     /// # Errors
     /// When it is taken, or the cryptography does not suit QUIC.
     pub(crate) fn bind(address: SocketAddr, options: &Options) -> io::Result<Self> {
-        let crypto = options.tls.rustls_server(&[ALPN]);
+        let crypto = options.tls.rustls_quic_server(&[ALPN]);
         let crypto = QuicServerConfig::try_from(crypto).map_err(io::Error::other)?;
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config
@@ -77,6 +76,7 @@ impl Listener {
             peers: Arc::default(),
             under_way: Arc::default(),
             released,
+            tls: options.tls.clone(),
         })
     }
 
@@ -120,7 +120,8 @@ impl Listener {
         Some(Handshake {
             connecting,
             listed: self.peers.add(peer, local),
-            _counted: Counted::new(&self.under_way),
+            counted: Counted::new(&self.under_way),
+            tls: self.tls.clone(),
         })
     }
 
@@ -198,36 +199,9 @@ impl Listener {
     }
 }
 
-/// A client that was let in and has to prove what it must.
-#[derive(Debug)]
-pub(crate) struct Handshake {
-    connecting: Connecting,
-    listed: Listed,
-    _counted: Counted,
-}
-
-impl Handshake {
-    pub(crate) fn peer(&self) -> SocketAddr {
-        self.connecting.remote_address()
-    }
-
-    /// Waits until the handshake is done; the caller bounds the time, and keeps the place in the
-    /// list of peers as long as it serves the connection.
-    ///
-    /// # Errors
-    /// Why it failed, such as a protocol that the client does not offer.
-    pub(crate) async fn done(self) -> io::Result<(quinn::Connection, Listed)> {
-        let connection = self.connecting.await;
-        let connection = connection.map_err(|error| connection_error(error, Side::Server))?;
-        check_protocol(&connection)?;
-        self.listed.connected(&connection);
-        Ok((connection, self.listed))
-    }
-}
-
 /// One of a number of things, as long as it lives.
 #[derive(Debug)]
-struct Counted(Arc<AtomicUsize>);
+pub(super) struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
     fn new(count: &Arc<AtomicUsize>) -> Self {

@@ -1,18 +1,18 @@
 //! The server's side of a connection: its lanes, and what a peer may not do with them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dreammesh_core::call::{Endpoint, Peer};
 use dreammesh_session::Closed;
 use dreammesh_session::frame::CloseCode;
-use rustls::pki_types::CertificateDer;
 use tokio::task::{self, JoinError, JoinSet};
 
 use super::dial::{close, lane_ended};
 use super::flood::{Flood, Watch};
+use super::handshake::{Arrived, Early, Handshake, chain};
 use super::lane::Lane;
-use super::listen::Handshake;
 use super::peers::Listed;
 use crate::driver::timer;
 use crate::listen::carrier::Carrier;
@@ -41,8 +41,12 @@ async fn begin(
         done = tokio::time::timeout_at(due.into(), handshake.done()) => done,
         () = carrier.hurried() => return None,
     };
-    let (connection, listed) = match done {
-        Ok(Ok(done)) => done,
+    let Arrived {
+        connection,
+        listed,
+        early,
+    } = match done {
+        Ok(Ok(arrived)) => arrived,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a handshake failed");
             return None;
@@ -57,7 +61,7 @@ async fn begin(
         Some(identity) => peer.with_identity(identity),
         None => peer,
     };
-    Some(Served {
+    let mut served = Served {
         serving,
         carrier,
         connection,
@@ -67,15 +71,23 @@ async fn begin(
         watch: Watch::new(timer::now()),
         empty_until: due,
         _listed: listed,
-    })
+        early: None,
+        proven: Arc::default(),
+    };
+    if let Some(mut early) = early {
+        let first = early.first.take();
+        served.early = Some((early, due));
+        if let Some((send, receive)) = first {
+            served.begin(send, receive);
+        }
+    }
+    Some(served)
 }
 
 /// Who the client is, if it showed a certificate.
 fn identity_of(connection: &quinn::Connection) -> Option<dreammesh_core::call::Identity> {
-    let chain = connection.peer_identity()?;
-    let chain = chain.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     // A certificate that breaks the rules for names was refused in the handshake.
-    identity::of(&chain).ok().flatten()
+    identity::of(&chain(connection)).ok().flatten()
 }
 
 /// A connection whose handshake is done.
@@ -91,6 +103,10 @@ struct Served {
     /// Until when there may be no lane at all.
     empty_until: Instant,
     _listed: Listed,
+    /// A handshake that goes on while early data is served, and by when it has to be done.
+    early: Option<(Early, Instant)>,
+    /// Whether the handshake is done.
+    proven: Arc<AtomicBool>,
 }
 
 impl Served {
@@ -121,6 +137,7 @@ impl Served {
                     close(&self.connection, CloseCode::DONE, reason);
                     break;
                 }
+                done = proof(&mut self.early), if self.early.is_some() => self.proved(done),
                 _ = looks.tick() => {
                     let found = self.watch.look(&self.connection.stats());
                     self.accuse(found);
@@ -138,6 +155,9 @@ impl Served {
         if is_first {
             lane = lane.first_served();
         }
+        if self.early.is_some() {
+            lane = lane.before(&self.proven);
+        }
         let kind = match is_first {
             true => SessionKind::Main,
             false => SessionKind::Bulk,
@@ -150,6 +170,18 @@ impl Served {
         let task = self.lanes.spawn(session);
         if is_first {
             self.first = Some(task.id());
+        }
+    }
+
+    /// A client whose calls were served early has proved that it sent them itself, or has not.
+    fn proved(&mut self, done: bool) {
+        self.early = None;
+        if done {
+            self.proven.store(true, Ordering::Release);
+            self.carrier.summon();
+        } else {
+            let reason = "the handshake was not done in time";
+            close(&self.connection, CloseCode::KEEPALIVE, reason);
         }
     }
 
@@ -175,6 +207,17 @@ impl Served {
             tracing::debug!(%peer, reason, "a flood was closed");
             close(&self.connection, CloseCode::FLOOD, reason);
         }
+    }
+}
+
+/// Waits for the rest of a handshake; false if that took too long.
+async fn proof(early: &mut Option<(Early, Instant)>) -> bool {
+    match early {
+        Some((early, due)) => {
+            let done = tokio::time::timeout_at((*due).into(), &mut early.done);
+            done.await.is_ok()
+        }
+        None => std::future::pending().await,
     }
 }
 

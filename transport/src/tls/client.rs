@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 
+use super::tickets::ClientTickets;
 use super::verify::ServerVerifier;
 use super::{Certificate, Live, Roots, TlsError, identity, provider};
 
@@ -31,6 +32,7 @@ pub struct ClientTls {
     roots: Live<Roots>,
     certificate: Option<Live<Certificate>>,
     expected: Expected,
+    early_data: bool,
 }
 
 /// Who the server has to be.
@@ -50,6 +52,7 @@ impl ClientTls {
             roots: roots.into(),
             certificate: None,
             expected: Expected::Host,
+            early_data: false,
         }
     }
 
@@ -84,10 +87,38 @@ impl ClientTls {
         Ok(self)
     }
 
+    /// Lets calls over QUIC travel with the hello of a connection to a server that was reached within
+    /// the last hour (0-RTT), if the server takes that; off by default.
+    ///
+    /// Only unary calls of methods declared `NO_SIDE_EFFECTS` do, since what travels early can be
+    /// recorded and sent again by somebody else; all others wait for the handshake. What the server
+    /// does not take is sent again behind the handshake. A connection that is resumed so shows no
+    /// certificates: the server is who it was, as long as roots and certificate are the same here.
+    #[must_use]
+    pub fn early_data(mut self, early: bool) -> Self {
+        self.early_data = early;
+        self
+    }
+
     /// The settings of rustls for some protocols, the preferred one first.
     ///
     /// One value serves all connections: what is replaced later is seen through it.
     pub(crate) fn rustls_client(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
+        Arc::new(self.rustls_config(alpn))
+    }
+
+    /// The same for QUIC, with early data if it is wanted.
+    pub(crate) fn rustls_quic_client(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
+        let mut config = self.rustls_config(alpn);
+        if self.early_data {
+            let tickets = ClientTickets::new(self.roots.clone(), self.certificate.clone());
+            config.resumption = Resumption::store(Arc::new(tickets));
+            config.enable_early_data = true;
+        }
+        Arc::new(config)
+    }
+
+    fn rustls_config(&self, alpn: &[&[u8]]) -> ClientConfig {
         let provider = provider();
         let algorithms = provider.signature_verification_algorithms;
         let verifier = ServerVerifier {
@@ -109,7 +140,7 @@ impl ClientTls {
         };
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         config.resumption = Resumption::disabled();
-        Arc::new(config)
+        config
     }
 
     /// The name to ask the host of a target for.

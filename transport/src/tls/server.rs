@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 
+use super::tickets::ServerTickets;
 use super::verify::ClientVerifier;
 use super::{Certificate, Live, Roots, provider};
 
@@ -24,6 +27,7 @@ use super::{Certificate, Live, Roots, provider};
 pub struct ServerTls {
     certificate: Live<Certificate>,
     clients: Option<Clients>,
+    early_data: bool,
 }
 
 /// What is asked of clients.
@@ -39,6 +43,7 @@ impl ServerTls {
         Self {
             certificate: certificate.into(),
             clients: None,
+            early_data: false,
         }
     }
 
@@ -60,6 +65,19 @@ impl ServerTls {
         self.asking(roots.into(), false)
     }
 
+    /// Lets clients send calls over QUIC together with their hello (0-RTT), if they were connected
+    /// within the last hour; off by default.
+    ///
+    /// What travels early can be recorded and sent again by somebody else. So the calls of methods
+    /// declared `NO_SIDE_EFFECTS` alone begin at once; others wait for the handshake. This server
+    /// takes each ticket once, and looks again at the certificate that was shown for it. Of several
+    /// servers, each has tickets of its own.
+    #[must_use]
+    pub fn early_data(mut self, early: bool) -> Self {
+        self.early_data = early;
+        self
+    }
+
     fn asking(mut self, roots: Live<Roots>, mandatory: bool) -> Self {
         self.clients = Some(Clients { roots, mandatory });
         self
@@ -69,26 +87,66 @@ impl ServerTls {
     ///
     /// One value serves all connections: what is replaced later is seen through it.
     pub(crate) fn rustls_server(&self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
-        let provider = provider();
-        let algorithms = provider.signature_verification_algorithms;
-        let builder = ServerConfig::builder_with_provider(provider)
+        Arc::new(self.rustls_config(alpn))
+    }
+
+    /// The same for QUIC, with early data if it is wanted.
+    pub(crate) fn rustls_quic_server(&self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+        let mut config = self.rustls_config(alpn);
+        if self.early_data {
+            let roots = self.clients.as_ref().map(|clients| clients.roots.clone());
+            config.session_storage = Arc::new(ServerTickets::new(roots));
+            config.send_tls13_tickets = 1;
+            // QUIC bounds early data by its own windows (RFC 9001 section 4.6.1).
+            config.max_early_data_size = u32::MAX;
+        }
+        Arc::new(config)
+    }
+
+    /// Verifies once more what a client had shown when it was given the ticket that it came with.
+    ///
+    /// # Errors
+    /// When a whole handshake would fail now.
+    pub(crate) fn verify_again(&self, chain: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
+        let Some(verifier) = self.client_verifier() else {
+            return Ok(());
+        };
+        match chain.split_first() {
+            Some((end_entity, intermediates)) => verifier
+                .verify_client_cert(end_entity, intermediates, UnixTime::now())
+                .map(drop),
+            None if verifier.client_auth_mandatory() => Err(rustls::Error::NoCertificatesPresented),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether clients may send calls with their hello.
+    pub(crate) fn takes_early_data(&self) -> bool {
+        self.early_data
+    }
+
+    fn client_verifier(&self) -> Option<ClientVerifier> {
+        let algorithms = provider().signature_verification_algorithms;
+        self.clients.as_ref().map(|clients| ClientVerifier {
+            roots: clients.roots.clone(),
+            mandatory: clients.mandatory,
+            algorithms,
+        })
+    }
+
+    fn rustls_config(&self, alpn: &[&[u8]]) -> ServerConfig {
+        let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .expect("the provider has suites for TLS 1.3");
-        let builder = match &self.clients {
+        let builder = match self.client_verifier() {
             None => builder.with_no_client_auth(),
-            Some(Clients { roots, mandatory }) => {
-                builder.with_client_cert_verifier(Arc::new(ClientVerifier {
-                    roots: roots.clone(),
-                    mandatory: *mandatory,
-                    algorithms,
-                }))
-            }
+            Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
         };
         let mut config = builder.with_cert_resolver(Arc::new(Presented(self.certificate.clone())));
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Arc::new(config)
+        config
     }
 }
 

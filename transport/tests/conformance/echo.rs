@@ -26,6 +26,12 @@ pub(crate) static UNARY: MethodInfo = method("/test.Echo/Unary", MethodKind::Una
 /// The same, as a client knows it whose contract says that it is idempotent.
 pub(crate) static IDEMPOTENT: MethodInfo =
     method("/test.Echo/Unary", MethodKind::Unary).with_idempotency(Idempotency::Idempotent);
+/// The same in a contract that says that it has no side effects.
+pub(crate) static QUERY: MethodInfo =
+    method("/test.Echo/Query", MethodKind::Unary).with_idempotency(Idempotency::NoSideEffects);
+/// What a client takes it for whose contract says more than the server's.
+pub(crate) static HARMLESS: MethodInfo =
+    method("/test.Echo/Unary", MethodKind::Unary).with_idempotency(Idempotency::NoSideEffects);
 pub(crate) static LIST: MethodInfo = method("/test.Echo/List", MethodKind::ServerStreaming);
 pub(crate) static RECORD: MethodInfo = method("/test.Echo/Record", MethodKind::ClientStreaming);
 pub(crate) static CHAT: MethodInfo = method("/test.Echo/Chat", MethodKind::Bidi);
@@ -96,6 +102,7 @@ pub(crate) struct Echo {
 impl Echo {
     async fn unary(&self, request: Request<Any>) -> Result<Response<Any>, Status> {
         self.probe.begun.fetch_add(1, Ordering::SeqCst);
+        self.probe.changed.notify_waiters();
         let ask = request.view();
         match ask.type_url() {
             "echo" => Ok(Response::new(ask)),
@@ -217,6 +224,9 @@ impl Service for EchoServer {
         let echo = &self.0;
         vec![
             unary(echo, &UNARY, |echo, request| async move {
+                echo.unary(request).await
+            }),
+            unary(echo, &QUERY, |echo, request| async move {
                 echo.unary(request).await
             }),
             server_streaming(echo, &LIST, |echo, request, items| async move {

@@ -1,5 +1,6 @@
 //! What QUIC alone can do, and what can be done to it alone.
 
+mod early;
 mod hostile;
 mod lanes;
 mod paths;

@@ -181,10 +181,14 @@ async fn forward(path: Arc<Path>) {
         let Some(delay) = path.fate(Way::ToServer, count) else {
             continue;
         };
+        // A server that is gone is the client's to find out.
+        if delay.is_zero() {
+            let _ = back.send(&bytes[..count]).await;
+            continue;
+        }
         let datagram = bytes[..count].to_vec();
         tokio::spawn(async move {
-            late(delay).await;
-            // A server that is gone is the client's to find out.
+            tokio::time::sleep(delay).await;
             let _ = back.send(&datagram).await;
         });
     }
@@ -205,17 +209,15 @@ async fn answer(path: Arc<Path>, back: Arc<UdpSocket>, client: SocketAddr) {
         let Some(delay) = path.fate(Way::ToClient, count) else {
             continue;
         };
+        if delay.is_zero() {
+            let _ = path.front.send_to(&bytes[..count], client).await;
+            continue;
+        }
         let (path, datagram) = (Arc::clone(&path), bytes[..count].to_vec());
         tokio::spawn(async move {
-            late(delay).await;
+            tokio::time::sleep(delay).await;
             let _ = path.front.send_to(&datagram, client).await;
         });
-    }
-}
-
-async fn late(delay: Duration) {
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
     }
 }
 

@@ -140,12 +140,22 @@ impl<U: Default> Session<U> {
 
     /// The link ended without a CLOSE; every call that has not ended ends.
     pub fn handle_link_lost(&mut self, reason: &str) {
+        self.lose_link(reason, u64::MAX);
+    }
+
+    /// The link turned out never to have been one: nothing that was handed to it has arrived, so no
+    /// call has begun, and every call ends.
+    pub fn handle_link_refused(&mut self, reason: &str) {
+        self.lose_link(reason, 0);
+    }
+
+    fn lose_link(&mut self, reason: &str, last_begun: u64) {
         if self.closed {
             return;
         }
         self.closed = true;
         let status = Status::unavailable(format!("connection lost: {reason}"));
-        self.end_all(&status, Initiator::Library, u64::MAX);
+        self.end_all(&status, Initiator::Library, last_begun);
         let (code, reason) = (CloseCode::LINK, reason.to_owned());
         self.events.push_back(Event::Closed(Closed {
             code,

@@ -389,6 +389,22 @@ fn a_peer_that_goes_silent_is_asked_and_then_given_up() {
 }
 
 #[test]
+fn a_link_that_was_refused_has_begun_nothing() {
+    let mut side = Side::client(Config::default());
+    let sent = side
+        .open(&METHODS[0], Some(3), true, None)
+        .expect("there is room");
+    side.frames();
+    side.session.handle_link_refused("no early data");
+    let ended = side.session.take_unary(sent).expect("it ended");
+    let ended = ended.expect_err("refused");
+    assert_eq!(
+        (ended.begun, ended.status.code()),
+        (Begun::No, Code::Unavailable)
+    );
+}
+
+#[test]
 fn a_lost_link_tells_what_may_have_begun() {
     let mut side = Side::client(Config::default());
     let sent = side

@@ -6,7 +6,7 @@ use dreammesh_core::call::Endpoint;
 
 use super::*;
 use crate::Server;
-use crate::quic::dial::{Target, dial};
+use crate::quic::dial::{Offer, Target, dial};
 use crate::tls::test_certificates::Authority;
 use crate::tls::{Certificate, ClientTls, Roots, ServerTls};
 
@@ -24,14 +24,10 @@ async fn lanes() -> (Lanes, tokio::task::JoinHandle<()>) {
 }
 
 async fn connect(address: SocketAddr, tls: ClientTls) -> Lanes {
-    let target = Target {
-        host: Ipv4Addr::LOCALHOST.to_string(),
-        port: address.port(),
-        tls,
-        keepalive: None,
-        buffer_bytes: None,
-    };
-    let connected = dial(&target).await.unwrap();
+    let host = Ipv4Addr::LOCALHOST.to_string();
+    let target = Target::new(host, address.port(), tls, None, None);
+    let offer: Offer = Arc::new(|_| false);
+    let connected = dial(&target, &offer).await.unwrap();
     // Its place is lane 0's, which is not used here.
     let first = connected.first_lane().await.unwrap();
     std::mem::forget(first);

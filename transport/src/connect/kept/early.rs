@@ -1,0 +1,123 @@
+//! Calls that travel before the handshake of their connection is done (0-RTT).
+//!
+//! A connection that is resumed is offered by whoever dials it. Lane 0 begins at once and takes the
+//! calls that may travel early. If the server goes along, it becomes lane 0 of the connection that
+//! everybody uses; if not, its link is refused, its calls did not begin, and they are made anew on
+//! the lane 0 that is opened behind the handshake.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use dreammesh_core::call::Peer;
+use dreammesh_core::negotiate::VerdictCache;
+use dreammesh_core::port::Connection;
+
+use super::super::client::{self, Client};
+use super::super::lanes::Lanes;
+use super::{Current, Inner, State, Watching};
+use crate::driver::shared::Shared;
+use crate::quic::dial::{Connected, Offer};
+
+/// A connection whose lane 0 is in use before its handshake is done.
+pub(super) struct Early {
+    client: Arc<Client>,
+    connected: Connected,
+    peer: Peer,
+    siblings: VerdictCache,
+    watch: Watching,
+}
+
+impl Early {
+    /// What carries calls there, as long as it takes some.
+    pub(super) fn client(&self) -> Option<Arc<Client>> {
+        Some(&self.client).filter(|it| it.is_open()).cloned()
+    }
+
+    pub(super) fn is_on(&self, connected: &Connected) -> bool {
+        self.connected.is(connected)
+    }
+
+    pub(super) fn is_of(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.client.0, shared)
+    }
+
+    /// Lets the calls there end, or has them made elsewhere if nothing has come back.
+    pub(super) fn let_go(self) {
+        if self.connected.heard() == 0 {
+            self.client
+                .0
+                .give_up_repeatable("the server does not answer by QUIC");
+        }
+    }
+}
+
+impl Inner {
+    /// What takes a connection before its handshake is done.
+    pub(super) fn offer(self: &Arc<Self>) -> Offer {
+        let inner = Arc::downgrade(self);
+        Arc::new(move |connected| {
+            let inner = inner.upgrade();
+            inner.is_some_and(|inner| inner.begin_early(connected))
+        })
+    }
+
+    /// Begins lane 0 before the handshake is done; false if nobody has a use for that.
+    fn begin_early(self: &Arc<Self>, connected: Connected) -> bool {
+        let is_wanted =
+            |state: &State| !state.gone && state.current.is_none() && state.early.is_none();
+        if !is_wanted(&self.lock()) {
+            return false;
+        }
+        let Some(lane) = connected.early_lane() else {
+            return false;
+        };
+        let (siblings, watch) = (VerdictCache::new(), Watching::default());
+        let peer = self.peer(Some(connected.identity()));
+        let link = Box::new(lane);
+        let (client, driver) = client::begin(&self.settings, peer.clone(), link, Some(&siblings));
+        let shared = Arc::clone(&client.0);
+        let mut wakers = Vec::new();
+        {
+            let mut state = self.lock();
+            // Nobody but this task dials, so all that can have happened is that the channel went.
+            if !is_wanted(&state) {
+                return false;
+            }
+            state.early = Some(Early {
+                client,
+                connected: connected.clone(),
+                peer,
+                siblings,
+                watch: Arc::clone(&watch),
+            });
+            state.waiting.wake_all(&mut wakers);
+        }
+        tokio::spawn(Arc::clone(self).drive(driver, shared, Some(connected), watch));
+        wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Takes over a connection whose lane 0 was begun early, now that the server is known to have
+    /// taken that.
+    pub(super) fn adopt(self: &Arc<Self>, early: Early) {
+        let Early {
+            client,
+            peer,
+            siblings,
+            connected,
+            watch,
+        } = early;
+        let shared = Arc::clone(&client.0);
+        let lanes = Lanes::new(connected.clone(), peer, &self.settings, siblings);
+        let lanes = Some(Arc::new(lanes));
+        if !self.put_in_place(Current { client, lanes }) {
+            return;
+        }
+        self.watch_path(connected, &shared, &watch);
+        // Its driver runs already: one that ended meanwhile found nothing to end.
+        if !shared.is_open_to_calls() {
+            watch.get().inspect(|watch| watch.abort());
+            drop(self.take_current(&shared));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A server's handshake, until it is done or brings early data.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use dreammesh_session::frame::CloseCode;
+use quinn::{Connecting, Connection, ConnectionError, RecvStream, SendStream, ZeroRttAccepted};
+use rustls::pki_types::CertificateDer;
+
+use super::dial::{check_protocol, close};
+use super::lane::connection_error;
+use super::listen::Counted;
+use super::peers::Listed;
+use crate::tls::ServerTls;
+use crate::tls::explain::Side;
+
+/// A client that was let in and has to prove what it must.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    pub(super) connecting: Connecting,
+    pub(super) listed: Listed,
+    pub(super) counted: Counted,
+    pub(super) tls: ServerTls,
+}
+
+/// A client that may be served.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) connection: Connection,
+    /// Its place in the list of peers, to be kept as long as it is served.
+    pub(super) listed: Listed,
+    /// What came of one whose handshake is not done.
+    pub(super) early: Option<Early>,
+}
+
+/// A handshake that was not done when the first lane was opened.
+pub(super) struct Early {
+    /// The first lane, until it is taken.
+    pub(super) first: Option<(SendStream, RecvStream)>,
+    pub(super) done: ZeroRttAccepted,
+    _counted: Counted,
+}
+
+impl fmt::Debug for Early {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Early").finish_non_exhaustive()
+    }
+}
+
+impl Handshake {
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.connecting.remote_address()
+    }
+
+    /// Waits until the handshake is done, or early data has come; the caller bounds the time.
+    ///
+    /// # Errors
+    /// Why it failed, such as a protocol that the client does not offer.
+    pub(super) async fn done(self) -> io::Result<Arrived> {
+        let arrived = match self.tls.takes_early_data() {
+            true => self.done_early().await?,
+            false => Arrived {
+                connection: self.connecting.await.map_err(server_error)?,
+                listed: self.listed,
+                early: None,
+            },
+        };
+        check_protocol(&arrived.connection)?;
+        arrived.listed.connected(&arrived.connection);
+        Ok(arrived)
+    }
+
+    async fn done_early(self) -> io::Result<Arrived> {
+        let Self {
+            mut connecting,
+            listed,
+            counted,
+            tls,
+        } = self;
+        connecting.handshake_data().await.map_err(server_error)?;
+        let (connection, mut done) = match connecting.into_0rtt() {
+            Ok(begun) => begun,
+            Err(connecting) => {
+                let connection = connecting.await.map_err(server_error)?;
+                return Ok(Arrived {
+                    connection,
+                    listed,
+                    early: None,
+                });
+            }
+        };
+        // quinn takes in nothing else of a client before it has proved who it is.
+        let early = tokio::select! {
+            biased;
+            _ = &mut done => None,
+            lane = connection.accept_bi() => Some(lane.map_err(server_error)?),
+        };
+        if let Some(error) = connection.close_reason() {
+            return Err(server_error(error));
+        }
+        if let Err(error) = tls.verify_again(&chain(&connection)) {
+            let reason = format!("the certificate that was shown earlier is good no more: {error}");
+            close(&connection, CloseCode::VERSION, &reason);
+            return Err(io::Error::other(reason));
+        }
+        let early = early.map(|first| Early {
+            first: Some(first),
+            done,
+            _counted: counted,
+        });
+        Ok(Arrived {
+            connection,
+            listed,
+            early,
+        })
+    }
+}
+
+/// The certificates that a client has shown.
+pub(super) fn chain(connection: &Connection) -> Vec<CertificateDer<'static>> {
+    let chain = connection.peer_identity();
+    let chain = chain.and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
+    chain.map_or_else(Vec::new, |chain| *chain)
+}
+
+fn server_error(error: ConnectionError) -> io::Error {
+    connection_error(error, Side::Server)
+}
