@@ -13,7 +13,8 @@ use dreammesh_core::wkt::Any;
 use dreammesh_transport::ServerBuilder;
 
 use crate::echo::{Echo, ask, call, chat, list};
-use crate::media::{ALL, Medium, Site};
+use crate::media::{Medium, Site};
+use crate::table::media;
 
 /// The least that a server may announce, which a client assumes before it knows.
 const CALLS: usize = 64;
@@ -24,7 +25,7 @@ fn few_calls(server: ServerBuilder) -> ServerBuilder {
 
 #[tokio::test]
 async fn calls_beyond_the_servers_maximum_wait_at_the_client() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::with(medium, Echo::default(), few_calls, |it| it).await;
         assert!(call(&site.channel, &ask("echo")).await.is_ok());
         let begun = site.probe.begun.load(Ordering::SeqCst);
@@ -139,7 +140,7 @@ async fn room_that_was_reported_twice_is_not_forgotten_for_those_that_come_later
 #[tokio::test]
 async fn small_calls_pass_a_message_of_the_largest_size() {
     const LARGEST: usize = 4 * 1024 * 1024;
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let big = Any {
             value: vec![3; LARGEST - 64].into(),
@@ -162,7 +163,7 @@ async fn small_calls_pass_a_message_of_the_largest_size() {
 
 #[tokio::test]
 async fn a_message_beyond_the_limit_fails_its_call_alone_in_either_direction() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let over = Any {
             value: vec![3; 4 * 1024 * 1024 + 1].into(),
@@ -187,7 +188,7 @@ async fn a_message_beyond_the_limit_fails_its_call_alone_in_either_direction() {
 
 #[tokio::test]
 async fn a_consumer_that_stalls_stalls_only_itself() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let mut stalled = list(&site.channel, 2_000, 1_000).await.unwrap();
         assert!(stalled.next().await.unwrap().is_some());
@@ -208,7 +209,7 @@ async fn a_consumer_that_stalls_stalls_only_itself() {
 
 #[tokio::test]
 async fn a_sender_waits_for_a_handler_that_does_not_read() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let (notes, mut answers) = chat(&site.channel).await.unwrap();
         notes.send(ask("stop reading")).await.unwrap();

@@ -9,11 +9,12 @@ use dreammesh_core::server::Router;
 use dreammesh_core::wkt::Any;
 
 use crate::echo::{EchoServer, LIST, ask, call, chat, list, record};
-use crate::media::{ALL, Site};
+use crate::media::Site;
+use crate::table::media;
 
 #[tokio::test]
 async fn a_unary_call_brings_back_what_it_sent() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         for length in [0, 1, 7, 64, 5_000, 70_000, 1_000_000] {
             let value = vec![b'x'; length].into();
@@ -30,7 +31,7 @@ async fn a_unary_call_brings_back_what_it_sent() {
 
 #[tokio::test]
 async fn many_calls_at_once_each_get_their_own_answer() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let calls = (0..500_u32).map(|number| {
             let channel = site.channel.clone();
@@ -54,7 +55,7 @@ async fn many_calls_at_once_each_get_their_own_answer() {
 
 #[tokio::test]
 async fn a_server_streams_with_metadata_before_and_after() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let mut items = list(&site.channel, 300, 1_000).await.unwrap();
         let mut next = 0;
@@ -71,7 +72,7 @@ async fn a_server_streams_with_metadata_before_and_after() {
 
 #[tokio::test]
 async fn a_client_streams_and_gets_one_answer() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let points = record(&site.channel).await.unwrap();
         for _ in 0..300 {
@@ -90,7 +91,7 @@ async fn a_client_streams_and_gets_one_answer() {
 
 #[tokio::test]
 async fn both_sides_stream_at_once() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let (notes, mut answers) = chat(&site.channel).await.unwrap();
         for number in 0..50 {
@@ -105,7 +106,7 @@ async fn both_sides_stream_at_once() {
 
 #[tokio::test]
 async fn metadata_goes_out_and_comes_back_before_and_after_the_message() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let response = call(&site.channel, &ask("metadata"))
             .metadata("x-name", "value")
@@ -129,7 +130,7 @@ async fn metadata_goes_out_and_comes_back_before_and_after_the_message() {
 
 #[tokio::test]
 async fn a_failure_carries_its_code_message_and_details() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let error = call(&site.channel, &ask("fail")).await.unwrap_err();
         assert_eq!(error.code(), Code::FailedPrecondition, "{medium:?}");
@@ -150,7 +151,7 @@ async fn a_failure_carries_its_code_message_and_details() {
 #[tokio::test]
 async fn a_failure_carries_trailers_of_its_own_whatever_the_kind() {
     let name = |length| "n".repeat(length);
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let in_process = InProcess::new(Router::of(&EchoServer(Arc::default()))).into_channel();
         for channel in [&site.channel, &in_process] {
@@ -185,7 +186,7 @@ async fn a_method_that_does_not_exist_is_unimplemented() {
         Any::LAYOUT,
         Any::LAYOUT,
     );
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let missing = UnaryCall::<Any>::new(&site.channel, &MISSING, ask(""));
         assert_eq!(
@@ -199,7 +200,7 @@ async fn a_method_that_does_not_exist_is_unimplemented() {
 
 #[tokio::test]
 async fn a_panicking_handler_ends_its_own_call_alone() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let channel = site.channel.clone();
         let neighbour = tokio::spawn(async move { call(&channel, &ask("gate")).await });
@@ -220,7 +221,7 @@ async fn requests_of_one_channel_run_on_a_multi_threaded_runtime_too() {
             .build()
             .unwrap();
         runtime.block_on(async {
-            for medium in ALL {
+            for medium in media!() {
                 let site = Site::new(medium).await;
                 let tasks = (0..8).map(|_| {
                     let channel = site.channel.clone();

@@ -10,7 +10,8 @@ use dreammesh_transport::link::{BoxLink, memory};
 use tokio::io::AsyncReadExt;
 
 use crate::echo::{Echo, ask, call, chat, list};
-use crate::media::{ALL, Medium, Site, serve};
+use crate::media::{Medium, Site, serve};
+use crate::table::media;
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_never_ends_is_ended_by_the_deadline_on_both_sides() {
@@ -28,7 +29,7 @@ async fn a_handler_that_never_ends_is_ended_by_the_deadline_on_both_sides() {
 
 #[tokio::test]
 async fn a_handler_sees_the_deadline_of_its_call() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let with = call(&site.channel, &ask("remaining")).timeout(Duration::from_secs(60));
         assert_eq!(with.await.unwrap().view().type_url(), "some", "{medium:?}");
@@ -39,7 +40,7 @@ async fn a_handler_sees_the_deadline_of_its_call() {
 
 #[tokio::test]
 async fn dropping_a_call_cancels_its_handler() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let channel = site.channel.clone();
         let calling = tokio::spawn(async move { call(&channel, &ask("never")).await });
@@ -55,7 +56,7 @@ async fn dropping_a_call_cancels_its_handler() {
 
 #[tokio::test]
 async fn dropping_a_receiver_cancels_its_handler() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let mut items = list(&site.channel, u32::MAX, 1_000).await.unwrap();
         assert!(items.next().await.unwrap().is_some());
@@ -86,7 +87,7 @@ fn next(what: &str) -> dreammesh_core::wkt::Any {
 
 #[tokio::test]
 async fn cancellation_reaches_the_end_of_a_chain() {
-    for medium in ALL {
+    for medium in media!() {
         let (first, last) = chain(medium).await;
         let channel = first.channel.clone();
         let calling = tokio::spawn(async move { call(&channel, &next("never")).await });
@@ -99,7 +100,7 @@ async fn cancellation_reaches_the_end_of_a_chain() {
 
 #[tokio::test]
 async fn a_deadline_reaches_the_end_of_a_chain_without_being_passed_on() {
-    for medium in ALL {
+    for medium in media!() {
         let (first, _last) = chain(medium).await;
         let with = call(&first.channel, &next("remaining")).timeout(Duration::from_secs(60));
         assert_eq!(with.await.unwrap().view().type_url(), "some", "{medium:?}");
@@ -121,12 +122,12 @@ async fn a_deadline_ends_the_whole_chain() {
 
 #[tokio::test]
 async fn calls_find_the_server_again_after_it_restarted() {
-    for medium in ALL {
+    for medium in media!() {
         let mut site = Site::new(medium).await;
         assert!(call(&site.channel, &ask("echo")).await.is_ok());
         site.stop();
         (&mut site.serving).await.unwrap();
-        let address = site.target.clone();
+        let address = site.bound.clone();
         let (_, _stop, _serving) = serve(&site.hub, &address, Echo::default(), |it| it).await;
         let again = call(&site.channel, &ask("echo")).wait_for_ready(true).await;
         assert!(again.is_ok(), "{medium:?}: {again:?}");
@@ -135,7 +136,7 @@ async fn calls_find_the_server_again_after_it_restarted() {
 
 #[tokio::test]
 async fn without_a_server_calls_fail_as_not_begun() {
-    for medium in ALL {
+    for medium in media!() {
         let mut site = Site::new(medium).await;
         site.stop();
         (&mut site.serving).await.unwrap();
@@ -164,7 +165,7 @@ async fn a_call_that_waits_for_a_server_ends_at_its_deadline() {
 
 #[tokio::test]
 async fn a_draining_server_finishes_the_calls_it_has() {
-    for medium in ALL {
+    for medium in media!() {
         let mut site = Site::new(medium).await;
         let channel = site.channel.clone();
         let calling = tokio::spawn(async move { call(&channel, &ask("gate")).await });
@@ -196,7 +197,7 @@ async fn after_the_drain_period_what_is_left_is_ended() {
 
 #[tokio::test]
 async fn no_call_is_lost_when_servers_take_turns() {
-    for medium in ALL {
+    for medium in media!() {
         let mut site = Site::new(medium).await;
         let channel = site.channel.clone();
         let calling = tokio::spawn(async move {
@@ -211,9 +212,10 @@ async fn no_call_is_lost_when_servers_take_turns() {
         tokio::task::yield_now().await;
         site.stop();
         (&mut site.serving).await.unwrap();
-        let address = site.target.clone();
+        let address = site.bound.clone();
         let (_, _stop, _serving) = serve(&site.hub, &address, Echo::default(), |it| it).await;
-        assert!(calling.await.unwrap().is_empty(), "{medium:?}");
+        let failed = calling.await.unwrap();
+        assert!(failed.is_empty(), "{medium:?}: {failed:?}");
     }
 }
 
@@ -241,7 +243,7 @@ async fn a_peer_that_falls_silent_is_found_dead() {
 
 #[tokio::test]
 async fn a_stream_ends_when_its_server_is_gone() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let (notes, mut answers) = chat(&site.channel).await.unwrap();
         notes.send(ask("one")).await.unwrap();
@@ -255,11 +257,13 @@ async fn a_stream_ends_when_its_server_is_gone() {
 
 #[tokio::test]
 async fn a_link_outlives_its_channel_until_its_calls_are_done() {
-    for medium in ALL {
+    for medium in media!() {
         let Site {
             channel,
             probe,
             serving,
+            relay: _relay,
+            stop: _stop,
             ..
         } = Site::new(medium).await;
         let calling = tokio::spawn({

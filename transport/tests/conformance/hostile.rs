@@ -19,7 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::echo::{Echo, UNARY, ask, call};
-use crate::media::{ALL, Medium, Site};
+use crate::media::{Medium, Site};
+use crate::table::media;
 
 async fn raw(site: &Site) -> TcpStream {
     TcpStream::connect(site.target.strip_prefix("dreammesh+tcp://").unwrap())
@@ -238,7 +239,7 @@ async fn other_layouts_under_the_same_path_are_served_as_protobuf() {
         SourceContext::LAYOUT,
     )
     .with_closures(OTHER, OTHER);
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let metrics = Metrics::new();
         let connector = site.connector();
@@ -262,7 +263,7 @@ async fn other_layouts_under_the_same_path_are_served_as_protobuf() {
 
 #[tokio::test]
 async fn equal_layouts_travel_as_archives_until_the_switch_says_otherwise() {
-    for medium in ALL {
+    for medium in media!() {
         let site = Site::new(medium).await;
         let metrics = Metrics::new();
         let connector = site.connector();

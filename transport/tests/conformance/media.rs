@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::certificates;
 use crate::echo::{Echo, EchoServer, Probe};
+use crate::tcp_relay::{Conduct, TcpRelay};
 
 /// A medium that links are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +23,13 @@ pub(crate) enum Medium {
     Memory,
     Tunnel,
     TlsTunnel,
+    /// Through a relay that hands on late and in pieces.
+    RelayedTcp,
+    RelayedTls,
+    RelayedTunnel,
 }
 
-pub(crate) const ALL: [Medium; 8] = [
+pub(crate) const ALL: [Medium; 11] = [
     Medium::Tcp,
     Medium::Tls,
     Medium::Quic,
@@ -33,6 +38,9 @@ pub(crate) const ALL: [Medium; 8] = [
     Medium::Memory,
     Medium::Tunnel,
     Medium::TlsTunnel,
+    Medium::RelayedTcp,
+    Medium::RelayedTls,
+    Medium::RelayedTunnel,
 ];
 
 impl Medium {
@@ -40,8 +48,12 @@ impl Medium {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         match self {
-            Self::Tcp | Self::Tunnel => "dreammesh+tcp://127.0.0.1:0".to_owned(),
-            Self::Tls | Self::TlsTunnel => "dreammesh+tls://127.0.0.1:0".to_owned(),
+            Self::Tcp | Self::Tunnel | Self::RelayedTcp | Self::RelayedTunnel => {
+                "dreammesh+tcp://127.0.0.1:0".to_owned()
+            }
+            Self::Tls | Self::TlsTunnel | Self::RelayedTls => {
+                "dreammesh+tls://127.0.0.1:0".to_owned()
+            }
             Self::Quic => "dreammesh+quic://127.0.0.1:0".to_owned(),
             Self::Secure => "dreammesh://127.0.0.1:0".to_owned(),
             Self::Unix => {
@@ -52,10 +64,23 @@ impl Medium {
         }
     }
 
+    /// What is in front of a server.
+    async fn relay(self, bound: &str) -> Option<TcpRelay> {
+        let is_relayed = matches!(
+            self,
+            Self::RelayedTcp | Self::RelayedTls | Self::RelayedTunnel
+        );
+        let (_, server) = bound.split_once("://").unwrap();
+        match is_relayed {
+            true => Some(TcpRelay::new(server.parse().unwrap(), Conduct::ROUGH, 1).await),
+            false => None,
+        }
+    }
+
     /// How a client names what the server says it was bound to.
     pub(crate) fn target(self, bound: &str) -> String {
         match self {
-            Self::Tunnel => bound.replace("dreammesh+tcp", "dreammesh+h2c"),
+            Self::Tunnel | Self::RelayedTunnel => bound.replace("dreammesh+tcp", "dreammesh+h2c"),
             Self::TlsTunnel => bound.replace("dreammesh+tls", "dreammesh+h2"),
             _ => bound.to_owned(),
         }
@@ -65,10 +90,14 @@ impl Medium {
 /// A running server and the means to reach it.
 pub(crate) struct Site {
     pub(crate) target: String,
+    /// What the server says it was bound to.
+    pub(crate) bound: String,
+    /// What is between the two, if there is anything.
+    pub(crate) relay: Option<TcpRelay>,
     pub(crate) channel: Channel,
     pub(crate) probe: Arc<Probe>,
     pub(crate) hub: MemoryHub,
-    stop: Option<oneshot::Sender<()>>,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
     pub(crate) serving: JoinHandle<Stopped>,
 }
 
@@ -92,12 +121,18 @@ impl Site {
         let hub = MemoryHub::new();
         let probe = Arc::clone(&echo.probe);
         let (bound, stop, serving) = serve(&hub, &medium.address(), echo, server).await;
-        let target = medium.target(&bound);
+        let relay = medium.relay(&bound).await;
+        let target = medium.target(&match &relay {
+            Some(relay) => relay.in_place_of(&bound),
+            None => bound.clone(),
+        });
         let (_, tls) = certificates::pair();
         let connector = connector(Connector::new().memory(&hub).tls(tls));
         let channel = connector.connect(&target).await.unwrap();
         Self {
             target,
+            bound,
+            relay,
             channel,
             probe,
             hub,
