@@ -159,3 +159,43 @@ impl ResolvesServerCert for Presented {
         Some(self.0.current().certified())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError;
+
+    use super::super::test_certificates::{Authority, Validity};
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_a_ticket_has_to_be_good_still() {
+        let authority = Authority::new("root");
+        let roots = || Roots::from_pem(authority.pem()).unwrap();
+        let own = authority.issue(&["server.example"]);
+        let own = Certificate::from_pem(own.chain, own.key).unwrap();
+        let chain = |validity| {
+            let made = authority.issue_valid(&["client.example"], validity);
+            Certificate::from_pem(made.chain, made.key)
+                .unwrap()
+                .certified()
+        };
+        let tls = ServerTls::new(own);
+        let asking = tls.clone().client_roots(roots());
+        assert_eq!(asking.verify_again(&chain(Validity::Now).cert), Ok(()));
+        assert!(matches!(
+            asking.verify_again(&chain(Validity::Past).cert),
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. }
+            ))
+        ));
+        assert_eq!(
+            asking.verify_again(&[]),
+            Err(rustls::Error::NoCertificatesPresented)
+        );
+        assert_eq!(
+            tls.clone().client_roots_optional(roots()).verify_again(&[]),
+            Ok(())
+        );
+        assert_eq!(tls.verify_again(&chain(Validity::Past).cert), Ok(()));
+    }
+}

@@ -199,11 +199,14 @@ async fn a_handshake_that_is_not_done_in_time_ends_what_travelled_early() {
 }
 
 #[tokio::test]
-async fn a_resumed_client_is_who_it_was_until_the_roots_behind_its_ticket_are_replaced() {
+async fn a_resumed_client_is_who_it_was_until_what_stands_behind_its_ticket_is_replaced() {
     let (before, after) = (Authority::new("before"), Authority::new("after"));
     let roots = |authority: &Authority| Roots::from_pem(authority.pem()).unwrap();
-    let made = before.issue(&["client.example"]);
-    let certificate = Certificate::from_pem(&made.chain, &made.key).unwrap();
+    let issue = |name| {
+        let made = before.issue(&[name]);
+        Certificate::from_pem(&made.chain, &made.key).unwrap()
+    };
+    let own = Live::new(issue("client.example"));
     let believed = Live::new(roots(&before));
     let server = certificates::pair()
         .0
@@ -211,7 +214,7 @@ async fn a_resumed_client_is_who_it_was_until_the_roots_behind_its_ticket_are_re
         .early_data(true);
     let client = certificates::pair()
         .1
-        .certificate(certificate)
+        .certificate(own.clone())
         .early_data(true);
     let site = Site::with(
         Medium::Quic,
@@ -231,6 +234,10 @@ async fn a_resumed_client_is_who_it_was_until_the_roots_behind_its_ticket_are_re
     lose_connection(&relay, &channel).await;
     relay.set(Weather::CLEAR);
     assert_eq!(who().await.unwrap(), "client.example");
+    own.replace(issue("renewed.example"));
+    lose_connection(&relay, &channel).await;
+    relay.set(Weather::CLEAR);
+    assert_eq!(who().await.unwrap(), "renewed.example");
     believed.replace(roots(&after));
     lose_connection(&relay, &channel).await;
     relay.set(Weather::CLEAR);
