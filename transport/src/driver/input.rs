@@ -1,6 +1,12 @@
 //! The large buffer that a connection reads into.
+//!
+//! A connection has one as long as there is something in it: between reads it lends it to the
+//! next connection of its thread. So an idle connection holds none, and a thread with many of them
+//! reads into memory that is still in its cache.
 
+use std::cell::Cell;
 use std::io;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -19,7 +25,7 @@ pub(super) struct Input {
     /// The place of the rest of a large message's chunk, which comes before the buffer; the
     /// buffer is empty then.
     pub(super) landing: Option<Landing>,
-    /// The capacity of the buffer when it was made.
+    /// The capacity of the buffer when it was made; 0 without one.
     size_bytes: usize,
     /// How much room to offer the next read.
     room_bytes: usize,
@@ -51,7 +57,7 @@ impl Input {
         ready: bool,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if ready && std::mem::take(&mut self.left) {
+        if ready && mem::take(&mut self.left) {
             return Poll::Ready(Ok(self.buffer.len()));
         }
         self.make_room();
@@ -60,7 +66,9 @@ impl Input {
         }
         let spare = self.buffer.capacity() - self.buffer.len();
         let result = pin!(link.read_buf(&mut self.buffer)).poll(cx);
-        if let Poll::Ready(Ok(count)) = result {
+        if result.is_pending() {
+            self.rest();
+        } else if let Poll::Ready(Ok(count)) = result {
             // A buffer that was filled says that more waits; one that stayed nearly empty says
             // that the connection would do with less.
             if count == spare {
@@ -85,6 +93,10 @@ impl Input {
     }
 
     fn make_room(&mut self) {
+        if self.size_bytes == 0 && self.room_bytes <= READ_BYTES_MIN && self.buffer.is_empty() {
+            self.buffer = SPARE.take();
+            self.size_bytes = self.buffer.capacity();
+        }
         if self.buffer.is_empty() && self.buffer.capacity() < self.size_bytes {
             // Back to the front, which is still in the cache, instead of through all of it: this
             // also leaves the pages behind it untouched as long as reads are small.
@@ -98,6 +110,21 @@ impl Input {
             self.size_bytes = self.buffer.capacity();
         }
     }
+
+    /// Leaves the buffer to the connections of this thread while there is nothing to read, unless
+    /// it is in use or larger than most need.
+    fn rest(&mut self) {
+        let is_usual = self.size_bytes <= SPARE_BYTES_MAX;
+        if self.buffer.is_empty() && is_usual && self.buffer.try_reclaim(self.size_bytes) {
+            SPARE.set(mem::take(&mut self.buffer));
+            self.size_bytes = 0;
+        }
+    }
+}
+
+thread_local! {
+    /// An empty buffer that nobody uses; of no capacity if there is none.
+    static SPARE: Cell<BytesMut> = Cell::default();
 }
 
 /// Reads the rest of a chunk to where it stays, and a little of what follows into the buffer:
@@ -118,11 +145,14 @@ fn poll_land(
     result
 }
 
-/// Holds a batch of some hundred small calls; an idle connection keeps it, but only the pages that
-/// its largest batch filled are resident.
+/// Holds a batch of some hundred small calls.
 const READ_BYTES_MIN: usize = 64 * 1024;
 /// The batch budget: what one read may bring before the driver turns to its other duties.
 pub(super) const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// What a spare buffer may hold: the least that is made, and what the allocator or a beginning in
+/// hand adds to that.
+const SPARE_BYTES_MAX: usize = READ_BYTES_MIN + READ_BYTES_MIN / 2;
 
 /// What is read behind the rest of a chunk: the head of the next one and little of its payload,
 /// which is copied.
