@@ -157,3 +157,63 @@ const SPARE_BYTES_MAX: usize = READ_BYTES_MIN + READ_BYTES_MIN / 2;
 /// What is read behind the rest of a chunk: the head of the next one and little of its payload,
 /// which is copied.
 const BEHIND_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::link::memory;
+
+    #[tokio::test]
+    async fn who_has_nothing_to_read_leaves_the_buffer_to_the_next() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut far, link) = memory::pair();
+        let mut link: BoxLink = Box::new(link);
+        let (mut one, mut other) = (Input::default(), Input::default());
+        SPARE.take();
+
+        assert!(one.poll_read(&mut link, true, &mut cx).is_pending());
+        assert_eq!(one.buffer.capacity(), 0);
+        far.write_all(b"ab").await.unwrap();
+        assert!(one.poll_read(&mut link, true, &mut cx).is_ready());
+        assert_eq!(SPARE.take().capacity(), 0, "it is in use");
+
+        // What is incomplete stays where it is.
+        assert!(one.poll_read(&mut link, true, &mut cx).is_pending());
+        assert_eq!(one.buffer, b"ab"[..]);
+
+        // What was read from the buffer and is still held keeps the buffer where it is, too.
+        let held = one.buffer.split();
+        assert!(one.poll_read(&mut link, true, &mut cx).is_pending());
+        assert_eq!(SPARE.take().capacity(), 0);
+        drop(held);
+
+        assert!(one.poll_read(&mut link, true, &mut cx).is_pending());
+        assert_eq!(one.buffer.capacity(), 0);
+        far.write_all(b"c").await.unwrap();
+        assert!(other.poll_read(&mut link, true, &mut cx).is_ready());
+        assert_eq!(SPARE.take().capacity(), 0, "the other has it");
+        assert_eq!(other.buffer, b"c"[..]);
+        assert!(other.buffer.capacity() >= READ_BYTES_MIN);
+    }
+
+    #[tokio::test]
+    async fn a_buffer_that_grew_is_not_left_to_others() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let (_far, link) = memory::pair();
+        let mut link: BoxLink = Box::new(link);
+        for (size, is_left) in [(SPARE_BYTES_MAX, true), (SPARE_BYTES_MAX + 1, false)] {
+            SPARE.take();
+            let mut input = Input {
+                buffer: BytesMut::with_capacity(size),
+                size_bytes: size,
+                ..Input::default()
+            };
+            assert!(input.poll_read(&mut link, true, &mut cx).is_pending());
+            assert_eq!(SPARE.take().capacity() == size, is_left, "{size}");
+        }
+    }
+}

@@ -43,9 +43,11 @@ pub(crate) async fn serve(
         is_plaintext: link.is_plaintext(),
     };
     let peer = &outer.peer;
+    // In a box, so that what the beginning takes is not kept for as long as the connection.
+    let beginning = Box::pin(begin(link, first));
     let begun = tokio::select! {
         biased;
-        begun = tokio::time::timeout_at(due.into(), begin(link, first)) => begun,
+        begun = tokio::time::timeout_at(due.into(), beginning) => begun,
         () = carrier.hurried() => return,
     };
     let (connection, eye) = match begun {
