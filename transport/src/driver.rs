@@ -198,6 +198,9 @@ impl Driver {
                 return Round::Over;
             }
             self.run_calls(now);
+            if self.closed.is_some() {
+                return Round::Over;
+            }
         }
         let wrote = match self.write(cx) {
             Ok(wrote) => wrote,
@@ -400,7 +403,15 @@ impl Driver {
         self.gathering.woke(server.started_tasks());
         server.send(&mut state, &mut self.todo.unsent);
         self.gather(&mut state);
+        // The last answers of a drain end the session, which nothing else would tell.
+        let is_over = state.session.is_closed();
+        while is_over && let Some(event) = state.session.poll_event() {
+            self.handle_event(&mut state, event);
+        }
         drop(state);
+        if is_over {
+            self.settle();
+        }
         for (key, outcome) in self.todo.unsent.drain(..) {
             shared.finish(key, outcome);
         }

@@ -88,6 +88,37 @@ async fn a_silent_connection_holds_up_a_drain_for_a_second_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_ends_a_drain_ends_its_connection() {
+    let mut site = Site::new(Medium::Memory).await;
+    let mut link = site.hub.dial("test").unwrap();
+    let begun = tokio::time::Instant::now();
+    let mut client = Session::<()>::client(Config::default(), begun.into_std());
+    let mut output = Output::new();
+    client.poll_output(&mut output, usize::MAX);
+    write_all(&mut link, &mut output).await;
+    assert!(call(&site.channel, &ask("echo")).await.is_ok());
+    site.stop();
+    // The call was on its way when the client learnt of the drain, and comes together with what
+    // says so.
+    let mut late = open_calls(&mut client, "echo", 1, 0);
+    let mut input = BytesMut::with_capacity(4096);
+    while client.is_open() {
+        assert!(link.read_buf(&mut input).await.unwrap() > 0);
+        client.handle_input(begun.into_std(), &mut input);
+    }
+    client.poll_output(&mut output, usize::MAX);
+    let late = [
+        late.copy_to_bytes(late.remaining()),
+        output.copy_to_bytes(output.remaining()),
+    ];
+    link.write_all(&late.concat()).await.unwrap();
+    while link.read_buf(&mut input).await.unwrap() > 0 {}
+    drop(link);
+    (&mut site.serving).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn links_beyond_the_maximum_wait_until_one_ends() {
     let server = |it: dreammesh_transport::ServerBuilder| it.max_connections(1);
     let site = Site::with(Medium::Memory, Echo::default(), server, |it| it).await;
