@@ -106,6 +106,11 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(foreign::differential),
         ),
         slow(
+            "restart",
+            "servers are replaced under 5,000 calls a second and lose none",
+            Box::new(cargo::restart),
+        ),
+        slow(
             "proxies",
             "tunnels pass nginx and Envoy; curl, h2load, aioquic and ngtcp2 are answered",
             Box::new(foreign::proxies),

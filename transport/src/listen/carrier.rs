@@ -97,5 +97,6 @@ fn close(session: &Shared) -> u32 {
 /// What a call is told that runs for longer than its server does.
 const OVERDUE: &str = "the drain period is over, resume elsewhere";
 
-/// A few round trips, and no longer than a drain may take that nothing else holds up.
-const BEGINNING: Duration = Duration::from_secs(1);
+/// A few round trips of a handshake to a machine that has much to do, and no longer than a drain may
+/// take that nothing else holds up.
+const BEGINNING: Duration = Duration::from_secs(3);

@@ -154,8 +154,8 @@ impl Listener {
     }
 
     /// While the server drains: turns away whoever comes, and hands over as soon as that can be,
-    /// for which it looks now and then. Who came just before that is let in. Dropping the future
-    /// loses none.
+    /// for which it looks now and then. Who comes over a connection's own socket is let in, to be
+    /// told to go. Dropping the future loses none.
     pub(crate) async fn accept_last(&self, looks: &mut Interval) -> Handshake {
         loop {
             let incoming = tokio::select! {
@@ -171,14 +171,15 @@ impl Listener {
             };
             if !self.port.is_left() && !self.port.is_succeeded() {
                 incoming.refuse();
-                continue;
-            }
-            // The successor is asked when the client asks again.
-            let (peer, local) = (incoming.remote_address(), incoming.local_ip());
-            if !self.port.is_left() || self.port.part(peer, local).is_err() {
+            } else if self.port.is_left() && self.peers.has(incoming.remote_address()) {
+                if let Some(handshake) = self.admit(incoming) {
+                    return handshake;
+                }
+            } else {
+                // The successor is asked when the client asks again, unless this is somebody new
+                // with the address of a client that has gone.
+                self.port.rejoin(incoming.remote_address());
                 incoming.ignore();
-            } else if let Some(handshake) = self.admit(incoming) {
-                return handshake;
             }
         }
     }
@@ -192,10 +193,15 @@ impl Listener {
             released,
             ..
         } = self;
-        // Peers may still have to be told why their connections ended.
-        endpoint.wait_idle().await;
-        drop((endpoint, port));
-        let _ = released.await;
+        drop(port);
+        let closed = async {
+            // Peers may still have to be told why their connections ended.
+            endpoint.wait_idle().await;
+            drop(endpoint);
+            let _ = released.await;
+        };
+        // Over a slow path that takes long, and to a peer that is gone it is said in vain.
+        let _ = tokio::time::timeout(RELEASE_PERIOD, closed).await;
     }
 }
 
@@ -228,6 +234,9 @@ const UNANSWERED_MAX: usize = 1024;
 
 /// What one of them may have sent ahead: a hello with a key exchange of two kilobytes.
 const UNANSWERED_BYTES_MAX: u64 = 16 << 10;
+
+/// How long the last words of all connections may take.
+const RELEASE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Long enough for the runtime to look at its sockets once.
 const QUEUE_PERIOD: Duration = Duration::from_millis(2);

@@ -45,6 +45,11 @@ impl Peers {
         listed.into_iter().map(address).collect()
     }
 
+    /// Whether somebody there is connected, or about to be.
+    pub(super) fn has(&self, address: SocketAddr) -> bool {
+        self.addresses().iter().any(|(peer, _)| *peer == address)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -136,6 +136,12 @@ impl Port {
         Ok(())
     }
 
+    /// Leaves a peer to whoever has the port.
+    pub(super) fn rejoin(&self, peer: SocketAddr) {
+        let own = self.write().own.remove(&key(peer));
+        drop(own);
+    }
+
     /// Has the common socket closed once everything in it was read; what it gives is ready then.
     pub(super) fn leave(&self) -> oneshot::Receiver<()> {
         let (left, leaving) = oneshot::channel();

@@ -128,7 +128,7 @@ impl Served {
                 Some(ended) = self.lanes.join_next_with_id() => self.ended(ended, draining),
                 () = self.carrier.draining(), if !draining => {
                     draining = true;
-                    self.empty_until = timer::now() + PARTING;
+                    self.empty_until = timer::now() + self.parting();
                 }
                 // From here on no lane could do more than to be closed.
                 () = self.carrier.closed(), if !closing => closing = true,
@@ -187,7 +187,7 @@ impl Served {
 
     fn ended(&mut self, ended: Result<(task::Id, Option<Closed>), JoinError>, draining: bool) {
         let grace = if draining {
-            PARTING
+            self.parting()
         } else {
             self.serving.hello_timeout()
         };
@@ -198,6 +198,12 @@ impl Served {
         }
         let found = self.watch.lane_ended(now);
         self.accuse(found);
+    }
+
+    /// How long a client may take to leave by itself after its last lane has drained: a lane that
+    /// it opened before it knew may still arrive.
+    fn parting(&self) -> Duration {
+        PARTING + self.connection.rtt() * 4
     }
 
     /// Closes the connection of a peer that keeps this side busy with what is no work.
@@ -224,6 +230,5 @@ async fn proof(early: &mut Option<(Early, Instant)>) -> bool {
 /// How often a connection is looked at for floods.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a client may take to leave after its last lane has drained: a few round trips, in
-/// which a lane that it opened before it knew may still arrive.
-const PARTING: Duration = Duration::from_secs(1);
+/// Time for packets that are lost to be sent again; clients leave at once as a rule.
+const PARTING: Duration = Duration::from_secs(3);

@@ -73,7 +73,7 @@ async fn a_peer_that_falls_silent_within_the_preface_is_closed_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_connection_holds_up_a_drain_for_a_second_only() {
+async fn a_silent_connection_holds_up_a_drain_for_seconds_only() {
     let server = |it: dreammesh_transport::ServerBuilder| it.hello_timeout(Duration::from_secs(60));
     let mut site = Site::with(Medium::Memory, Echo::default(), server, |it| it).await;
     let mut silent = site.hub.dial("test").unwrap();
@@ -83,7 +83,7 @@ async fn a_silent_connection_holds_up_a_drain_for_a_second_only() {
     site.stop();
     (&mut site.serving).await.unwrap();
     // It may have sent a call that is still on its way.
-    assert_eq!(begun.elapsed().as_secs(), 1);
+    assert_eq!(begun.elapsed().as_secs(), 3);
     assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
 }
 

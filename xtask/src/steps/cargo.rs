@@ -58,6 +58,24 @@ pub(crate) fn tests(root: &Path) -> Result<Notes, String> {
     Ok(Notes::new())
 }
 
+/// The tests of servers that take turns, optimised: the load is more than other builds can bear.
+pub(crate) fn restart(root: &Path) -> Result<Notes, String> {
+    let flags = [
+        "test",
+        "--release",
+        "--locked",
+        "--package",
+        "dreammesh-transport",
+        "--test",
+        "restart",
+        "--",
+        "--nocapture",
+        "--test-threads=1",
+    ];
+    Tool::cargo(root).args(flags).run()?;
+    Ok(Notes::new())
+}
+
 pub(crate) fn doc_tests(root: &Path) -> Result<Notes, String> {
     Tool::cargo(root)
         .args(["test", "--workspace", "--locked", "--no-fail-fast", "--doc"])
