@@ -435,7 +435,7 @@ impl Inner {
         if let Some(connected) = connected.clone() {
             self.watch_path(connected, &shared, &watching);
         }
-        tokio::spawn(Arc::clone(self).drive(driver, shared, connected, watching));
+        tokio::spawn(Arc::clone(self).drive(driver, shared, connected, watching, false));
     }
 
     /// Gives new calls a connection; false if the channel is gone.
@@ -477,6 +477,7 @@ impl Inner {
         shared: Arc<Shared>,
         connected: Option<Connected>,
         watching: Watching,
+        is_early: bool,
     ) {
         let closed = driver.run().await;
         drop(driver);
@@ -485,8 +486,9 @@ impl Inner {
             connected.lane_ended(closed, true);
         }
         let early = self.lock().early.take_if(|early| early.is_of(&shared));
-        // Whoever dials says what became of a connection that was not made yet.
-        if early.is_none() {
+        // Whoever dials says what became of a connection that was never made.
+        let was_made = !is_early || watching.get().is_some();
+        if early.is_none() && was_made {
             let reason = closed.map_or_else(String::new, |closed| closed.reason);
             self.ended(&shared, &reason);
         }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::lane::{self, Lane};
 use super::{socket, transport};
-use crate::tls::explain::Side;
+use crate::tls::explain::{Explained, Side};
 use crate::tls::{ALPN, ClientTls};
 
 /// Where to, and how.
@@ -140,7 +140,21 @@ async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Res
         }
     };
     check_protocol(&connection)?;
+    // A resumed handshake shows nothing, and tickets may come at any time.
+    if let Err(cause) = target.tls.verify_resumed(&chain(&connection), &name) {
+        let side = Side::Client;
+        let error = Explained { side, cause };
+        close(&connection, CloseCode::VERSION, &error.to_string());
+        return Err(io::Error::other(error.to_string()));
+    }
     Ok(connected(connection, begun))
+}
+
+/// The certificates that the peer has shown, now or before a handshake that was resumed.
+pub(super) fn chain(connection: &quinn::Connection) -> Vec<CertificateDer<'static>> {
+    let chain = connection.peer_identity();
+    let chain = chain.and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
+    chain.map_or_else(Vec::new, |chain| *chain)
 }
 
 fn identity_of(
@@ -148,9 +162,7 @@ fn identity_of(
     tls: &ClientTls,
     name: &ServerName<'static>,
 ) -> Identity {
-    let chain = connection.peer_identity();
-    let chain = chain.and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
-    tls.identity_of_server(chain.as_deref().map_or(&[], Vec::as_slice), name)
+    tls.identity_of_server(&chain(connection), name)
 }
 
 /// Refuses a connection on which another protocol was agreed, or none.

@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 
 use dreammesh_session::frame::CloseCode;
 use quinn::{Connecting, Connection, ConnectionError, RecvStream, SendStream, ZeroRttAccepted};
-use rustls::pki_types::CertificateDer;
 
-use super::dial::{check_protocol, close};
+use super::dial::{chain, check_protocol, close};
 use super::lane::connection_error;
 use super::listen::Counted;
 use super::peers::Listed;
@@ -115,13 +114,6 @@ impl Handshake {
             early,
         })
     }
-}
-
-/// The certificates that a client has shown.
-pub(super) fn chain(connection: &Connection) -> Vec<CertificateDer<'static>> {
-    let chain = connection.peer_identity();
-    let chain = chain.and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
-    chain.map_or_else(Vec::new, |chain| *chain)
 }
 
 fn server_error(error: ConnectionError) -> io::Error {

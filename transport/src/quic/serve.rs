@@ -9,9 +9,9 @@ use dreammesh_session::Closed;
 use dreammesh_session::frame::CloseCode;
 use tokio::task::{self, JoinError, JoinSet};
 
-use super::dial::{close, lane_ended};
+use super::dial::{chain, close, lane_ended};
 use super::flood::{Flood, Watch};
-use super::handshake::{Arrived, Early, Handshake, chain};
+use super::handshake::{Arrived, Early, Handshake};
 use super::lane::Lane;
 use super::peers::Listed;
 use crate::driver::timer;
@@ -137,7 +137,9 @@ impl Served {
                     close(&self.connection, CloseCode::DONE, reason);
                     break;
                 }
-                done = proof(&mut self.early), if self.early.is_some() => self.proved(done),
+                in_time = proof(&mut self.early), if self.early.is_some() => {
+                    self.proved(in_time);
+                }
                 _ = looks.tick() => {
                     let found = self.watch.look(&self.connection.stats());
                     self.accuse(found);
@@ -174,9 +176,13 @@ impl Served {
     }
 
     /// A client whose calls were served early has proved that it sent them itself, or has not.
-    fn proved(&mut self, done: bool) {
+    fn proved(&mut self, in_time: bool) {
         self.early = None;
-        if done {
+        // The end of a connection ends the wait for its handshake too.
+        if self.connection.close_reason().is_some() {
+            return;
+        }
+        if in_time {
             self.proven.store(true, Ordering::Release);
             self.carrier.summon();
         } else {

@@ -93,7 +93,7 @@ impl ClientTls {
     /// Only unary calls of methods declared `NO_SIDE_EFFECTS` do, since what travels early can be
     /// recorded and sent again by somebody else; all others wait for the handshake. What the server
     /// does not take is sent again behind the handshake. A connection that is resumed so shows no
-    /// certificates: the server is who it was, as long as roots and certificate are the same here.
+    /// certificates: what the server showed within the last hour is verified again.
     #[must_use]
     pub fn early_data(mut self, early: bool) -> Self {
         self.early_data = early;
@@ -104,32 +104,54 @@ impl ClientTls {
     ///
     /// One value serves all connections: what is replaced later is seen through it.
     pub(crate) fn rustls_client(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
-        Arc::new(self.rustls_config(alpn))
+        Arc::new(self.rustls_config(self.verifier(), alpn))
     }
 
     /// The same for QUIC, with early data if it is wanted.
     pub(crate) fn rustls_quic_client(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
-        let mut config = self.rustls_config(alpn);
-        if self.early_data {
-            let tickets = ClientTickets::new(self.roots.clone(), self.certificate.clone());
-            config.resumption = Resumption::store(Arc::new(tickets));
-            config.enable_early_data = true;
+        let mut verifier = self.verifier();
+        if !self.early_data {
+            return Arc::new(self.rustls_config(verifier, alpn));
         }
+        let tickets = ClientTickets::new(verifier.clone(), self.certificate.clone());
+        let tickets = Arc::new(tickets);
+        verifier.tickets = Some(Arc::clone(&tickets));
+        let mut config = self.rustls_config(verifier, alpn);
+        config.resumption = Resumption::store(tickets);
+        config.enable_early_data = true;
         Arc::new(config)
     }
 
-    fn rustls_config(&self, alpn: &[&[u8]]) -> ClientConfig {
-        let provider = provider();
-        let algorithms = provider.signature_verification_algorithms;
-        let verifier = ServerVerifier {
+    /// Verifies the certificate that a server has shown, now or when it gave out the ticket of a
+    /// handshake that was resumed.
+    ///
+    /// # Errors
+    /// When a whole handshake would fail now.
+    pub(crate) fn verify_resumed(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> Result<(), rustls::Error> {
+        match self.early_data {
+            true => self.verifier().verify_again(chain, name),
+            false => Ok(()),
+        }
+    }
+
+    fn verifier(&self) -> ServerVerifier {
+        ServerVerifier {
             roots: self.roots.clone(),
             spiffe_id: match &self.expected {
                 Expected::SpiffeId(id) => Some(id.clone()),
                 _ => None,
             },
-            algorithms,
-        };
-        let builder = ClientConfig::builder_with_provider(provider)
+            algorithms: provider().signature_verification_algorithms,
+            tickets: None,
+        }
+    }
+
+    fn rustls_config(&self, verifier: ServerVerifier, alpn: &[&[u8]]) -> ClientConfig {
+        let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .expect("the provider has suites for TLS 1.3")
             .dangerous()

@@ -1,57 +1,92 @@
 //! What lets a client's first calls over QUIC travel with its hello (0-RTT, RFC 8446 section 2.3).
 //!
-//! A resumed handshake shows no certificate, so a ticket stands for one that was verified: it is
-//! good for an hour, once, and no longer than the roots that it was verified against. That the
-//! client's certificate has not expired meanwhile the server verifies again.
+//! A resumed handshake shows no certificate, so a ticket stands for one that was shown before: it
+//! is good for an hour, once, and only as long as that certificate would be accepted. A client
+//! verifies the server's again before it uses a ticket; a server gives no heed to tickets from
+//! before its roots were replaced, and verifies again what is behind the others.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::StoresServerSessions;
 
+use super::verify::ServerVerifier;
 use super::{Certificate, Live, Roots};
 use crate::driver::timer;
 
 /// The tickets of one client for one target.
+///
+/// A resumed handshake brings the ticket for the next, so each stands for the whole handshake at
+/// the beginning of its line, and what the server showed there is verified again before it is used.
 pub(super) struct ClientTickets {
-    roots: Live<Roots>,
+    verifier: ServerVerifier,
     certificate: Option<Live<Certificate>>,
-    /// The newest last.
-    held: Mutex<VecDeque<Held>>,
+    state: Mutex<Held>,
 }
 
+#[derive(Default)]
 struct Held {
-    ticket: Tls13ClientSessionValue,
+    /// What the latest whole handshake has shown.
+    proof: Option<Arc<Proof>>,
+    /// The newest last.
+    tickets: VecDeque<(Tls13ClientSessionValue, Arc<Proof>)>,
+}
+
+/// What a whole handshake has shown.
+struct Proof {
     since: Instant,
-    /// What the server was verified against.
-    roots: Arc<Roots>,
+    /// What the server presented, and the name for which.
+    chain: Vec<CertificateDer<'static>>,
+    name: ServerName<'static>,
     /// What this side presented.
     certificate: Option<Arc<Certificate>>,
 }
 
 impl ClientTickets {
-    pub(super) fn new(roots: Live<Roots>, certificate: Option<Live<Certificate>>) -> Self {
+    pub(super) fn new(verifier: ServerVerifier, certificate: Option<Live<Certificate>>) -> Self {
         Self {
-            roots,
+            verifier,
             certificate,
-            held: Mutex::default(),
+            state: Mutex::default(),
         }
+    }
+
+    /// Notes what a whole handshake has shown; what is resumed from now on goes back to it.
+    pub(super) fn proved(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) {
+        let chain = iter::once(end_entity).chain(intermediates);
+        let proof = Proof {
+            since: timer::now(),
+            chain: chain.map(|one| one.clone().into_owned()).collect(),
+            name: name.to_owned(),
+            certificate: self.presented(),
+        };
+        let mut state = lock(&self.state);
+        state.proof = Some(Arc::new(proof));
     }
 
     fn presented(&self) -> Option<Arc<Certificate>> {
         self.certificate.as_ref().map(Live::current)
     }
 
-    /// Whether a ticket stands for what a whole handshake would come to now.
-    fn is_good(&self, held: &Held, now: Instant) -> bool {
-        same(held.certificate.as_ref(), self.presented().as_ref())
-            && Arc::ptr_eq(&held.roots, &self.roots.current())
-            && now.saturating_duration_since(held.since) < TICKET_AGE_MAX
+    /// Whether a whole handshake would come to the same now.
+    fn holds(&self, proof: &Proof) -> bool {
+        timer::now().saturating_duration_since(proof.since) < TICKET_AGE_MAX
+            && same(proof.certificate.as_ref(), self.presented().as_ref())
+            && self
+                .verifier
+                .verify_again(&proof.chain, &proof.name)
+                .is_ok()
     }
 }
 
@@ -73,28 +108,21 @@ impl ClientSessionStore for ClientTickets {
     fn remove_tls12_session(&self, _: &ServerName<'static>) {}
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
-        let held = Held {
-            ticket,
-            since: timer::now(),
-            roots: self.roots.current(),
-            certificate: self.presented(),
-        };
-        let mut tickets = lock(&self.held);
-        if tickets.len() == CLIENT_TICKETS_MAX {
-            tickets.pop_front();
+        let state = &mut *lock(&self.state);
+        let Some(proof) = &state.proof else { return };
+        if state.tickets.len() == CLIENT_TICKETS_MAX {
+            state.tickets.pop_front();
         }
-        tickets.push_back(held);
+        state.tickets.push_back((ticket, Arc::clone(proof)));
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        let now = timer::now();
-        let mut tickets = lock(&self.held);
-        while let Some(held) = tickets.pop_back() {
-            if self.is_good(&held, now) {
-                return Some(held.ticket);
+        loop {
+            let (ticket, proof) = lock(&self.state).tickets.pop_back()?;
+            if self.holds(&proof) {
+                return Some(ticket);
             }
         }
-        None
     }
 }
 
@@ -187,7 +215,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl fmt::Debug for ClientTickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let held = lock(&self.held).len();
+        let held = lock(&self.state).tickets.len();
         f.debug_struct("ClientTickets")
             .field("held", &held)
             .finish_non_exhaustive()

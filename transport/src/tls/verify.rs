@@ -13,15 +13,18 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 
+use super::tickets::ClientTickets;
 use super::{Live, Roots, explain, identity};
 
 /// What a client holds against the certificate of a server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ServerVerifier {
     pub(super) roots: Live<Roots>,
     /// The SPIFFE ID that the server must have, in place of a host name.
     pub(super) spiffe_id: Option<String>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
+    /// Where it is noted what was verified, if that may be relied on later.
+    pub(super) tickets: Option<Arc<ClientTickets>>,
 }
 
 /// What a server holds against the certificate of a client.
@@ -33,6 +36,42 @@ pub(super) struct ClientVerifier {
 }
 
 impl ServerVerifier {
+    /// Verifies a certificate that was shown some time ago, as of now.
+    pub(super) fn verify_again(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> Result<(), Error> {
+        let (end_entity, intermediates) =
+            chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        self.verify(end_entity, intermediates, name, UnixTime::now())
+            .map(drop)
+    }
+
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(id) = &self.spiffe_id {
+            return self.by_spiffe_id(id, (end_entity, intermediates), now);
+        }
+        let roots = self.roots.current();
+        let verified = WebPkiServerVerifier::verify_server_cert(
+            roots.servers(),
+            end_entity,
+            intermediates,
+            name,
+            &[],
+            now,
+        )?;
+        // A name that breaks its own rules is no name to know the server by.
+        identity_of(end_entity)?;
+        Ok(verified)
+    }
+
     fn by_spiffe_id(
         &self,
         id: &str,
@@ -67,23 +106,13 @@ impl ServerCertVerifier for ServerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some(id) = &self.spiffe_id {
-            return self.by_spiffe_id(id, (end_entity, intermediates), now);
+        let verified = self.verify(end_entity, intermediates, server_name, now)?;
+        if let Some(tickets) = &self.tickets {
+            tickets.proved(end_entity, intermediates, server_name);
         }
-        let roots = self.roots.current();
-        let verified = WebPkiServerVerifier::verify_server_cert(
-            roots.servers(),
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )?;
-        // A name that breaks its own rules is no name to know the server by.
-        identity_of(end_entity)?;
         Ok(verified)
     }
 

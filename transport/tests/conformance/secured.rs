@@ -9,7 +9,7 @@ use dreammesh_transport::{Connector, Medium, Server};
 use tokio::task::JoinHandle;
 
 use crate::certificates;
-use crate::echo::{Echo, EchoServer, IDEMPOTENT, ask, call};
+use crate::echo::{Echo, EchoServer, IDEMPOTENT, QUERY, ask, call};
 use crate::udp_relay::{UdpRelay, Weather};
 
 /// Nothing gets through.
@@ -108,6 +108,50 @@ async fn a_medium_asked_for_alone_has_no_substitute() {
     let connector = connector.connect_timeout(Duration::from_millis(200));
     let error = connector.connect(&place.target).await.unwrap_err();
     assert!(error.to_string().contains("cannot be reached"), "{error}");
+}
+
+/// The ticket of the server that was lets calls go before anybody has answered by QUIC.
+#[tokio::test]
+async fn calls_that_went_early_where_nobody_answers_go_by_tcp() {
+    let early = || certificates::pair().0.early_data(true);
+    let service = || EchoServer(Arc::new(Echo::default()));
+    let builder = || Server::builder().service(service()).tls(early());
+    let (server, relay) = loop {
+        let server = builder()
+            .bind("dreammesh+quic://127.0.0.1:0")
+            .await
+            .unwrap();
+        let relay = UdpRelay::new(server.local_addr().unwrap(), 8).await;
+        let target = format!("dreammesh+tls://{}", relay.address);
+        if let Ok(server) = server.bind(&target).await {
+            break (server, relay);
+        }
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve_until(stopped));
+    let connector = Connector::new()
+        .tls(certificates::pair().1.early_data(true))
+        .media([Medium::Quic, Medium::Tls]);
+    let target = format!("dreammesh://{}", relay.address);
+    let channel = connector.connect(&target).await.unwrap();
+    let query = || {
+        let channel = channel.clone();
+        async move { UnaryCall::<Any>::new(&channel, &QUERY, ask("echo")).await }
+    };
+    assert!(query().await.is_ok());
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+    let target = format!("dreammesh+tls://{}", relay.address);
+    let server = builder().bind(&target).await.unwrap();
+    let serving = tokio::spawn(server.serve());
+    relay.set(BLOCKED);
+    let calls: Vec<_> = (0..50).map(|_| tokio::spawn(query())).collect();
+    for call in calls {
+        let answer = call.await.unwrap();
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    assert!(relay.early() > 0);
+    serving.abort();
 }
 
 #[tokio::test]

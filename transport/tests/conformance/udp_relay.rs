@@ -55,6 +55,10 @@ struct Path {
     retries: AtomicU64,
     /// Clients that the server has answered.
     answered: AtomicU64,
+    /// Datagrams that begin with early data.
+    early: AtomicU64,
+    /// What clients sent, since somebody asked for it.
+    recorded: Mutex<Option<Vec<Vec<u8>>>>,
 }
 
 /// What was to be carried in one direction, whatever became of it.
@@ -108,6 +112,8 @@ impl UdpRelay {
             to_client: Counter::default(),
             retries: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            early: AtomicU64::new(0),
+            recorded: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(forward(Arc::clone(&path)));
@@ -151,6 +157,21 @@ impl UdpRelay {
         usize::try_from(self.path.answered.load(Ordering::SeqCst)).unwrap()
     }
 
+    /// How many datagrams came with early data alone (0-RTT, RFC 9000 section 17.2.3).
+    pub(crate) fn early(&self) -> u64 {
+        self.path.early.load(Ordering::SeqCst)
+    }
+
+    /// Keeps what clients send from now on.
+    pub(crate) fn record(&self) {
+        *self.path.recorded.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// What was kept.
+    pub(crate) fn recorded(&self) -> Vec<Vec<u8>> {
+        self.path.recorded.lock().unwrap().take().unwrap()
+    }
+
     /// How many datagrams are still to be lost for being full.
     pub(crate) fn full_left(&self) -> u64 {
         let state = self.path.state.lock().unwrap();
@@ -166,6 +187,11 @@ async fn forward(path: Arc<Path>) {
         let Ok((count, client)) = path.front.recv_from(&mut bytes).await else {
             continue;
         };
+        path.early
+            .fetch_add(u64::from(bytes[0] & 0xf0 == 0xd0), Ordering::SeqCst);
+        if let Some(recorded) = &mut *path.recorded.lock().unwrap() {
+            recorded.push(bytes[..count].to_vec());
+        }
         let known = path.state.lock().unwrap().backs.get(&client).cloned();
         let back = match known {
             Some(back) => back,

@@ -43,6 +43,8 @@ impl Early {
 
     /// Lets the calls there end, or has them made elsewhere if nothing has come back.
     pub(super) fn let_go(self) {
+        // From here on what ends there has lost its connection, and is made again.
+        self.client.0.leave();
         if self.connected.heard() == 0 {
             self.client
                 .0
@@ -92,7 +94,7 @@ impl Inner {
             });
             state.waiting.wake_all(&mut wakers);
         }
-        tokio::spawn(Arc::clone(self).drive(driver, shared, Some(connected), watch));
+        tokio::spawn(Arc::clone(self).drive(driver, shared, Some(connected), watch, true));
         wakers.into_iter().for_each(Waker::wake);
         true
     }

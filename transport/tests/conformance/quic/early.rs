@@ -145,6 +145,7 @@ async fn nothing_travels_early_unless_both_sides_want_it() {
         assert_eq!(site.probe.begun.load(Ordering::SeqCst), before);
         relay.set(Weather::CLEAR);
         assert!(call.await.unwrap().is_ok());
+        assert_eq!(relay.early(), 0);
     }
 }
 
@@ -162,6 +163,7 @@ async fn what_a_server_does_not_take_early_is_made_anew_once() {
     let probe = std::sync::Arc::clone(&echo.probe);
     let (_, _stop, serving) = serve(&first.hub, &first.target, echo, |it| it.tls(tls)).await;
     relay.set(Weather::CLEAR);
+    assert_eq!(relay.early(), 0);
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..300 {
         let channel = channel.clone();
@@ -170,6 +172,7 @@ async fn what_a_server_does_not_take_early_is_made_anew_once() {
     while let Some(answer) = calls.join_next().await {
         answer.unwrap().unwrap();
     }
+    assert!(relay.early() > 0);
     assert_eq!(probe.begun.load(Ordering::SeqCst), 300);
     serving.abort();
 }
@@ -246,4 +249,58 @@ async fn a_resumed_client_is_who_it_was_until_what_stands_behind_its_ticket_is_r
         why.contains("does not lead to a root that it trusts"),
         "{why}"
     );
+}
+
+#[tokio::test]
+async fn what_somebody_else_sends_again_begins_nothing() {
+    let site = site(true).await;
+    let relay = UdpRelay::new(address_of(&site), 17).await;
+    let channel = channel(&site, &relay, true).await;
+    lose_connection(&relay, &channel).await;
+    let before = site.probe.begun.load(Ordering::SeqCst);
+    relay.record();
+    relay.set(Weather::CLEAR);
+    assert!(query(&channel, "echo").await.is_ok());
+    assert!(relay.early() > 0);
+    assert_eq!(site.probe.begun.load(Ordering::SeqCst), before + 1);
+    let recorded = relay.recorded();
+    drop(channel);
+    let copier = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    copier.connect(address_of(&site)).await.unwrap();
+    // As long as the server knows the connection, a copy of its hello is one that was duplicated on
+    // the way; then it begins another.
+    let mut answer = [0; 2048];
+    loop {
+        for datagram in &recorded {
+            copier.send(datagram).await.unwrap();
+        }
+        let patience = Duration::from_millis(100);
+        if tokio::time::timeout(patience, copier.recv(&mut answer))
+            .await
+            .is_ok()
+        {
+            break;
+        }
+    }
+    // What the copy could begin has begun by the time that a later call is answered.
+    assert!(query(&site.channel, "echo").await.is_ok());
+    assert_eq!(site.probe.begun.load(Ordering::SeqCst), before + 2);
+}
+
+#[tokio::test]
+async fn a_client_does_not_resume_what_it_would_not_begin() {
+    let site = site(true).await;
+    let relay = UdpRelay::new(address_of(&site), 18).await;
+    let believed = Live::new(certificates::roots());
+    let tls = ClientTls::new(believed.clone()).early_data(true);
+    let channel = through(&site, &relay, tls).await;
+    believed.replace(Roots::from_pem(Authority::new("other").pem()).unwrap());
+    lose_connection(&relay, &channel).await;
+    relay.set(Weather::CLEAR);
+    let why = query(&channel, "echo").await.unwrap_err().to_string();
+    assert!(why.contains("UnknownIssuer"), "{why}");
+    assert_eq!(relay.early(), 0);
+    // What is trusted again is verified again, and resumed.
+    believed.replace(certificates::roots());
+    assert!(query(&channel, "echo").wait_for_ready(true).await.is_ok());
 }
