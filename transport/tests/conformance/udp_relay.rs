@@ -55,7 +55,7 @@ struct Path {
     retries: AtomicU64,
     /// Clients that the server has answered.
     answered: AtomicU64,
-    /// Datagrams that begin with early data.
+    /// Datagrams with early data.
     early: AtomicU64,
     /// What clients sent, since somebody asked for it.
     recorded: Mutex<Option<Vec<Vec<u8>>>>,
@@ -157,7 +157,7 @@ impl UdpRelay {
         usize::try_from(self.path.answered.load(Ordering::SeqCst)).unwrap()
     }
 
-    /// How many datagrams came with early data alone (0-RTT, RFC 9000 section 17.2.3).
+    /// How many datagrams came with early data (0-RTT, RFC 9000 section 17.2.3).
     pub(crate) fn early(&self) -> u64 {
         self.path.early.load(Ordering::SeqCst)
     }
@@ -179,6 +179,49 @@ impl UdpRelay {
     }
 }
 
+/// Whether one of the packets in a datagram is of early data.
+///
+/// Those with a long header say how long they are (RFC 9000 section 17.2), and whatever is in one
+/// datagram with others stands behind them.
+fn has_early_data(datagram: &[u8]) -> bool {
+    let mut rest = datagram;
+    while let Some(kind) = rest.first().filter(|first| **first & 0x80 != 0) {
+        match kind & 0x30 {
+            0x10 => return true,
+            kind => match length_of(rest, kind == 0) {
+                Some(length) if length <= rest.len() => rest = &rest[length..],
+                _ => return false,
+            },
+        }
+    }
+    false
+}
+
+/// The length of a packet with a long header, of which one kind has a token.
+fn length_of(packet: &[u8], has_token: bool) -> Option<usize> {
+    let mut rest = packet.get(5..)?;
+    for _ in 0..2 {
+        let id = usize::from(*rest.first()?);
+        rest = rest.get(1 + id..)?;
+    }
+    if has_token {
+        let token = varint(&mut rest)?;
+        rest = rest.get(token..)?;
+    }
+    let length = varint(&mut rest)?;
+    Some(packet.len() - rest.len() + length)
+}
+
+/// A number whose first two bits say how many bytes it has (RFC 9000 section 16).
+fn varint(from: &mut &[u8]) -> Option<usize> {
+    let first = *from.first()?;
+    let bytes = from.split_off(..1 << (first >> 6))?;
+    let rest = bytes[1..].iter();
+    Some(rest.fold(usize::from(first & 0x3f), |sum, byte| {
+        sum << 8 | usize::from(*byte)
+    }))
+}
+
 /// Takes what clients send.
 async fn forward(path: Arc<Path>) {
     let mut answers = JoinSet::new();
@@ -188,7 +231,7 @@ async fn forward(path: Arc<Path>) {
             continue;
         };
         path.early
-            .fetch_add(u64::from(bytes[0] & 0xf0 == 0xd0), Ordering::SeqCst);
+            .fetch_add(u64::from(has_early_data(&bytes[..count])), Ordering::SeqCst);
         if let Some(recorded) = &mut *path.recorded.lock().unwrap() {
             recorded.push(bytes[..count].to_vec());
         }
