@@ -137,9 +137,11 @@ impl Listener {
             return false;
         }
         let mut is_ready = true;
-        for (peer, local) in self.peers.addresses() {
+        let peers = self.peers.addresses();
+        self.port.forget_others(&peers);
+        for (peer, local) in peers {
             if let Err(error) = self.port.part(peer, local) {
-                tracing::warn!(%peer, %error, "a connection keeps the port from the successor");
+                tracing::debug!(%peer, %error, "a connection keeps the port from the successor");
                 is_ready = false;
             }
         }

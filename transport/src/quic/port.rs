@@ -5,7 +5,7 @@
 //! there; then the common one is closed, and whoever else comes is the successor's
 //! (`link/succession`). quinn sees one socket throughout.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -134,6 +134,17 @@ impl Port {
         // Its first look has to register for what comes later.
         bell.wake();
         Ok(())
+    }
+
+    /// Closes the sockets of all but these peers.
+    pub(super) fn forget_others(&self, peers: &[(SocketAddr, Option<IpAddr>)]) {
+        let peers: HashSet<_> = peers.iter().map(|(peer, _)| key(*peer)).collect();
+        let others: Vec<_> = {
+            let mut sockets = self.write();
+            let others = sockets.own.extract_if(|peer, _| !peers.contains(peer));
+            others.collect()
+        };
+        drop(others);
     }
 
     /// Leaves a peer to whoever has the port.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dreammesh_transport::Server;
+use nix::sys::resource::{Resource, setrlimit};
 
 use crate::certificate::{self, Made};
 use crate::service::Restart;
@@ -14,6 +15,7 @@ use crate::service::Restart;
 const ADDRESS: &str = "RESTART_ADDRESS";
 const TAKES_OVER: &str = "RESTART_TAKES_OVER";
 const DRAIN_MS: &str = "RESTART_DRAIN_MS";
+const DESCRIPTORS: &str = "RESTART_DESCRIPTORS";
 /// What its lines begin with, as opposed to those of the test harness.
 const MARK: &str = "@ ";
 
@@ -22,6 +24,18 @@ const MARK: &str = "@ ";
 pub(crate) struct Settings {
     pub(crate) made: Made,
     pub(crate) drain_period: Duration,
+    /// How many descriptors it may have.
+    pub(crate) descriptors: u64,
+}
+
+impl Settings {
+    pub(crate) fn new() -> Self {
+        Self {
+            made: Made::new(),
+            drain_period: Duration::from_secs(30),
+            descriptors: 4096,
+        }
+    }
 }
 
 /// A server that runs until it is told to stop.
@@ -54,6 +68,7 @@ impl Process {
             .env(ADDRESS, address)
             .env(TAKES_OVER, takes_over.to_string())
             .env(DRAIN_MS, settings.drain_period.as_millis().to_string())
+            .env(DESCRIPTORS, settings.descriptors.to_string())
             .env(certificate::CHAIN, &settings.made.chain)
             .env(certificate::KEY, &settings.made.key)
             .stdin(Stdio::piped())
@@ -85,7 +100,12 @@ impl Process {
     }
 
     /// Waits until it has drained.
-    pub(crate) fn ended(mut self) -> Report {
+    pub(crate) async fn ended(self) -> Report {
+        let waited = tokio::task::spawn_blocking(|| self.wait());
+        waited.await.unwrap()
+    }
+
+    fn wait(mut self) -> Report {
         let said = self.said().expect("it says what it did");
         let (done, cut) = said.split_once(' ').unwrap();
         let report = Report {
@@ -121,6 +141,8 @@ fn server() {
     };
     let takes_over = std::env::var(TAKES_OVER).unwrap() == "true";
     let drain_ms = std::env::var(DRAIN_MS).unwrap().parse().unwrap();
+    let descriptors = std::env::var(DESCRIPTORS).unwrap().parse().unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, descriptors, descriptors).unwrap();
     let restart = Restart::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,10 +1,7 @@
 //! No call is lost when servers take turns.
 
-use std::time::Duration;
-
 use dreammesh_transport::{Connector, Medium};
 
-use crate::certificate::Made;
 use crate::load::{Callers, Load};
 use crate::process::{Process, Settings};
 
@@ -65,11 +62,7 @@ async fn no_call_is_lost_when_servers_take_turns() {
 
 /// Replaces the server of an address again and again while it is called.
 async fn take_turns(case: &Case) {
-    let made = Made::new();
-    let settings = Settings {
-        made: made.clone(),
-        drain_period: Duration::from_secs(30),
-    };
+    let settings = Settings::new();
     let address = match case.address {
         "unix:///" => {
             let name = format!("dreammesh-restart-{}.sock", std::process::id());
@@ -81,7 +74,7 @@ async fn take_turns(case: &Case) {
     let address = current.target.clone();
     let target = address.replacen(case.names.0, case.names.1, 1);
     let rate = set("RESTART_RATE", RATE);
-    let connector = Connector::new().tls(made.client());
+    let connector = Connector::new().tls(settings.made.client());
     let connector = connector.media(case.media.iter().copied());
     let load = Load::begin(Callers {
         connector,
@@ -98,16 +91,14 @@ async fn take_turns(case: &Case) {
         current.stop();
         let ended = std::mem::replace(&mut current, successor);
         load.go_on(a_while).await;
-        let report = tokio::task::spawn_blocking(|| ended.ended()).await.unwrap();
+        let report = ended.ended().await;
         assert_eq!(report.cut, 0, "calls shorter than the drain are not cut");
         (done, processes) = (done + report.done, processes + 1);
     }
     load.go_on(a_while).await;
     let tally = load.end().await;
     current.stop();
-    let report = tokio::task::spawn_blocking(|| current.ended())
-        .await
-        .unwrap();
+    let report = current.ended().await;
     (done, processes) = (done + report.done, processes + 1);
     println!(
         "{}: {} calls, {rate} in a second, by {processes} servers: {:?}; slowest {:?}",
