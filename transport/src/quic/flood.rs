@@ -13,6 +13,8 @@ pub(super) struct Watch {
     lanes_left: u32,
     since: Instant,
     control_frames: u64,
+    flow_frames: u64,
+    sent_datagrams: u64,
     stream_frames: u64,
     /// What packets carried beside their own headers.
     carried_bytes: u64,
@@ -23,6 +25,7 @@ pub(super) struct Watch {
 pub(super) enum Flood {
     Lanes,
     Control,
+    Flow,
     Crumbs,
 }
 
@@ -31,6 +34,7 @@ impl Flood {
         match self {
             Self::Lanes => "too many lanes were opened and ended",
             Self::Control => "too many frames about connection ids and paths",
+            Self::Flow => "too many frames about what was not sent",
             Self::Crumbs => "too many stream frames of hardly any bytes",
         }
     }
@@ -42,6 +46,8 @@ impl Watch {
             lanes_left: LANES_BUDGET,
             since: now,
             control_frames: 0,
+            flow_frames: 0,
+            sent_datagrams: 0,
             stream_frames: 0,
             carried_bytes: 0,
         }
@@ -76,6 +82,20 @@ impl Watch {
             + frames.stop_sending
             + frames.streams_blocked_bidi
             + frames.streams_blocked_uni;
+        let flow = frames.acks
+            + frames.ack_frequency
+            + frames.immediate_ack
+            + frames.crypto
+            + frames.max_data
+            + frames.max_stream_data
+            + frames.max_streams_bidi
+            + frames.max_streams_uni
+            + frames.data_blocked
+            + frames.stream_data_blocked;
+        let flow_frames = flow - std::mem::replace(&mut self.flow_frames, flow);
+        let sent = stats.udp_tx.datagrams;
+        let sent_datagrams = sent - std::mem::replace(&mut self.sent_datagrams, sent);
+        let flow_frames_max = FLOW_FRAMES_MAX + sent_datagrams * FLOW_FRAMES_A_DATAGRAM;
         let control_frames = control - std::mem::replace(&mut self.control_frames, control);
         let stream_frames =
             frames.stream - std::mem::replace(&mut self.stream_frames, frames.stream);
@@ -84,6 +104,8 @@ impl Watch {
         let bytes = carried.saturating_sub(std::mem::replace(&mut self.carried_bytes, carried));
         if control_frames > CONTROL_FRAMES_MAX {
             Some(Flood::Control)
+        } else if flow_frames > flow_frames_max {
+            Some(Flood::Flow)
         } else if stream_frames > STREAM_FRAMES_MIN && bytes / stream_frames < FRAME_BYTES_MIN {
             Some(Flood::Crumbs)
         } else {
@@ -100,6 +122,14 @@ const LANE_PERIOD: Duration = Duration::from_millis(100);
 /// Between two looks. A client sends some dozens: probes of the path MTU, a few connection ids, a
 /// move to another address now and then.
 const CONTROL_FRAMES_MAX: u64 = 2_000;
+
+/// Between two looks, of frames that answer what this side sends, or say that it should send more:
+/// of those that a client sends by itself.
+const FLOW_FRAMES_MAX: u64 = 4_096;
+
+/// And for each datagram that went to the peer: one that acknowledges it, and one for each window
+/// that what it brought moved. Most share one.
+const FLOW_FRAMES_A_DATAGRAM: u64 = 4;
 
 /// Below so many stream frames between two looks, their size says nothing.
 const STREAM_FRAMES_MIN: u64 = 16_384;
@@ -143,6 +173,21 @@ mod tests {
         }
         stats.frame_rx.ping += CONTROL_FRAMES_MAX + 1;
         assert_eq!(watch.look(&stats), Some(Flood::Control));
+    }
+
+    #[test]
+    fn frames_about_what_was_sent_are_held_against_that() {
+        let (mut watch, _) = watch();
+        let mut stats = ConnectionStats::default();
+        stats.frame_rx.acks += FLOW_FRAMES_MAX / 2;
+        stats.frame_rx.max_stream_data += FLOW_FRAMES_MAX / 2;
+        assert_eq!(watch.look(&stats), None);
+        stats.udp_tx.datagrams += 10;
+        stats.frame_rx.max_data += FLOW_FRAMES_MAX + 10 * FLOW_FRAMES_A_DATAGRAM;
+        assert_eq!(watch.look(&stats), None);
+        stats.udp_tx.datagrams += 10;
+        stats.frame_rx.crypto += FLOW_FRAMES_MAX + 10 * FLOW_FRAMES_A_DATAGRAM + 1;
+        assert_eq!(watch.look(&stats), Some(Flood::Flow));
     }
 
     #[test]

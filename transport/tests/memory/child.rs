@@ -14,18 +14,21 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle as Runtime;
 
-use crate::authority::Authority;
-
 /// The variable that names the role: [`SERVER`] or [`CLIENT`].
 pub(crate) const ROLE: &str = "WATCHED_ROLE";
 /// The variable that says where commands come from.
 pub(crate) const COMMANDS: &str = "WATCHED_COMMANDS";
+/// The variables with its certificate.
+pub(crate) const CHAIN: &str = "WATCHED_CHAIN";
+pub(crate) const KEY: &str = "WATCHED_KEY";
 /// The name of the test that is the process.
 pub(crate) const TEST: &str = "child::watched_process";
 pub(crate) const SERVER: &str = "server";
 pub(crate) const CLIENT: &str = "client";
 /// A server that takes TLS beside plaintext.
 pub(crate) const SECURE: &str = "secure";
+/// The same, and QUIC under the same number.
+pub(crate) const SECURE_BOTH: &str = "secure both";
 
 pub(crate) const HASH: LayoutHash = LayoutHash([7; 16]);
 
@@ -73,10 +76,11 @@ fn watched_process() {
         .build();
     runtime.unwrap().block_on(async {
         let mut stream = BufReader::new(TcpStream::connect(commands).await.unwrap());
-        let address = if role == SERVER || role == SECURE {
-            serve(role == SECURE).await
-        } else {
-            String::new()
+        let address = match role.as_str() {
+            SERVER => serve("dreammesh+tcp", false).await,
+            SECURE => serve("dreammesh+tls", true).await,
+            SECURE_BOTH => serve("dreammesh", true).await,
+            _ => String::new(),
         };
         // Everything spawned so far has begun once, and stays.
         for _ in 0..16 {
@@ -99,15 +103,16 @@ fn watched_process() {
     });
 }
 
-async fn serve(secure: bool) -> String {
+async fn serve(scheme: &str, secure: bool) -> String {
     let mut builder = Server::builder().service(Masks(Arc::new(())));
     if secure {
-        let made = Authority::new("root").issue(&["localhost"]);
-        let certificate = Certificate::from_pem(made.chain, made.key).unwrap();
+        let [chain, key] = [CHAIN, KEY].map(|name| std::env::var(name).unwrap());
+        let certificate = Certificate::from_pem(chain, key).unwrap();
         let tls = ServerTls::new(certificate);
         builder = builder.tls(tls).permit_plaintext();
     }
-    let server = builder.bind("127.0.0.1:0").await.unwrap();
+    let address = format!("{scheme}://127.0.0.1:0");
+    let server = builder.bind(&address).await.unwrap();
     let address = server.local_addr().unwrap().to_string();
     tokio::spawn(server.serve_until(std::future::pending::<()>()));
     address

@@ -54,7 +54,7 @@ fn literal(bytes: u8) -> Vec<u8> {
 /// More than what any bound lets through, and less than would take long to send.
 const FLOOD_FRAMES: u32 = 400_000;
 
-fn floods() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn floods() -> Vec<(&'static str, Vec<u8>)> {
     let on_one = |kind, payload: &[u8]| repeat(FLOOD_FRAMES, |_| frame(kind, 0, 1, payload));
     let on_none = |kind, payload: &[u8]| repeat(FLOOD_FRAMES, |_| frame(kind, 0, 0, payload));
     let open = frame(kind::HEADERS, END_HEADERS, 1, GET);
@@ -106,14 +106,14 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// What the process may grow by, whatever the flood.
-const GROWTH_BYTES_MAX: u64 = 32 << 20;
+pub(crate) const GROWTH_BYTES_MAX: u64 = 32 << 20;
 
 /// How long the server may take to close; before it would ask a silent peer for a sign of life, so
 /// that it is the flood that ends the connection. What has not been read yet waits in the kernel.
 const CLOSED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Sends everything, and says whether the server closed.
-fn send(address: &str, flood: &[u8]) -> bool {
+pub(crate) fn send(address: &str, flood: &[u8]) -> bool {
     let mut stream = TcpStream::connect(address).unwrap();
     let mut reading = stream.try_clone().unwrap();
     stream.set_write_timeout(Some(CLOSED_WITHIN)).unwrap();

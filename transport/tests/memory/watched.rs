@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
+use crate::authority::Authority;
 use crate::child;
 use crate::peer::{Peer, Script};
 
@@ -14,6 +15,8 @@ pub(crate) struct Watched {
     commands: BufReader<TcpStream>,
     /// Where it serves, if it does.
     pub(crate) address: String,
+    /// Whom its clients have to believe, in PEM.
+    pub(crate) roots: String,
 }
 
 /// Bytes, as the kernel counts them.
@@ -47,6 +50,8 @@ impl Watched {
     /// Starts the process in a role of [`child`].
     pub(crate) fn start(role: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let authority = Authority::new("root");
+        let made = authority.issue(&["localhost", "127.0.0.1"]);
         let process = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--ignored",
@@ -57,6 +62,8 @@ impl Watched {
             ])
             .env(child::ROLE, role)
             .env(child::COMMANDS, listener.local_addr().unwrap().to_string())
+            .env(child::CHAIN, made.chain)
+            .env(child::KEY, made.key)
             // glibc: large blocks are the kernel's to take back, whatever was freed before.
             .env("MALLOC_ARENA_MAX", "1")
             .env("MALLOC_MMAP_THRESHOLD_", (128 << 10).to_string())
@@ -68,6 +75,7 @@ impl Watched {
             process,
             commands,
             address: String::new(),
+            roots: authority.pem(),
         };
         watched.address = watched.answer();
         watched
