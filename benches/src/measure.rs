@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
                 rate_per_s,
                 ..self.options.plan
             };
-            process::measure(case, plan)
+            process::measure(case, plan, self.options.through.as_deref())
         });
         measured
             .map_err(|failure| self.failed.push(format!("{of}: {failure}")))

@@ -20,6 +20,8 @@ usage: compare [options]
   --rounds N       interleaved rounds, of which the median is reported (default 3)
   --seconds S      measured time per case and round (default 1)
   --warm-up S      time before that (default 0.3)
+  --through SCRIPT starts SCRIPT with the server's address before each client, which is sent to the
+                   address in its first line; it is to end with its input (see benches/through)
   --json PATH      where the rows go (default results.json in the directory of --out)
   --out DIR        where the table and the charts go (default target/compare)
   --list           print what would be measured, and what would be skipped and why
@@ -35,6 +37,8 @@ pub struct Options {
     pub rounds: usize,
     /// Measured time per case and round, and the time before it.
     pub plan: Plan,
+    /// What stands between client and server.
+    pub through: Option<PathBuf>,
     /// Where the rows go, if not beside the rest.
     pub json: Option<PathBuf>,
     /// Where the table and the charts go.
@@ -53,6 +57,7 @@ impl Default for Options {
             only: Only::default(),
             rounds: 3,
             plan: Plan::new(Duration::from_millis(300), Duration::from_secs(1)),
+            through: None,
             json: None,
             out: PathBuf::from("target/compare"),
             list: false,
@@ -81,6 +86,7 @@ impl Options {
                 Long("rounds") => options.rounds = parser.value()?.parse()?,
                 Long("seconds") => options.plan.measured = seconds(&mut parser)?,
                 Long("warm-up") => options.plan.warm_up = seconds(&mut parser)?,
+                Long("through") => options.through = Some(parser.value()?.into()),
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("out") => options.out = parser.value()?.into(),
                 Long("list") => options.list = true,
@@ -127,7 +133,7 @@ mod tests {
     fn nothing_said_is_the_whole_matrix() {
         let options = parse(&[]).unwrap();
         assert_eq!((options.rounds, options.only), (3, Only::default()));
-        assert_eq!(options.json, None);
+        assert_eq!((options.json, options.through), (None, None));
     }
 
     #[test]
@@ -156,6 +162,7 @@ mod tests {
             &["--seconds", "inf"],
             &["--only", "nobody"],
             &["--only"],
+            &["--through"],
             &["--depth", "64"],
             &["stray"],
         ] {

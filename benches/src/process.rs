@@ -6,6 +6,7 @@
 //! the end. The parent sleeps meanwhile, so it disturbs neither.
 
 use std::io::{BufRead as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -147,13 +148,20 @@ pub struct Measured {
 /// How long a process may take beyond its plan before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts both processes, waits for the measurement and ends them.
+/// Starts both processes, with what is to stand between them, waits for the measurement and ends
+/// them.
 ///
 /// # Errors
-/// When either process cannot be started, fails, is stuck, or does not keep to its lines.
-pub fn measure(case: &Case, plan: Plan) -> Result<Measured, Failure> {
+/// When a process cannot be started, fails, is stuck, or does not keep to its lines.
+pub fn measure(case: &Case, plan: Plan, through: Option<&Path>) -> Result<Measured, Failure> {
     let mut server = child::Child::start(&Role::new(case, plan, End::Server, None).text()?)?;
-    let address = server.hear(PATIENCE)?;
+    let mut address = server.hear(PATIENCE)?;
+    let mut between = through
+        .map(|script| child::Child::between(script, &address))
+        .transpose()?;
+    if let Some(between) = &mut between {
+        address = between.hear(PATIENCE)?;
+    }
     let role = Role::new(case, plan, End::Client, Some(address));
     let mut client = child::Child::start(&role.text()?)?;
     client.expect(BEGIN, plan.warm_up + PATIENCE)?;

@@ -1,6 +1,7 @@
 //! A process that this one started, and the lines it prints.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child as Process, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::failure::Failure;
 use crate::machine::Usage;
 
-/// A process of this binary; dropping it ends the process.
+/// A process that was started for a measurement; dropping it ends the process.
 pub(super) struct Child {
     process: Process,
     input: Option<ChildStdin>,
@@ -19,8 +20,16 @@ impl Child {
     /// Starts this binary in a role.
     pub(super) fn start(role: &str) -> Result<Self, Failure> {
         let this = std::env::current_exe().map_err(Failure::io("finding this binary"))?;
-        let mut process = Command::new(this)
-            .args(["--role", role])
+        Self::run(Command::new(this).args(["--role", role]))
+    }
+
+    /// Starts what stands between a client and the server at an address.
+    pub(super) fn between(script: &Path, address: &str) -> Result<Self, Failure> {
+        Self::run(Command::new(script).arg(address))
+    }
+
+    fn run(command: &mut Command) -> Result<Self, Failure> {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
