@@ -35,7 +35,9 @@ pub use dreammesh_core::channel::{
     UnaryCall,
 };
 pub use dreammesh_core::codec::{Json, Protobuf};
-pub use dreammesh_core::layer::{CallCounts, MethodSnapshot, Metrics, Side};
+pub use dreammesh_core::layer::{
+    CallCounts, ConnectFailure, ConnectionEnd, ConnectionSnapshot, MethodSnapshot, Metrics, Side,
+};
 pub use dreammesh_core::port::WireMode;
 pub use dreammesh_core::server::{Router, Service};
 pub use dreammesh_core::wire::{
@@ -45,7 +47,7 @@ pub use dreammesh_core::wire::{
 pub use dreammesh_core::{codegen, layer, rpc, wkt};
 pub use dreammesh_transport::tls;
 pub use dreammesh_transport::{
-    BindError, Connect, ConnectError, Connector, MemoryHub, Server, ServerBuilder, Stopped,
+    BindError, Connect, ConnectError, Connector, Medium, MemoryHub, Server, ServerBuilder, Stopped,
 };
 
 #[cfg(doctest)]

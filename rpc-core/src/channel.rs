@@ -23,7 +23,7 @@ use retry::Budget;
 
 use crate::call::{Extensions, Metadata, MethodInfo, WireOption};
 use crate::context::CallContext;
-use crate::layer::{CallService, Metrics};
+use crate::layer::{CallService, ConnectionSnapshot, Metrics};
 use crate::port::ConnectionSource;
 
 /// A client's handle to a named service; clones share everything.
@@ -64,6 +64,12 @@ impl Channel {
     /// Begins a channel over a source of connections.
     pub fn builder(source: Arc<dyn ConnectionSource>) -> ChannelBuilder {
         ChannelBuilder::new(source)
+    }
+
+    /// What became of the channel's connections so far, one for each endpoint.
+    pub fn connections(&self) -> Vec<ConnectionSnapshot> {
+        let counts = self.core.source.connections();
+        counts.iter().map(|counts| counts.snapshot()).collect()
     }
 
     /// The call of a method, with what it inherits from the call being handled.

@@ -3,7 +3,8 @@
 //! - [`CallService`] and [`HandlerService`] are what `tower` layers wrap on the two sides.
 //! - `deadline` (call scope) decides by when a call must have ended.
 //! - `trace` (call scope) gives each call a span and its place in a trace.
-//! - [`Metrics`] (call scope) counts and times calls.
+//! - [`Metrics`] (call scope) counts and times calls; [`ConnectionCounts`] (channel scope) counts
+//!   what becomes of connections.
 //!
 //! None of them costs a call anything while it is not installed.
 
@@ -14,7 +15,10 @@ mod observe;
 mod service;
 pub(crate) mod trace;
 
-pub use metrics::{CallCounts, MethodSnapshot, Metrics, Side};
+pub use metrics::{
+    CallCounts, ConnectFailure, ConnectionCounts, ConnectionEnd, ConnectionSnapshot,
+    MethodSnapshot, Metrics, Side,
+};
 #[doc(hidden)]
 pub use observe::Observation;
 pub use service::{CallService, CallServiceFuture, HandlerService, ServedFuture};

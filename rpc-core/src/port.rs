@@ -37,7 +37,7 @@ use crate::call::{
     Begun, CallError, Deadline, Extensions, Initiator, Metadata, MethodInfo, Peer, Priority,
     Status, TraceContext, WireOption,
 };
-use crate::layer::Observation;
+use crate::layer::{ConnectionCounts, Observation};
 
 /// Names one stream of one connection; never reused on it, so a stale key harms nobody.
 ///
@@ -430,6 +430,14 @@ pub trait ConnectionSource: Send + Sync + fmt::Debug {
 
     /// Leaves the queue of those that wait.
     fn abandon(&self, ticket: OpenTicket);
+
+    /// What is counted of its connections, one for each endpoint; nothing by default.
+    fn connections(&self) -> Vec<Arc<ConnectionCounts>> {
+        Vec::new()
+    }
+
+    /// Is told that a call is made again because its connection was over.
+    fn repeated(&self) {}
 }
 
 /// A call as it reaches a handler; also what server layers see.

@@ -411,6 +411,28 @@ impl Dialled {
 }
 
 impl Place {
+    /// By what media the place may be reached, for those who count.
+    fn media(&self) -> &'static [&'static str] {
+        match self {
+            Self::Custom(_) => &["custom"],
+            Self::Stream(to) => match to.address {
+                Address::Unix(_) => &["unix"],
+                Address::Memory(_) => &["memory"],
+                Address::H2c { .. } => &["h2c"],
+                _ => &["tcp"],
+            },
+            Self::Tls(..) => &["tls"],
+            Self::Tunnel(_) => &["h2"],
+            Self::Quic(_) => &["quic"],
+            Self::Secured(_) => &["tls", "quic"],
+        }
+    }
+
+    /// Which of them a connection is of.
+    fn medium(&self, is_quic: bool) -> usize {
+        usize::from(is_quic && matches!(self, Self::Secured(_)))
+    }
+
     /// Makes a new connection, and offers one that can be used before that is done; dropping the
     /// future abandons it.
     async fn dial(&self, offer: &Offer) -> io::Result<Dialled> {

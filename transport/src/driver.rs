@@ -57,6 +57,8 @@ pub(crate) struct Driver {
     server: Option<Server>,
     /// When the peer must have said hello; none once it has.
     hello_due: Option<Instant>,
+    /// What to do when it has.
+    on_hello: Option<OnHello>,
     /// What the last look at the session said.
     view: View,
     /// Why the session is over.
@@ -64,6 +66,9 @@ pub(crate) struct Driver {
     todo: Todo,
     gathering: Gathering,
 }
+
+/// What follows the peer's hello.
+pub(crate) type OnHello = Box<dyn FnOnce() + Send>;
 
 /// What a look at the session under the lock says of the time until the next.
 #[derive(Debug, Default)]
@@ -111,6 +116,12 @@ impl Driver {
         Self::new(shared, link, Some(server), hello_due)
     }
 
+    /// The same driver, which says when the peer has said hello.
+    pub(crate) fn on_hello(mut self, then: OnHello) -> Self {
+        self.on_hello = Some(then);
+        self
+    }
+
     /// The same driver for a link whose first bytes have been read.
     pub(crate) fn with_input(mut self, first: &[u8]) -> Self {
         self.input = Input::of(first);
@@ -132,6 +143,7 @@ impl Driver {
             timer: Timer::new(),
             server,
             hello_due: Some(hello_due),
+            on_hello: None,
             view: View {
                 wants_input: true,
                 has_output: true,
@@ -148,16 +160,23 @@ impl Driver {
     /// It borrows, since a future holds what it is given beside what it makes of that: by value,
     /// every task would hold the driver twice.
     pub(crate) async fn run(&mut self) -> Option<Closed> {
+        let closed = self.run_session().await;
+        self.part(closed.as_ref()).await;
+        closed
+    }
+
+    /// As [`run`](Self::run), up to the end of the session; [`part`](Self::part) follows.
+    pub(crate) async fn run_session(&mut self) -> Option<Closed> {
         poll_fn(|cx| self.poll_batch(cx)).await;
+        self.closed.take()
+    }
+
+    /// Has the peer take the last words of a session that is over.
+    pub(crate) async fn part(&mut self, closed: Option<&Closed>) {
         // A peer that does not read must not keep the task alive.
-        if self
-            .closed
-            .as_ref()
-            .is_some_and(|closed| closed.code != CloseCode::LINK)
-        {
+        if closed.is_some_and(|closed| closed.code != CloseCode::LINK) {
             let _ = tokio::time::timeout(LINGER, self.linger()).await;
         }
-        self.closed.take()
     }
 
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -389,6 +408,9 @@ impl Driver {
         self.todo.wakers.drain(..).for_each(Waker::wake);
         for index in self.todo.judge.drain(..) {
             layouts::judge(&self.shared, index);
+        }
+        if self.on_hello.is_some() && self.shared.was_connected() {
+            self.on_hello.take().into_iter().for_each(|then| then());
         }
     }
 

@@ -224,6 +224,9 @@ impl Attempt {
             Verdict::Repeat => self.call.attempt += 1,
             Verdict::Fail | Verdict::Anew => return false,
         }
+        if !refused {
+            self.core.source.repeated();
+        }
         true
     }
 

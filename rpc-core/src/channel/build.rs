@@ -87,7 +87,7 @@ impl ChannelBuilder {
         self
     }
 
-    /// Counts and times the channel's calls.
+    /// Counts and times the channel's calls, and shows what becomes of its connections.
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.settings.metrics = Some(metrics);
@@ -122,6 +122,9 @@ impl ChannelBuilder {
             layers,
         } = self;
         let retries = retries.then(Budget::new);
+        if let Some(metrics) = &settings.metrics {
+            metrics.watch(Arc::downgrade(&source));
+        }
         let core = Arc::new(Core {
             source,
             settings,

@@ -1,21 +1,23 @@
 //! Call scope: counts and times calls under OpenTelemetry's names for RPC.
 
+mod connections;
 mod histogram;
 mod prometheus;
 mod shard;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use histogram::BOUNDS_SECONDS;
 use shard::{Cells, Recorder};
 
+pub use connections::{ConnectFailure, ConnectionCounts, ConnectionEnd, ConnectionSnapshot};
 pub(crate) use shard::Tally;
 
 use crate::call::{Code, MethodInfo};
-use crate::port::WireMode;
+use crate::port::{ConnectionSource, WireMode};
 
 /// Counts and times calls; a clone records into the same place.
 ///
@@ -66,9 +68,32 @@ impl Metrics {
         methods
     }
 
+    /// Shows what becomes of the connections of a channel, as long as that lives.
+    pub(crate) fn watch(&self, source: Weak<dyn ConnectionSource>) {
+        self.0.watch(source);
+    }
+
+    /// What became of connections so far, of all channels that live, each endpoint once.
+    pub fn connections(&self) -> Vec<ConnectionSnapshot> {
+        let mut endpoints: Vec<ConnectionSnapshot> = Vec::new();
+        for counts in self.0.sources().iter().flat_map(|it| it.connections()) {
+            let counts = counts.snapshot();
+            match endpoints
+                .iter_mut()
+                .find(|it| it.endpoint == counts.endpoint)
+            {
+                Some(known) => known.add(&counts),
+                None => endpoints.push(counts),
+            }
+        }
+        endpoints
+    }
+
     /// What was recorded so far in the text format of Prometheus.
     pub fn to_prometheus(&self) -> String {
-        prometheus::write(&self.snapshot())
+        let mut text = prometheus::write(&self.snapshot());
+        prometheus::write_connections(&mut text, &self.connections());
+        text
     }
 
     #[cfg(test)]

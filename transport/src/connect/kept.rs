@@ -9,8 +9,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use dreammesh_core::call::{Begun, Deadline, Endpoint, Identity, Peer, Status};
+use dreammesh_core::layer::{ConnectFailure, ConnectionCounts, ConnectionEnd};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
+use dreammesh_session::Closed;
+use dreammesh_session::frame::CloseCode;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -19,13 +22,14 @@ use super::client::{self, Client};
 use super::lanes::Lanes;
 use super::{Dialled, Place, Settings};
 use crate::driver::shared::Shared;
-use crate::driver::{Driver, timer};
+use crate::driver::{Driver, OnHello, timer};
 use crate::link::BoxLink;
 use crate::quic::dial::Connected;
 use crate::waiting::Waiting;
 use early::Early;
 
 mod early;
+mod path;
 
 /// The source of a channel with one endpoint.
 ///
@@ -43,8 +47,9 @@ struct Inner {
     entered: Notify,
     /// A connection was made, maybe not by the medium that suits.
     detoured: Notify,
-    /// As [`detoured`](Self::detoured), for those who left another; or the channel is gone.
-    begun: Notify,
+    /// A connection was made or has ended, its server said hello, or the channel is gone.
+    changed: Notify,
+    counts: Arc<ConnectionCounts>,
 }
 
 struct State {
@@ -72,6 +77,17 @@ struct Current {
 /// What watches the path of a connection, to be ended with its lane 0.
 type Watching = Arc<OnceLock<AbortHandle>>;
 
+/// A connection, or its lane 0, that is to be driven.
+struct Running {
+    driver: Driver,
+    shared: Arc<Shared>,
+    connected: Option<Connected>,
+    medium: usize,
+    watch: Watching,
+    /// Whether it was begun before its handshake was done.
+    is_early: bool,
+}
+
 impl KeptLink {
     /// Makes the source; its task runs on the current runtime.
     pub(super) fn new(endpoint: Endpoint, place: Place, settings: Settings) -> Self {
@@ -85,6 +101,8 @@ impl KeptLink {
             retiring: false,
             gone: false,
         };
+        let counts = ConnectionCounts::new(endpoint.clone(), place.media());
+        let counts = Arc::new(counts);
         let inner = Arc::new(Inner {
             endpoint,
             place,
@@ -93,7 +111,8 @@ impl KeptLink {
             asked: Notify::new(),
             entered: Notify::new(),
             detoured: Notify::new(),
-            begun: Notify::new(),
+            changed: Notify::new(),
+            counts,
         });
         tokio::spawn(keep(Arc::clone(&inner)));
         Self(inner)
@@ -101,11 +120,35 @@ impl KeptLink {
 }
 
 impl KeptLink {
-    /// Waits until there is a connection.
+    /// Waits until there is a connection on which the server has said hello: before that it may
+    /// still refuse this client, since its word on a client's certificate follows the handshake.
     ///
     /// # Errors
     /// Why the first attempt failed.
     pub(super) async fn ready(&self) -> Result<(), Status> {
+        let mut gone = 0;
+        while gone < REDIALS_MAX {
+            let mut changed = pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            self.has_link().await?;
+            let greeted = {
+                let state = self.0.lock();
+                let current = state.current.as_ref();
+                current.map(|current| current.client.0.was_connected())
+            };
+            match greeted {
+                Some(true) => return Ok(()),
+                Some(false) => changed.await,
+                None => gone += 1,
+            }
+        }
+        let endpoint = &self.0.endpoint;
+        let text = format!("{endpoint} cannot be reached: it ends every connection at once");
+        Err(Status::unavailable(text))
+    }
+
+    /// Waits until there is a link.
+    async fn has_link(&self) -> Result<(), Status> {
         let mut waiting = Waits {
             link: self,
             ticket: OpenTicket::NONE,
@@ -148,7 +191,7 @@ impl Drop for KeptLink {
         };
         drop(over);
         self.0.asked.notify_one();
-        self.0.begun.notify_waiters();
+        self.0.changed.notify_waiters();
     }
 }
 
@@ -166,6 +209,14 @@ impl ConnectionSource for KeptLink {
         let is_bulk = Lanes::is_bulk(&ask);
         let lane = |lanes: &Lanes| is_bulk.then(|| lanes.choose()).flatten();
         self.0.poll_ready(cx, wants, ask.ticket, lane)
+    }
+
+    fn connections(&self) -> Vec<Arc<ConnectionCounts>> {
+        vec![Arc::clone(&self.0.counts)]
+    }
+
+    fn repeated(&self) {
+        self.0.counts.repeated();
     }
 
     fn abandon(&self, mut ticket: OpenTicket) {
@@ -268,112 +319,22 @@ impl Inner {
         let offer = self.offer();
         let dialled = match tokio::time::timeout(limit, self.place.dial(&offer)).await {
             Ok(Ok(dialled)) => Ok(dialled),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {limit:?}")),
+            Ok(Err(error)) => Err((ConnectFailure::Dial, error.to_string())),
+            Err(_) => {
+                let reason = format!("no answer within {limit:?}");
+                Err((ConnectFailure::Timeout, reason))
+            }
         };
         match dialled {
             Ok(dialled) => self.begin(dialled),
-            Err(reason) => {
+            Err((why, reason)) => {
+                self.counts.failed(why);
                 let early = self.lock().early.take();
                 if let Some(early) = early {
                     early.let_go();
                 }
                 self.fail(&reason);
             }
-        }
-    }
-
-    /// Tries the medium that suits once more whenever it is time to, as long as another is in use.
-    async fn revise(self: &Arc<Self>) -> std::convert::Infallible {
-        let Place::Secured(secured) = &self.place else {
-            return std::future::pending().await;
-        };
-        loop {
-            match secured.revision() {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => {
-                    self.detoured.notified().await;
-                    continue;
-                }
-            }
-            // Without a connection there is nothing to replace: the next dial begins anew.
-            if self.lock().current.is_none() {
-                self.detoured.notified().await;
-                continue;
-            }
-            let limit = self.settings.connect_timeout;
-            let offer = self.offer();
-            let dialled = secured.dial_suited(&offer);
-            match tokio::time::timeout(limit, dialled).await {
-                Ok(Ok(dialled)) => {
-                    tracing::info!(endpoint = %self.endpoint, "the suited medium is back");
-                    self.begin(dialled);
-                }
-                Ok(Err(_)) | Err(_) => secured.still_blocked(),
-            }
-        }
-    }
-
-    /// Watches a connection over QUIC that has an alternative, and leaves it when its path swallows
-    /// what is sent.
-    async fn watch(self: Arc<Self>, connected: Connected, shared: Arc<Shared>) {
-        match &self.place {
-            Place::Secured(secured) if secured.has_alternative() => {}
-            _ => return,
-        }
-        connected.stalled().await;
-        tracing::info!(endpoint = %self.endpoint, "nothing comes back by QUIC");
-        // With lane 0 idle its session may end at once, and this task with it; the calls on the
-        // other lanes are to be seen to all the same.
-        tokio::spawn(self.leave(connected, shared));
-    }
-
-    /// Sends new calls the other way. Once there is a connection there, and the old one is silent
-    /// still, the calls on that which may be repeated are; all others wait for its path to come
-    /// back, as long as the session's keepalive lets them.
-    async fn leave(self: Arc<Self>, connected: Connected, shared: Arc<Shared>) {
-        let heard = connected.heard();
-        let mut sessions = vec![Arc::downgrade(&shared)];
-        // One that was succeeded says nothing about its successor.
-        if let Some(over) = self.take_current(&shared) {
-            if let Place::Secured(secured) = &self.place {
-                secured.quic_stalled();
-            }
-            if let Some(lanes) = &over.lanes {
-                sessions.extend(lanes.sessions());
-            }
-            self.lock().wanted = true;
-            self.asked.notify_one();
-        }
-        drop(shared);
-        let each = |act: &dyn Fn(&Shared)| {
-            let alive = sessions.iter().filter_map(Weak::upgrade);
-            alive.for_each(|session| act(&session));
-        };
-        each(&Shared::leave);
-        let succeeded = tokio::select! {
-            () = self.connected() => true,
-            () = connected.over() => false,
-        };
-        if succeeded && connected.heard() == heard {
-            each(&|session| session.give_up_repeatable("nothing comes back by QUIC"));
-        }
-    }
-
-    /// Waits until there is a connection.
-    async fn connected(&self) {
-        loop {
-            let begun = self.begun.notified();
-            let mut begun = pin!(begun);
-            begun.as_mut().enable();
-            let there = {
-                let state = self.lock();
-                state.gone || state.current.is_some()
-            };
-            if there {
-                return;
-            }
-            begun.await;
         }
     }
 
@@ -413,11 +374,14 @@ impl Inner {
         let peer = self.peer(identity.as_ref());
         let settings = &self.settings;
         let (client, driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
+        let medium = self.place.medium(connected.is_some());
         let shared = Arc::clone(&client.0);
         let lanes = connected.clone().zip(siblings);
         let lanes = lanes
             .map(|(connected, siblings)| Lanes::new(connected, peer, settings, siblings))
             .map(Arc::new);
+        let is_alone = self.lock().current.is_none();
+        let driver = driver.on_hello(self.greeting(medium, is_alone));
         if !self.put_in_place(Current { client, lanes }) {
             return;
         }
@@ -431,11 +395,28 @@ impl Inner {
                 }
             });
         }
-        let watching = Watching::default();
+        let watch = Watching::default();
         if let Some(connected) = connected.clone() {
-            self.watch_path(connected, &shared, &watching);
+            self.watch_path(connected, &shared, &watch);
         }
-        tokio::spawn(Arc::clone(self).drive(driver, shared, connected, watching, false));
+        let run = Running {
+            driver,
+            shared,
+            connected,
+            medium,
+            watch,
+            is_early: false,
+        };
+        tokio::spawn(Arc::clone(self).drive(run));
+    }
+
+    /// What follows the server's hello on a new connection; `is_alone` where no other was left.
+    fn greeting(self: &Arc<Self>, medium: usize, is_alone: bool) -> OnHello {
+        let inner = Arc::clone(self);
+        Box::new(move || {
+            inner.counts.opened(medium, is_alone);
+            inner.changed.notify_waiters();
+        })
     }
 
     /// Gives new calls a connection; false if the channel is gone.
@@ -455,7 +436,7 @@ impl Inner {
         // What was succeeded ends with its last call.
         drop(former);
         self.detoured.notify_one();
-        self.begun.notify_waiters();
+        self.changed.notify_waiters();
         wakers.into_iter().for_each(Waker::wake);
         true
     }
@@ -471,26 +452,27 @@ impl Inner {
     }
 
     /// Drives a connection, or its lane 0, to its end.
-    async fn drive(
-        self: Arc<Self>,
-        mut driver: Driver,
-        shared: Arc<Shared>,
-        connected: Option<Connected>,
-        watching: Watching,
-        is_early: bool,
-    ) {
-        let closed = driver.run().await;
+    async fn drive(self: Arc<Self>, run: Running) {
+        let Running {
+            mut driver,
+            shared,
+            connected,
+            medium,
+            watch,
+            is_early,
+        } = run;
+        let closed = driver.run_session().await;
+        watch.get().inspect(|watch| watch.abort());
+        // What comes next does not wait until the peer has taken the last words.
+        let early = self.lock().early.take_if(|early| early.is_of(&shared));
+        let was_made = !is_early || watch.get().is_some();
+        let is_early = early.is_some() || !was_made;
+        drop(early);
+        self.ended(&shared, medium, closed.as_ref(), is_early);
+        driver.part(closed.as_ref()).await;
         drop(driver);
-        watching.get().inspect(|watch| watch.abort());
         if let (Some(connected), Some(closed)) = (connected, &closed) {
             connected.lane_ended(closed, true);
-        }
-        let early = self.lock().early.take_if(|early| early.is_of(&shared));
-        // Whoever dials says what became of a connection that was never made.
-        let was_made = !is_early || watching.get().is_some();
-        if early.is_none() && was_made {
-            let reason = closed.map_or_else(String::new, |closed| closed.reason);
-            self.ended(&shared, &reason);
         }
     }
 
@@ -526,18 +508,33 @@ impl Inner {
     }
 
     /// A connection is over.
-    fn ended(&self, shared: &Arc<Shared>, reason: &str) {
+    fn ended(&self, shared: &Arc<Shared>, medium: usize, closed: Option<&Closed>, is_early: bool) {
+        let why = closed.map_or(ConnectionEnd::Link, end_of);
+        // A server may say hello and then that it does not speak with this client.
+        let by_peer = closed.is_some_and(|closed| closed.by_peer);
+        let refused = by_peer && why == ConnectionEnd::Protocol;
+        let reason = closed.map_or("", |closed| &closed.reason);
+        match shared.was_connected() {
+            true => self.counts.ended(medium, why),
+            // Whoever dials says what became of a connection that was not made yet.
+            false if is_early => {}
+            false => self.counts.failed(ConnectFailure::Hello),
+        }
+        if is_early {
+            return;
+        }
         let over = self.take_current(shared);
         let succeeded = over.is_none() && self.lock().current.is_some();
         // Its lanes end with their last calls.
         drop(over);
-        if succeeded || shared.was_connected() {
+        if succeeded || shared.was_connected() && !refused {
             tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
             self.lock().backoff.succeed();
         } else {
             // Something accepted the link and did not speak the protocol, or refused it.
             self.fail(reason);
         }
+        self.changed.notify_waiters();
     }
 
     fn fail(&self, reason: &str) {
@@ -610,6 +607,20 @@ impl fmt::Debug for KeptLink {
             .finish_non_exhaustive()
     }
 }
+
+/// What the end of a session is to those who count.
+fn end_of(closed: &Closed) -> ConnectionEnd {
+    match closed.code {
+        CloseCode::DONE => ConnectionEnd::Done,
+        CloseCode::KEEPALIVE => ConnectionEnd::Silent,
+        CloseCode::SHUTDOWN => ConnectionEnd::Shutdown,
+        CloseCode::LINK => ConnectionEnd::Link,
+        _ => ConnectionEnd::Protocol,
+    }
+}
+
+/// How many connections in a row may have ended before anybody looked at them.
+const REDIALS_MAX: u32 = 8;
 
 /// How old a connection is at least before it is succeeded: a proxy that asks for a successor of
 /// each connection at once, as some do that are overloaded, must not be dialled without end.

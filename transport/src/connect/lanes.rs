@@ -11,6 +11,7 @@ use dreammesh_core::port::ConnectionAsk;
 use super::Settings;
 use super::client::{self, Client};
 use crate::driver::shared::Shared;
+use crate::driver::timer::NEVER;
 use crate::quic;
 use crate::quic::dial::Connected;
 
@@ -52,6 +53,9 @@ impl Lanes {
     ) -> Self {
         let mut settings = settings.clone();
         settings.session = quic::bulk(&settings.session);
+        // The server has shown on lane 0 that it speaks the protocol. A lane that it stays silent
+        // on ends by its keepalive; until then its path may have stopped to work for a while.
+        settings.connect_timeout = NEVER;
         Self(Arc::new(Inner {
             connection,
             peer,

@@ -60,6 +60,9 @@ pub(crate) struct Connected {
     identity: Identity,
     /// Whether lane 0 is in use already, by somebody to whom it was offered early.
     begun: bool,
+    /// What has the socket, for this connection alone.
+    endpoint: Endpoint,
+    buffer_bytes: Option<usize>,
 }
 
 /// Who may use a connection before its handshake is done, for what somebody else may send again;
@@ -105,11 +108,7 @@ fn nobody(host: &str) -> io::Error {
 }
 
 async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Result<Connected> {
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let bound = socket::bind(any, target.buffer_bytes)?;
+    let bound = socket::bind(any_for(address), target.buffer_bytes)?;
     if bound.is_short() {
         tracing::debug!(
             ?bound,
@@ -127,6 +126,8 @@ async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Res
         identity: identity_of(&connection, &target.tls, &name),
         connection,
         begun,
+        endpoint: endpoint.clone(),
+        buffer_bytes: target.buffer_bytes,
     };
     let (connection, begun) = match connecting.map_err(invalid)?.into_0rtt() {
         Err(connecting) => (connecting.await.map_err(client_error)?, false),
@@ -155,6 +156,14 @@ pub(super) fn chain(connection: &quinn::Connection) -> Vec<CertificateDer<'stati
     let chain = connection.peer_identity();
     let chain = chain.and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
     chain.map_or_else(Vec::new, |chain| *chain)
+}
+
+/// Any address of this host's from which a peer may be reached.
+fn any_for(peer: SocketAddr) -> SocketAddr {
+    match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
 }
 
 fn identity_of(
@@ -218,38 +227,72 @@ impl Connected {
         }
     }
 
-    /// Waits until the path seems to swallow what is sent.
+    /// Waits until the path seems to swallow what is sent: what is to be acknowledged is not, though
+    /// it is sent again and again (RFC 9002 section 6.2).
     ///
-    /// An acknowledgement alone asks for no answer, but it is not sent twice; whatever asks for one
-    /// and gets none is sent again and again (RFC 9002 section 6.2).
+    /// Whether anything comes says nothing: where only one direction is blocked, the peer sends
+    /// again and again too, old acknowledgements among it.
     pub(crate) async fn stalled(&self) {
         let mut silence = Silence::default();
-        let (mut sent, mut received) = self.datagrams();
+        let mut last = (self.asked(), self.heard());
         loop {
             let look = silence.next_look(self.connection.rtt());
             tokio::time::sleep(look).await;
-            let now = self.datagrams();
-            if silence.is_stall(now.0 != sent, now.1 != received) {
+            let now = (self.asked(), self.heard());
+            if silence.is_stall(now.0 != last.0, now.1 != last.1) {
                 return;
             }
-            (sent, received) = now;
+            last = now;
         }
     }
 
-    /// How many datagrams have come from the peer.
-    pub(crate) fn heard(&self) -> u64 {
-        self.datagrams().1
+    /// Takes another socket, again and again until something comes back.
+    ///
+    /// A router that has forgotten a flow, or a firewall that has come to dislike it, may let
+    /// another one pass; to the server it is a change of the client's address.
+    pub(crate) async fn change_sockets(&self) {
+        let heard = self.heard();
+        while self.heard() == heard {
+            let any = any_for(self.connection.remote_address());
+            let rebound = socket::bind(any, self.buffer_bytes)
+                .and_then(|bound| self.endpoint.rebind(bound.socket));
+            if let Err(error) = rebound {
+                tracing::debug!(%error, "no other socket");
+            }
+            let mut looks = 0;
+            while looks < SOCKET_LOOKS && self.heard() == heard {
+                looks += 1;
+                tokio::time::sleep(LOOK_INTERVAL.max(4 * self.connection.rtt())).await;
+            }
+        }
+    }
+
+    /// What changes when the peer acknowledges something new: each time the round trip is measured
+    /// anew, to the nanosecond.
+    pub(crate) fn heard(&self) -> Heard {
+        let path = self.connection.stats().path;
+        Heard(path.rtt, path.cwnd)
+    }
+
+    /// How many frames were sent that ask for an acknowledgement.
+    fn asked(&self) -> u64 {
+        let sent = self.connection.stats().frame_tx;
+        let credit = sent.max_data + sent.max_stream_data + sent.max_streams_bidi;
+        let ids = sent.new_connection_id + sent.retire_connection_id;
+        let ends = sent.reset_stream + sent.stop_sending;
+        // A probe after silence may be no more than the wish for an acknowledgement.
+        let probes = sent.ping + sent.immediate_ack + sent.path_challenge;
+        sent.stream + sent.crypto + credit + ids + ends + probes
+    }
+
+    /// Whether nothing at all has come from the peer.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.connection.stats().udp_rx.datagrams == 0
     }
 
     /// Waits for the end of the connection.
     pub(crate) async fn over(&self) {
         self.connection.closed().await;
-    }
-
-    /// How many datagrams were sent and received.
-    fn datagrams(&self) -> (u64, u64) {
-        let stats = self.connection.stats();
-        (stats.udp_tx.datagrams, stats.udp_rx.datagrams)
     }
 
     /// Ends the connection if the session of one of its lanes ended in a way that says that the
@@ -276,6 +319,10 @@ pub(super) fn close(connection: &quinn::Connection, code: CloseCode, reason: &st
 fn client_error(error: quinn::ConnectionError) -> io::Error {
     lane::connection_error(error, Side::Client)
 }
+
+/// How far a peer has been heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard(Duration, u64);
 
 /// What the looks at a path have shown since something last came over it.
 #[derive(Debug, Default)]
@@ -319,6 +366,8 @@ const UNANSWERED_MAX: u32 = 2;
 /// So many looks may lie between two of those: what is not answered is sent again at intervals that
 /// double, and when the congestion window is full nothing else is sent.
 const QUIET_MAX: u32 = 3;
+/// For so many looks a new socket has its chance.
+const SOCKET_LOOKS: u32 = 4;
 /// How long an address is tried alone, as RFC 8305 §5 recommends.
 const HEAD_START: Duration = Duration::from_millis(250);
 

@@ -13,6 +13,7 @@ mod calls;
 mod certificates;
 mod echo;
 mod endings;
+mod healing;
 mod hostile;
 mod http;
 mod media;

@@ -85,6 +85,8 @@ struct State {
     random: u64,
     /// What the server takes each client's address for.
     backs: HashMap<SocketAddr, Arc<UdpSocket>>,
+    /// Clients whose datagrams are lost, both ways.
+    shunned: Vec<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,7 @@ impl UdpRelay {
                 to_client: Weather::default(),
                 random: seed,
                 backs: HashMap::new(),
+                shunned: Vec::new(),
             }),
             to_server: Counter::default(),
             to_client: Counter::default(),
@@ -137,6 +140,12 @@ impl UdpRelay {
     /// Has every client come from another port from now on, as when a router has forgotten it.
     pub(crate) fn forget_addresses(&self) {
         self.path.state.lock().unwrap().backs.clear();
+    }
+
+    /// Carries nothing any more for the clients that there are, by the addresses they have now.
+    pub(crate) fn shun_addresses(&self) {
+        let mut state = self.path.state.lock().unwrap();
+        state.shunned = state.backs.keys().copied().collect();
     }
 
     pub(crate) fn to_server(&self) -> &Counter {
@@ -247,7 +256,7 @@ async fn forward(path: Arc<Path>) {
                 back
             }
         };
-        let Some(delay) = path.fate(Way::ToServer, count) else {
+        let Some(delay) = path.fate(Way::ToServer, client, count) else {
             continue;
         };
         // A server that is gone is the client's to find out.
@@ -275,7 +284,7 @@ async fn answer(path: Arc<Path>, back: Arc<UdpSocket>, client: SocketAddr) {
             .fetch_add(u64::from(bytes[0] & 0xf0 == 0xf0), Ordering::SeqCst);
         let first = std::mem::take(&mut is_first);
         path.answered.fetch_add(u64::from(first), Ordering::SeqCst);
-        let Some(delay) = path.fate(Way::ToClient, count) else {
+        let Some(delay) = path.fate(Way::ToClient, client, count) else {
             continue;
         };
         if delay.is_zero() {
@@ -292,7 +301,7 @@ async fn answer(path: Arc<Path>, back: Arc<UdpSocket>, client: SocketAddr) {
 
 impl Path {
     /// How long a datagram takes, unless it is lost.
-    fn fate(&self, way: Way, bytes: usize) -> Option<Duration> {
+    fn fate(&self, way: Way, client: SocketAddr, bytes: usize) -> Option<Duration> {
         let counter = match way {
             Way::ToServer => &self.to_server,
             Way::ToClient => &self.to_client,
@@ -300,6 +309,9 @@ impl Path {
         counter.bytes.fetch_add(bytes as u64, Ordering::SeqCst);
         counter.datagrams.fetch_add(1, Ordering::SeqCst);
         let mut state = self.state.lock().unwrap();
+        if state.shunned.contains(&client) {
+            return None;
+        }
         let (lost, late) = (state.next(1_000), state.next(1_000));
         let weather = match way {
             Way::ToServer => &mut state.to_server,

@@ -18,5 +18,7 @@
     reason = "shared with the conformance suite, which uses all of it"
 )]
 mod echo;
+mod moves;
 mod network;
 mod outage;
+mod site;

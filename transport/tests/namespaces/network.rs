@@ -58,9 +58,9 @@ impl Network {
         on(&self.server, run)
     }
 
-    /// The firewall, for those who live on a host.
-    pub(crate) fn firewall(&self) -> Firewall {
-        Firewall {
+    /// Who changes it, for those who live on a host.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator {
             client: self.client.clone(),
             server: self.server.clone(),
         }
@@ -79,9 +79,9 @@ impl Drop for Network {
     }
 }
 
-/// What drops datagrams where they come in, so that who sent them learns nothing.
+/// Who changes the network under those who live on it.
 #[derive(Clone)]
-pub(crate) struct Firewall {
+pub(crate) struct Operator {
     client: String,
     server: String,
 }
@@ -96,8 +96,8 @@ pub(crate) enum Blocked {
     Both,
 }
 
-impl Firewall {
-    /// Drops datagrams from now on.
+impl Operator {
+    /// Drops datagrams where they come in from now on, so that who sends them learns nothing.
     pub(crate) fn block(&self, which: Blocked) {
         let at = match which {
             Blocked::ToServer => vec![&self.server],
@@ -110,6 +110,25 @@ impl Firewall {
                 add rule inet wall enter meta l4proto udp drop";
             in_namespace(namespace, "nft", &[rules]);
         }
+    }
+
+    /// Gives the client another address in place of the one that it has.
+    pub(crate) fn move_client(&self, from: &str, to: &str) {
+        let client = &self.client;
+        ip(&format!("-n {client} address add {to}/24 dev wire"));
+        ip(&format!("-n {client} address del {from}/24 dev wire"));
+        // The kernel keeps those that were added behind the first of a network, or drops them.
+        in_namespace(
+            client,
+            "ip",
+            &["address", "replace", &format!("{to}/24"), "dev", "wire"],
+        );
+    }
+
+    /// Pulls the wire out of the client, or puts it in again.
+    pub(crate) fn wire(&self, is_in: bool) {
+        let state = if is_in { "up" } else { "down" };
+        ip(&format!("-n {} link set wire {state}", self.client));
     }
 
     /// Lets everything through again.

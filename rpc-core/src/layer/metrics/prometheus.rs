@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{BOUNDS_SECONDS, CallCounts, MethodSnapshot, Side};
+use super::{
+    BOUNDS_SECONDS, CallCounts, ConnectFailure, ConnectionEnd, ConnectionSnapshot, MethodSnapshot,
+    Side,
+};
 
 /// Writes all methods, each metric's lines together as the format demands.
 pub(super) fn write(methods: &[MethodSnapshot]) -> String {
@@ -103,7 +106,138 @@ fn gauges(text: &mut String, side: Side, methods: &[&MethodSnapshot]) {
     }
 }
 
+/// Writes what became of connections; every medium and reason has its line from the beginning.
+pub(super) fn write_connections(text: &mut String, endpoints: &[ConnectionSnapshot]) {
+    if endpoints.is_empty() {
+        return;
+    }
+    for (what, kind, help, label, counts) in CONNECTIONS {
+        let metric = format!("rpc_client_{what}");
+        put(text, format_args!("# HELP {metric} {help}"));
+        put(text, format_args!("# TYPE {metric} {kind}"));
+        for endpoint in endpoints {
+            let server = escaped(endpoint.endpoint.target());
+            for (name, count) in counts(endpoint) {
+                let mut labels = format!("server_endpoint=\"{server}\"");
+                if !label.is_empty() {
+                    labels += &format!(",{label}=\"{name}\"");
+                }
+                put(text, format_args!("{metric}{{{labels}}} {count}"));
+            }
+        }
+    }
+}
+
+/// A metric of connections: name, kind, help, its label if it has one more, and its figures.
+type OfConnections = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&ConnectionSnapshot) -> Vec<(&'static str, u64)>,
+);
+
+const CONNECTIONS: [OfConnections; 8] = [
+    (
+        "connections_open",
+        "gauge",
+        "Connections that are open now.",
+        "medium",
+        |it| it.open.clone(),
+    ),
+    (
+        "connections_opened_total",
+        "counter",
+        "Connections on which the server has said hello.",
+        "medium",
+        |it| it.opened.clone(),
+    ),
+    (
+        "connections_failed_total",
+        "counter",
+        "Connections that were not made.",
+        "reason",
+        |it| named(&it.failed, ConnectFailure::name),
+    ),
+    (
+        "connections_ended_total",
+        "counter",
+        "Connections that were open and ended.",
+        "reason",
+        |it| named(&it.ended, ConnectionEnd::name),
+    ),
+    (
+        "medium_switches_total",
+        "counter",
+        "Connections by another medium than the one before.",
+        "medium",
+        |it| it.switched.clone(),
+    ),
+    (
+        "reconnects_total",
+        "counter",
+        "Connections opened where one had been and none was left.",
+        "",
+        |it| vec![("", it.reconnects)],
+    ),
+    (
+        "path_stalls_total",
+        "counter",
+        "Paths found to swallow what is sent.",
+        "",
+        |it| vec![("", it.stalls)],
+    ),
+    (
+        "calls_repeated_total",
+        "counter",
+        "Calls made again because their connection was over.",
+        "",
+        |it| vec![("", it.calls_repeated)],
+    ),
+];
+
+fn named<K: Copy>(counts: &[(K, u64)], name: fn(K) -> &'static str) -> Vec<(&'static str, u64)> {
+    let named = counts.iter().map(|(key, count)| (name(*key), *count));
+    named.collect()
+}
+
+/// What may stand between the quotes of a label.
+fn escaped(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    text.replace('\n', "\\n")
+}
+
 fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Endpoint;
+    use crate::layer::ConnectionCounts;
+
+    #[test]
+    fn connections_have_their_endpoint_and_medium_or_reason() {
+        let counts = ConnectionCounts::new(Endpoint::new("a\"b\\c\nd"), &["one", "two"]);
+        counts.opened(1, true);
+        counts.ended(1, ConnectionEnd::Silent);
+        let mut text = String::new();
+        write_connections(&mut text, &[]);
+        assert!(text.is_empty());
+        write_connections(&mut text, &[counts.snapshot()]);
+        let server = r#"server_endpoint="a\"b\\c\nd""#;
+        for line in [
+            "# TYPE rpc_client_connections_open gauge".to_owned(),
+            format!("rpc_client_connections_open{{{server},medium=\"two\"}} 0"),
+            format!("rpc_client_connections_opened_total{{{server},medium=\"two\"}} 1"),
+            format!("rpc_client_connections_failed_total{{{server},reason=\"dial\"}} 0"),
+            format!("rpc_client_connections_ended_total{{{server},reason=\"silent\"}} 1"),
+            format!("rpc_client_reconnects_total{{{server}}} 0"),
+        ] {
+            let found = text.lines().any(|found| found == line);
+            assert!(found, "{line}\nin\n{text}");
+        }
+    }
 }

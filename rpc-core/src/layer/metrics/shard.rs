@@ -13,7 +13,7 @@ use super::Side;
 use super::histogram::Histogram;
 use crate::by_method::ByMethod;
 use crate::call::{Code, MethodInfo};
-use crate::port::WireMode;
+use crate::port::{ConnectionSource, WireMode};
 
 /// Where everything of one [`Metrics`](super::Metrics) is recorded.
 pub(super) struct Recorder {
@@ -21,6 +21,8 @@ pub(super) struct Recorder {
     shards: Mutex<Shards>,
     /// How many methods were called so far, or nearly so: the order of the next.
     called: Arc<AtomicUsize>,
+    /// Whose connections are shown; those that are gone go when another one comes.
+    sources: Mutex<Vec<Weak<dyn ConnectionSource>>>,
 }
 
 /// The shards of the threads that run, and what those that ended left.
@@ -47,6 +49,7 @@ impl Recorder {
                 ended: Shard::new(&called),
             }),
             called,
+            sources: Mutex::default(),
         });
         let mut recorders = recorders();
         recorders.retain(|(_, recorder)| recorder.strong_count() > 0);
@@ -66,6 +69,18 @@ impl Recorder {
     /// Makes a method known before it is called.
     pub(super) fn announce(&self, side: Side, method: &'static MethodInfo) {
         self.shards().ended.cells(side, method);
+    }
+
+    pub(super) fn watch(&self, source: Weak<dyn ConnectionSource>) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.retain(|known| known.strong_count() > 0);
+        sources.push(source);
+    }
+
+    /// Whose connections are shown.
+    pub(super) fn sources(&self) -> Vec<Arc<dyn ConnectionSource>> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(super) fn shards(&self) -> MutexGuard<'_, Shards> {

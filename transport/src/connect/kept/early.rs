@@ -14,7 +14,7 @@ use dreammesh_core::port::Connection;
 
 use super::super::client::{self, Client};
 use super::super::lanes::Lanes;
-use super::{Current, Inner, State, Watching};
+use super::{Current, Inner, Running, State, Watching};
 use crate::driver::shared::Shared;
 use crate::quic::dial::{Connected, Offer};
 
@@ -45,7 +45,7 @@ impl Early {
     pub(super) fn let_go(self) {
         // From here on what ends there has lost its connection, and is made again.
         self.client.0.leave();
-        if self.connected.heard() == 0 {
+        if self.connected.is_unheard() {
             self.client
                 .0
                 .give_up_repeatable("the server does not answer by QUIC");
@@ -78,6 +78,8 @@ impl Inner {
         let link = Box::new(lane);
         let (client, driver) = client::begin(&self.settings, peer.clone(), link, Some(&siblings));
         let shared = Arc::clone(&client.0);
+        let medium = self.place.medium(true);
+        let driver = driver.on_hello(self.greeting(medium, true));
         let mut wakers = Vec::new();
         {
             let mut state = self.lock();
@@ -94,7 +96,15 @@ impl Inner {
             });
             state.waiting.wake_all(&mut wakers);
         }
-        tokio::spawn(Arc::clone(self).drive(driver, shared, Some(connected), watch, true));
+        let run = Running {
+            driver,
+            shared,
+            connected: Some(connected),
+            medium,
+            watch,
+            is_early: true,
+        };
+        tokio::spawn(Arc::clone(self).drive(run));
         wakers.into_iter().for_each(Waker::wake);
         true
     }

@@ -100,3 +100,22 @@ async fn calls_survive_a_change_of_the_clients_address() {
         assert!(call(&channel, &large(100_000)).await.is_ok());
     }
 }
+
+/// A router that drops one flow for good lets another one pass.
+#[tokio::test]
+async fn a_client_whose_flow_is_blocked_takes_another_socket() {
+    let site = Site::new(Medium::Quic).await;
+    let (relay, channel) = through_relay(&site, 3).await;
+    let (notes, mut answers) = chat(&channel).await.unwrap();
+    for stalls in 1..=2 {
+        notes.send(ask("before")).await.unwrap();
+        assert!(answers.next().await.unwrap().is_some());
+        relay.shun_addresses();
+        notes.send(ask("after")).await.unwrap();
+        let answer = answers.next().await.unwrap().unwrap();
+        assert_eq!(answer.view().type_url(), "after");
+        assert!(call(&channel, &large(100_000)).await.is_ok());
+        let [counts] = channel.connections().try_into().unwrap();
+        assert_eq!((counts.stalls, counts.opened_in_all()), (stalls, 1));
+    }
+}
