@@ -388,6 +388,12 @@ pub trait Connection: StreamPort {
     /// Whether it takes new calls: neither closed nor draining.
     fn is_open(&self) -> bool;
 
+    /// Whether nothing comes back any more and there is another connection, so that a call which
+    /// may be made again should be; whoever waits for an answer is woken when that begins.
+    fn is_forsaken(&self) -> bool {
+        false
+    }
+
     /// Who is at the other end.
     fn peer(&self) -> &Peer;
 }

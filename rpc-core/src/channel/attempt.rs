@@ -182,9 +182,11 @@ impl Attempt {
             let status = Status::internal("an attempt was polled after its end");
             return Poll::Ready(Err(CallError::not_sent(status)));
         };
-        match ready!(connection.poll_unary(*key, cx)) {
-            Ok(answer) => Poll::Ready(Ok(Some(self.answered(answer)))),
-            Err(ended) => {
+        match connection.poll_unary(*key, cx) {
+            Poll::Pending if self.keeps && connection.is_forsaken() => self.poll_forsaken(),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(answer)) => Poll::Ready(Ok(Some(self.answered(answer)))),
+            Poll::Ready(Err(ended)) => {
                 let refused = ended.begun == Begun::No && connection.was_unsure(*key);
                 if refused {
                     self.call.wire = WireOption::Protobuf;
@@ -196,6 +198,20 @@ impl Attempt {
                 Poll::Ready(Err(self.fail(ended)))
             }
         }
+    }
+
+    /// Makes the call again elsewhere if that is allowed, and waits on if not.
+    #[cold]
+    fn poll_forsaken(&mut self) -> Poll<Result<Option<ClientReply>, CallError>> {
+        let status = Status::unavailable("nothing comes back over the connection");
+        if !self.begins_again(&Ended::by_library(status, Begun::Maybe), true, false) {
+            return Poll::Pending;
+        }
+        let state = mem::replace(&mut self.state, State::Connecting(OpenTicket::NONE));
+        if let State::Answering(connection, key) = state {
+            connection.release(key);
+        }
+        Poll::Ready(Ok(None))
     }
 
     /// Whether an attempt before this one may have begun.

@@ -120,6 +120,10 @@ impl Connection for Client {
         self.0.is_open()
     }
 
+    fn is_forsaken(&self) -> bool {
+        self.0.is_forsaken()
+    }
+
     fn peer(&self) -> &Peer {
         Connection::peer(&*self.0)
     }

@@ -1,5 +1,6 @@
 //! The port of a connection: each method is one step of the session under the lock.
 
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use dreammesh_core::call::{Begun, Metadata, MethodInfo, MethodKind, Peer, Status, WireOption};
@@ -172,6 +173,10 @@ impl Connection for Shared {
 
     fn is_open(&self) -> bool {
         self.is_open_to_calls()
+    }
+
+    fn is_forsaken(&self) -> bool {
+        self.forsaken.load(Ordering::Acquire)
     }
 
     fn peer(&self) -> &Peer {

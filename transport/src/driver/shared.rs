@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
-use dreammesh_core::call::{Idempotency, MethodInfo, MethodKind, Peer};
+use dreammesh_core::call::{MethodInfo, Peer};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{Outcome, StreamKey, WireMode};
 use dreammesh_session::Session;
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     open: AtomicBool,
     /// Whether the peer has said hello.
     connected: AtomicBool,
+    /// Whether nothing comes back, while there is another connection.
+    pub(super) forsaken: AtomicBool,
 }
 
 /// What the lock guards.
@@ -113,6 +115,7 @@ impl Shared {
             is_client,
             open: AtomicBool::new(true),
             connected: AtomicBool::new(false),
+            forsaken: AtomicBool::new(false),
         }
     }
 
@@ -209,15 +212,16 @@ impl Shared {
         });
     }
 
-    /// Ends the calls that are made again elsewhere without anybody being asked.
-    pub(crate) fn give_up_repeatable(&self, reason: &str) {
+    /// Has the calls that may be made again go elsewhere, since nothing comes back here.
+    pub(crate) fn forsake(&self) {
+        self.forsaken.store(true, Ordering::Release);
         self.step(|state| {
-            state.session.give_up(reason, |slot| {
-                slot.method.is_some_and(|(method, _)| {
-                    let repeatable = method.options().idempotency != Idempotency::Unknown;
-                    repeatable && method.kind() == MethodKind::Unary
-                })
-            });
+            let State {
+                session,
+                wake_after,
+                ..
+            } = state;
+            session.each_user(|slot| wake_after.extend(slot.reader.take()));
         });
     }
 

@@ -154,6 +154,41 @@ async fn calls_that_went_early_where_nobody_answers_go_by_tcp() {
     serving.abort();
 }
 
+/// What the channel does not repeat, or may repeat no more of, waits for the path to come back.
+#[tokio::test]
+async fn calls_that_are_not_made_again_wait_for_udp() {
+    let place = Place::new().await;
+    let connector = place.connector().media_retry(Duration::from_secs(3600));
+    for (retries, count) in [(false, 1), (true, 300)] {
+        place.relay.set(Weather::CLEAR);
+        let channel = connector.channel_builder(&place.target).unwrap();
+        let channel = channel.retries(retries).build();
+        assert_eq!(place.goes_by(&channel).await, Medium::Quic);
+        place.relay.set(BLOCKED);
+        let calls: Vec<_> = (0..count)
+            .map(|_| {
+                let channel = channel.clone();
+                tokio::spawn(async move {
+                    UnaryCall::<Any>::new(&channel, &IDEMPOTENT, ask("echo")).await
+                })
+            })
+            .collect();
+        // Those that begin when the path was left are not held up.
+        let patience = Duration::from_millis(200);
+        while call(&channel, &ask("echo"))
+            .timeout(patience)
+            .await
+            .is_err()
+        {}
+        assert!(!calls.iter().all(|call| call.is_finished()));
+        place.relay.set(Weather::CLEAR);
+        for call in calls {
+            let answer = call.await.unwrap();
+            assert!(answer.is_ok(), "{answer:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn calls_outlive_udp_and_return_to_it() {
     let place = Place::new().await;

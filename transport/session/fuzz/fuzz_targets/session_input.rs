@@ -213,13 +213,6 @@ impl App {
         let none = Metadata::new();
         match script.byte() % 6 {
             0 => self.session.release(key),
-            1 if self.client => {
-                let turn = std::cell::Cell::new(script.byte());
-                self.session.give_up("fuzz", |_| {
-                    turn.set(turn.get().rotate_left(1));
-                    turn.get() % 2 == 0
-                });
-            }
             1 => {
                 let status = Status::not_found("fuzz");
                 self.session.end(key, &status, EndReason::APPLICATION, Begun::Maybe, &none);

@@ -372,18 +372,10 @@ impl<U: Default> Session<U> {
         self.notify(index);
     }
 
-    /// Client: gives up the calls that `which` picks, and cancels them. A call that is itself made
-    /// again, or on behalf of such a one, stays.
-    pub fn give_up(&mut self, reason: &str, which: impl Fn(&U) -> bool) {
+    /// Shows what is kept with each stream.
+    pub fn each_user(&mut self, mut look: impl FnMut(&mut U)) {
         for index in self.slots.indexes() {
-            let slot = self.slots.at(index);
-            if slot.state.has(State::LIVE | State::HELD) && slot.attempt == 0 && which(&slot.user) {
-                let ordinal = slot.ordinal;
-                let begun = self.begun(ordinal);
-                let status = Status::unavailable(reason.to_owned());
-                self.abandon(index, Ended::by_library(status, begun));
-                self.notify(index);
-            }
+            look(&mut self.slots.at(index).user);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Draining in two phases, and how sessions close.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Code};
@@ -98,36 +97,6 @@ fn a_client_ends_later_calls_as_not_begun_and_opens_no_more() {
         .expect("it ended")
         .expect("it succeeded");
     assert_eq!(side.closed().expect("drained").code, CloseCode::DONE);
-}
-
-#[test]
-fn what_a_client_gives_up_is_cancelled_and_the_rest_goes_on() {
-    let mut side = Side::client(Config::default());
-    let sent = side.open(&METHODS[0], Some(3), true, None).expect("room");
-    side.frames();
-    let kept = side.open(&METHODS[0], Some(3), true, None).expect("room");
-    let unsent = side.open(&METHODS[0], Some(3), true, None).expect("room");
-    let asked = Cell::new(0);
-    side.session.give_up("nothing comes back", |()| {
-        asked.set(asked.get() + 1);
-        asked.get() != 2
-    });
-    side.events();
-    assert_eq!(side.events, [sent, unsent].map(Event::Readable));
-    for (key, begun) in [(sent, Begun::Maybe), (unsent, Begun::No)] {
-        let ended = side.session.take_unary(key).expect("it ended");
-        let ended = ended.expect_err("given up");
-        assert_eq!(
-            (ended.begun, ended.status.code()),
-            (begun, Code::Unavailable)
-        );
-    }
-    let cancels = side.frames();
-    let cancels = cancels.iter().filter(|it| it.header.kind == kind::CANCEL);
-    assert_eq!(cancels.count(), 2);
-    assert!(side.session.take_unary(kept).is_none());
-    side.hear(&frame(kind::MESSAGE, 7, (1, 1), &[], b"answer"));
-    assert!(matches!(side.session.take_unary(kept), Some(Ok(_))));
 }
 
 #[test]

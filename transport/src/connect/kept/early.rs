@@ -46,9 +46,7 @@ impl Early {
         // From here on what ends there has lost its connection, and is made again.
         self.client.0.leave();
         if self.connected.is_unheard() {
-            self.client
-                .0
-                .give_up_repeatable("the server does not answer by QUIC");
+            self.client.0.forsake();
         }
     }
 }

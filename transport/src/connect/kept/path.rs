@@ -99,7 +99,7 @@ impl Inner {
             () = connected.over() => return,
         }
         if connected.heard() == heard {
-            each(&|session| session.give_up_repeatable("nothing comes back by QUIC"));
+            each(&Shared::forsake);
         }
         // What waits there still may find another way.
         tokio::select! {
