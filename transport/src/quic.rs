@@ -7,7 +7,7 @@
 //!
 //! - `lane`: a stream as a link. `socket`: UDP sockets and their buffers.
 //! - `dial`: the client, whose choice of lanes is in `connect/lanes`.
-//! - `listen`, `handshake`, `serve`: the server; `flood`: what it takes from nobody; `port`,
+//! - `listen`, `handshake`, `serve`: the server; `flood`, `busiest`: what it takes from nobody; `port`,
 //!   `peers`: how its port is handed over to a successor.
 //!
 //! The session's credit is what bounds memory. QUIC's own windows are a share for each lane of a
@@ -19,6 +19,7 @@ use std::time::Duration;
 use dreammesh_session::{Config, Keepalive};
 use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 
+mod busiest;
 pub(crate) mod dial;
 mod flood;
 pub(crate) mod handshake;

@@ -12,6 +12,12 @@ pub(super) struct Watch {
     /// Lanes that may yet end; one comes back each [`LANE_PERIOD`].
     lanes_left: u32,
     since: Instant,
+    seen: Seen,
+}
+
+/// What a connection has done in all.
+#[derive(Debug, Default)]
+struct Seen {
     control_frames: u64,
     flow_frames: u64,
     sent_datagrams: u64,
@@ -45,11 +51,7 @@ impl Watch {
         Self {
             lanes_left: LANES_BUDGET,
             since: now,
-            control_frames: 0,
-            flow_frames: 0,
-            sent_datagrams: 0,
-            stream_frames: 0,
-            carried_bytes: 0,
+            seen: Seen::default(),
         }
     }
 
@@ -72,36 +74,20 @@ impl Watch {
 
     /// Looks at what arrived since the last look.
     pub(super) fn look(&mut self, stats: &ConnectionStats) -> Option<Flood> {
-        let frames = &stats.frame_rx;
-        let control = frames.new_connection_id
-            + frames.retire_connection_id
-            + frames.path_challenge
-            + frames.path_response
-            + frames.ping
-            + frames.reset_stream
-            + frames.stop_sending
-            + frames.streams_blocked_bidi
-            + frames.streams_blocked_uni;
-        let flow = frames.acks
-            + frames.ack_frequency
-            + frames.immediate_ack
-            + frames.crypto
-            + frames.max_data
-            + frames.max_stream_data
-            + frames.max_streams_bidi
-            + frames.max_streams_uni
-            + frames.data_blocked
-            + frames.stream_data_blocked;
-        let flow_frames = flow - std::mem::replace(&mut self.flow_frames, flow);
-        let sent = stats.udp_tx.datagrams;
-        let sent_datagrams = sent - std::mem::replace(&mut self.sent_datagrams, sent);
+        let found = self.check(stats);
+        self.seen = Seen::of(stats);
+        found
+    }
+
+    /// Looks at it out of turn: the next look sees it again.
+    pub(super) fn check(&self, stats: &ConnectionStats) -> Option<Flood> {
+        let (before, now) = (&self.seen, Seen::of(stats));
+        let control_frames = now.control_frames - before.control_frames;
+        let flow_frames = now.flow_frames - before.flow_frames;
+        let sent_datagrams = now.sent_datagrams - before.sent_datagrams;
         let flow_frames_max = FLOW_FRAMES_MAX + sent_datagrams * FLOW_FRAMES_A_DATAGRAM;
-        let control_frames = control - std::mem::replace(&mut self.control_frames, control);
-        let stream_frames =
-            frames.stream - std::mem::replace(&mut self.stream_frames, frames.stream);
-        let overhead = stats.udp_rx.datagrams.saturating_mul(PACKET_BYTES);
-        let carried = stats.udp_rx.bytes.saturating_sub(overhead);
-        let bytes = carried.saturating_sub(std::mem::replace(&mut self.carried_bytes, carried));
+        let stream_frames = now.stream_frames - before.stream_frames;
+        let bytes = now.carried_bytes.saturating_sub(before.carried_bytes);
         if control_frames > CONTROL_FRAMES_MAX {
             Some(Flood::Control)
         } else if flow_frames > flow_frames_max {
@@ -110,6 +96,37 @@ impl Watch {
             Some(Flood::Crumbs)
         } else {
             None
+        }
+    }
+}
+
+impl Seen {
+    fn of(stats: &ConnectionStats) -> Self {
+        let frames = &stats.frame_rx;
+        let overhead = stats.udp_rx.datagrams.saturating_mul(PACKET_BYTES);
+        Self {
+            control_frames: frames.new_connection_id
+                + frames.retire_connection_id
+                + frames.path_challenge
+                + frames.path_response
+                + frames.ping
+                + frames.reset_stream
+                + frames.stop_sending
+                + frames.streams_blocked_bidi
+                + frames.streams_blocked_uni,
+            flow_frames: frames.acks
+                + frames.ack_frequency
+                + frames.immediate_ack
+                + frames.crypto
+                + frames.max_data
+                + frames.max_stream_data
+                + frames.max_streams_bidi
+                + frames.max_streams_uni
+                + frames.data_blocked
+                + frames.stream_data_blocked,
+            sent_datagrams: stats.udp_tx.datagrams,
+            stream_frames: frames.stream,
+            carried_bytes: stats.udp_rx.bytes.saturating_sub(overhead),
         }
     }
 }
@@ -173,6 +190,20 @@ mod tests {
         }
         stats.frame_rx.ping += CONTROL_FRAMES_MAX + 1;
         assert_eq!(watch.look(&stats), Some(Flood::Control));
+    }
+
+    #[test]
+    fn a_look_out_of_turn_begins_nothing_anew() {
+        let (mut watch, _) = watch();
+        let mut stats = ConnectionStats::default();
+        for _ in 0..CONTROL_FRAMES_MAX {
+            stats.frame_rx.retire_connection_id += 1;
+            assert_eq!(watch.check(&stats), None);
+        }
+        stats.frame_rx.retire_connection_id += 1;
+        assert_eq!(watch.check(&stats), Some(Flood::Control));
+        assert_eq!(watch.look(&stats), Some(Flood::Control));
+        assert_eq!(watch.check(&stats), None);
     }
 
     #[test]

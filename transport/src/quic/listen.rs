@@ -2,16 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dreammesh_session::Keepalive;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Interval;
 
+use super::busiest::Busiest;
 use super::handshake::Handshake;
 use super::peers::Peers;
 use super::port::Port;
@@ -30,6 +32,8 @@ pub(crate) struct Listener {
     /// Ready once the socket is closed.
     released: oneshot::Receiver<()>,
     tls: ServerTls,
+    /// Has who is busiest looked at.
+    _watchman: JoinSet<()>,
 }
 
 /// What a listener is made with.
@@ -62,7 +66,10 @@ impl Listener {
         }
         let address = bound.socket.local_addr()?;
         let (release, released) = oneshot::channel();
-        let port = Arc::new(Port::new(bound.socket, release)?);
+        let (busiest, peers) = (Arc::<Busiest>::default(), Arc::<Peers>::default());
+        let mut watchman = JoinSet::new();
+        watchman.spawn(watch(Arc::clone(&busiest), Arc::clone(&peers)));
+        let port = Arc::new(Port::new(bound.socket, busiest, release)?);
         let endpoint = Endpoint::new_with_abstract_socket(
             EndpointConfig::default(),
             Some(config),
@@ -73,10 +80,11 @@ impl Listener {
             endpoint,
             port,
             address,
-            peers: Arc::default(),
+            peers,
             under_way: Arc::default(),
             released,
             tls: options.tls.clone(),
+            _watchman: watchman,
         })
     }
 
@@ -204,6 +212,21 @@ impl Listener {
         };
         // Over a slow path that takes long, and to a peer that is gone it is said in vain.
         let _ = tokio::time::timeout(RELEASE_PERIOD, closed).await;
+    }
+}
+
+/// Has connections look at peers that send most of what comes.
+async fn watch(busiest: Arc<Busiest>, peers: Arc<Peers>) {
+    // Mostly it is the same one again.
+    let mut last: Option<(SocketAddr, Weak<Notify>)> = None;
+    loop {
+        let address = busiest.next().await;
+        let known = last.as_ref().filter(|(known, _)| *known == address);
+        let known = known.and_then(|(_, alarm)| alarm.upgrade());
+        if let Some(alarm) = known.or_else(|| peers.alarm_of(address)) {
+            alarm.notify_one();
+            last = Some((address, Arc::downgrade(&alarm)));
+        }
     }
 }
 

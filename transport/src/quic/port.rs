@@ -20,6 +20,7 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use tokio::sync::oneshot;
 
+use super::busiest::Busiest;
 use crate::link::succession;
 
 /// The sockets of a port, as quinn uses them.
@@ -32,6 +33,7 @@ pub(super) struct Port {
     /// Which one that was. No handle: it may have to be closed.
     full: Mutex<Option<Weak<dyn AsyncUdpSocket>>>,
     bells: Arc<Bells>,
+    busiest: Arc<Busiest>,
     /// Gone once the port is.
     _release: oneshot::Sender<()>,
 }
@@ -72,6 +74,7 @@ impl Port {
     /// Takes a bound socket; the other end of `release` learns when the port is closed.
     pub(super) fn new(
         socket: std::net::UdpSocket,
+        busiest: Arc<Busiest>,
         release: oneshot::Sender<()>,
     ) -> io::Result<Self> {
         let address = socket.local_addr()?;
@@ -91,6 +94,7 @@ impl Port {
             is_full: AtomicBool::new(false),
             full: Mutex::new(None),
             bells: Arc::default(),
+            busiest,
             _release: release,
         })
     }
@@ -270,10 +274,14 @@ impl AsyncUdpSocket for Port {
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         self.bells.read_by(cx.waker());
-        if let Poll::Ready(read) = self.poll_common(cx, buffers, meta) {
-            return Poll::Ready(read);
+        let mut polled = self.poll_common(cx, buffers, meta);
+        if polled.is_pending() {
+            polled = self.poll_own(buffers, meta);
         }
-        self.poll_own(buffers, meta)
+        if let Poll::Ready(Ok(count)) = polled {
+            self.busiest.count(&meta[..count]);
+        }
+        polled
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

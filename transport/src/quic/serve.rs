@@ -70,7 +70,7 @@ async fn begin(
         first: None,
         watch: Watch::new(timer::now()),
         empty_until: due,
-        _listed: listed,
+        listed,
         early: None,
         proven: Arc::default(),
     };
@@ -102,7 +102,7 @@ struct Served {
     watch: Watch,
     /// Until when there may be no lane at all.
     empty_until: Instant,
-    _listed: Listed,
+    listed: Listed,
     /// A handshake that goes on while early data is served, and by when it has to be done.
     early: Option<(Early, Instant)>,
     /// Whether the handshake is done.
@@ -139,6 +139,10 @@ impl Served {
                 }
                 in_time = proof(&mut self.early), if self.early.is_some() => {
                     self.proved(in_time);
+                }
+                () = self.listed.alarmed() => {
+                    let found = self.watch.check(&self.connection.stats());
+                    self.accuse(found);
                 }
                 _ = looks.tick() => {
                     let found = self.watch.look(&self.connection.stats());

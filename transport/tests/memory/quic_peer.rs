@@ -281,6 +281,15 @@ impl QuicPeer {
     }
 
     fn open_all(&mut self, mut datagram: &mut [u8]) {
+        if datagram.last_chunk() == self.reset_token().as_ref() {
+            // The server knows nothing of the connection any more, and how it ended was lost.
+            self.close.get_or_insert_with(|| Close {
+                code: 0,
+                reason: "stateless reset".to_owned(),
+                by_application: false,
+            });
+            return;
+        }
         while !datagram.is_empty() {
             let Some((level, number_at, end)) = self.find_packet(datagram) else {
                 return;
@@ -290,6 +299,19 @@ impl QuicPeer {
                 self.handle_frames(level, &payload);
             }
             datagram = rest;
+        }
+    }
+
+    /// What a datagram ends with that is sent for a connection of ours which is forgotten (RFC 9000
+    /// section 10.3).
+    fn reset_token(&self) -> Option<[u8; 16]> {
+        let mut rest = Reader(self.tls.quic_transport_parameters()?);
+        loop {
+            let (id, length) = (rest.varint()?, rest.varint()?);
+            let value = rest.take(usize::try_from(length).ok()?)?;
+            if id == 0x02 {
+                return value.try_into().ok();
+            }
         }
     }
 
