@@ -127,7 +127,10 @@ impl Connector {
     /// it counts as dead; 20 and 10 seconds by default.
     #[must_use]
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
-        self.settings.session.keepalive = Some(Keepalive { interval, timeout });
+        self.settings.session.keepalive = Some(Keepalive {
+            interval: interval.min(NEVER),
+            timeout: timeout.min(NEVER),
+        });
         self
     }
 
@@ -138,7 +141,7 @@ impl Connector {
     /// connections or streams.
     #[must_use]
     pub fn max_tunnel_age(mut self, age: Duration) -> Self {
-        self.settings.tunnel_age_max = age;
+        self.settings.tunnel_age_max = age.min(NEVER);
         self
     }
 

@@ -309,7 +309,10 @@ impl ServerBuilder {
     /// it counts as dead; 20 and 10 seconds by default.
     #[must_use]
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
-        self.settings.session.keepalive = Some(Keepalive { interval, timeout });
+        self.settings.session.keepalive = Some(Keepalive {
+            interval: interval.min(NEVER),
+            timeout: timeout.min(NEVER),
+        });
         self
     }
 

@@ -268,7 +268,8 @@ impl<U: Default> Session<U> {
 
 #[inline]
 fn micros_of(duration: Duration) -> Micros {
-    duration.as_secs().saturating_mul(1_000_000) + u64::from(duration.subsec_micros())
+    let seconds = duration.as_secs().saturating_mul(1_000_000);
+    seconds.saturating_add(u64::from(duration.subsec_micros()))
 }
 
 /// Whether a frame of this kind may come from that side.

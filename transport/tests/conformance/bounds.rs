@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Code};
 use dreammesh_core::wkt::Any;
-use dreammesh_transport::ServerBuilder;
+use dreammesh_transport::{Connector, ServerBuilder};
 
 use crate::echo::{Echo, ask, call, chat, list};
 use crate::media::{Medium, Site};
@@ -21,6 +21,28 @@ const CALLS: usize = 64;
 
 fn few_calls(server: ServerBuilder) -> ServerBuilder {
     server.max_concurrent_calls(CALLS as u32)
+}
+
+#[tokio::test]
+async fn the_longest_durations_bound_nothing() {
+    let most = Duration::MAX;
+    for medium in media!() {
+        let patient = |server: ServerBuilder| {
+            let server = server.hello_timeout(most).drain_period(most);
+            server.max_connection_age(most).keepalive(most, most)
+        };
+        let connecting = |connector: Connector| {
+            let connector = connector.connect_timeout(most).keepalive(most, most);
+            connector.max_tunnel_age(most).media_retry(most)
+        };
+        let mut site = Site::with(medium, Echo::default(), patient, connecting).await;
+        assert!(
+            call(&site.channel, &ask("echo")).await.is_ok(),
+            "{medium:?}"
+        );
+        site.stop();
+        site.serving.await.unwrap();
+    }
 }
 
 #[tokio::test]

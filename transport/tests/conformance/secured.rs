@@ -80,6 +80,9 @@ async fn what_is_preferred_is_used_where_it_works() {
     for (media, used) in [
         (vec![Medium::Quic, Medium::Tls], Medium::Quic),
         (vec![Medium::Tls, Medium::Quic], Medium::Tls),
+        // What is named twice is named once.
+        (vec![Medium::Quic, Medium::Quic, Medium::Tls], Medium::Quic),
+        (vec![Medium::Tls, Medium::Quic, Medium::Tls], Medium::Tls),
         (vec![Medium::Quic], Medium::Quic),
         (vec![Medium::Tls], Medium::Tls),
         // Loopback is near.
@@ -104,31 +107,38 @@ async fn where_udp_is_blocked_calls_go_by_tcp() {
 async fn a_medium_asked_for_alone_has_no_substitute() {
     let place = Place::new().await;
     place.relay.set(BLOCKED);
-    let connector = place.connector().media([Medium::Quic]);
-    let connector = connector.connect_timeout(Duration::from_millis(200));
-    let error = connector.connect(&place.target).await.unwrap_err();
-    assert!(error.to_string().contains("cannot be reached"), "{error}");
+    for media in [vec![Medium::Quic], vec![Medium::Quic; 3]] {
+        let connector = place.connector().media(media);
+        let connector = connector.connect_timeout(Duration::from_millis(200));
+        let error = connector.connect(&place.target).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be reached"), "{error}");
+    }
 }
 
 /// The ticket of the server that was lets calls go before anybody has answered by QUIC.
 #[tokio::test]
 async fn calls_that_went_early_where_nobody_answers_go_by_tcp() {
-    let early = || certificates::pair().0.early_data(true);
-    let service = || EchoServer(Arc::new(Echo::default()));
-    let builder = || Server::builder().service(service()).tls(early());
-    let (server, relay) = loop {
-        let server = builder()
-            .bind("dreammesh+quic://127.0.0.1:0")
-            .await
-            .unwrap();
-        let relay = UdpRelay::new(server.local_addr().unwrap(), 8).await;
+    let builder = || {
+        let tls = certificates::pair().0.early_data(true);
+        let service = EchoServer(Arc::new(Echo::default()));
+        Server::builder().service(service).tls(tls)
+    };
+    let quic = builder()
+        .bind("dreammesh+quic://127.0.0.1:0")
+        .await
+        .unwrap();
+    let (relay, tls) = loop {
+        let relay = UdpRelay::new(quic.local_addr().unwrap(), 8).await;
         let target = format!("dreammesh+tls://{}", relay.address);
-        if let Ok(server) = server.bind(&target).await {
-            break (server, relay);
+        if let Ok(tls) = builder().bind(&target).await {
+            break (relay, tls);
         }
     };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(server.serve_until(stopped));
+    let (quic, tls) = (
+        tokio::spawn(quic.serve_until(stopped)),
+        tokio::spawn(tls.serve()),
+    );
     let connector = Connector::new()
         .tls(certificates::pair().1.early_data(true))
         .media([Medium::Quic, Medium::Tls]);
@@ -140,10 +150,7 @@ async fn calls_that_went_early_where_nobody_answers_go_by_tcp() {
     };
     assert!(query().await.is_ok());
     stop.send(()).unwrap();
-    serving.await.unwrap();
-    let target = format!("dreammesh+tls://{}", relay.address);
-    let server = builder().bind(&target).await.unwrap();
-    let serving = tokio::spawn(server.serve());
+    quic.await.unwrap();
     relay.set(BLOCKED);
     let calls: Vec<_> = (0..50).map(|_| tokio::spawn(query())).collect();
     for call in calls {
@@ -151,7 +158,7 @@ async fn calls_that_went_early_where_nobody_answers_go_by_tcp() {
         assert!(answer.is_ok(), "{answer:?}");
     }
     assert!(relay.early() > 0);
-    serving.abort();
+    tls.abort();
 }
 
 /// What the channel does not repeat, or may repeat no more of, waits for the path to come back.
