@@ -213,7 +213,7 @@ impl App {
         let none = Metadata::new();
         match script.byte() % 6 {
             0 => self.session.release(key),
-            1 => {
+            1 if !self.client => {
                 let status = Status::not_found("fuzz");
                 self.session.end(key, &status, EndReason::APPLICATION, Begun::Maybe, &none);
             }
