@@ -5,6 +5,7 @@
 //!
 //! - [`link`]: one file a medium, and the table of schemes that targets may name.
 //! - `driver`: the task of a connection.
+//! - `grpc`: plain gRPC over HTTP/2.
 //! - [`listen`]: the server: addresses, connections, shutdown.
 //! - `http`: HTTP on the same port, for the tunnel and for who came by mistake.
 //! - [`connect`]: the client: from a target to a channel that keeps its link.
@@ -15,6 +16,7 @@
 
 pub mod connect;
 mod driver;
+mod grpc;
 mod http;
 pub mod link;
 pub mod listen;
