@@ -1,6 +1,24 @@
 //! Plain gRPC over HTTP/2, for peers that speak no session.
 //!
+//! What both sides share neither does I/O nor knows a runtime; it turns headers into what the call
+//! model knows and back. The rules are those of gRPC over HTTP/2.
+//!
 //! - `prefix`: the five bytes before each message.
+//! - `head`: the headers of a request.
+//! - `metadata`: entries of metadata as headers.
+//! - `timeout`: `grpc-timeout`.
+//! - `status`: how a call ended: trailers, HTTP statuses, codes of resets.
+//! - `percent`: text that a header cannot hold as it is.
+//! - `encoding`: compressed messages.
 
 #[allow(dead_code, reason = "both sides are built on this next")]
+pub(crate) mod encoding;
+#[allow(dead_code, reason = "both sides are built on this next")]
+pub(crate) mod head;
+pub(crate) mod metadata;
+pub(crate) mod percent;
+#[allow(dead_code, reason = "both sides are built on this next")]
 pub(crate) mod prefix;
+#[allow(dead_code, reason = "both sides are built on this next")]
+pub(crate) mod status;
+pub(crate) mod timeout;

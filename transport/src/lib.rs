@@ -25,5 +25,6 @@ pub mod tls;
 mod waiting;
 
 pub use connect::{Connect, ConnectError, Connector, Medium};
+pub use grpc::encoding::Encoding;
 pub use link::memory::MemoryHub;
 pub use listen::{BindError, Server, ServerBuilder, Stopped};
