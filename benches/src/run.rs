@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::handler::Handler;
 use crate::latency::{Latencies, Percentiles};
 use crate::machine::{self, Usage};
 use crate::message::Message;
@@ -117,15 +118,19 @@ where
     }
 }
 
-/// Opens a workload's connections, one after another.
+/// Opens a workload's connections, one after another, and makes a call on each: some systems dial
+/// when the first call comes, and a handshake is no part of what the workload measures.
 async fn open<N, F, C>(task: &Task, connect: &N) -> Result<Vec<C>, Failure>
 where
     N: Fn() -> F,
     F: Future<Output = Result<C, Failure>>,
+    C: Client,
 {
     let mut clients = Vec::with_capacity(task.workload.connections);
     for _ in 0..task.workload.connections {
-        clients.push(connect().await?);
+        let client = connect().await?;
+        client.small(Handler::Immediate).await?;
+        clients.push(client);
     }
     Ok(clients)
 }
@@ -257,11 +262,7 @@ pub async fn clock(plan: Plan, phase: &Phase) -> Result<Clocked, Failure> {
 
 /// Makes one unary call of a workload.
 #[inline]
-async fn call<C: Client>(
-    client: &C,
-    message: Message,
-    handler: crate::handler::Handler,
-) -> Result<(), Failure> {
+async fn call<C: Client>(client: &C, message: Message, handler: Handler) -> Result<(), Failure> {
     match message {
         Message::Small => client.small(handler).await,
         Message::Order => client.order().await,

@@ -439,6 +439,9 @@ impl Place {
     /// Makes a new connection, and offers one that can be used before that is done; dropping the
     /// future abandons it.
     async fn dial(&self, offer: &Offer) -> io::Result<Dialled> {
+        if !matches!(self, Self::Custom(_) | Self::Stream(_)) {
+            crate::tls::seeded().await;
+        }
         match self {
             Self::Custom(dial) => dial.dial().await.map(Dialled::Link),
             Self::Stream(to) => {

@@ -106,6 +106,9 @@ impl Server {
     /// # Errors
     /// When the string names no place to listen on, or it cannot be bound.
     pub async fn bind(mut self, address: &str) -> Result<Self, BindError> {
+        if self.tls.is_some() {
+            crate::tls::seeded().await;
+        }
         let quic = quic_options(self.tls.as_ref(), &self.tcp, &self.settings);
         let address = place(address, self.tls.is_some(), self.settings.permit_plaintext)?;
         let (address, listeners) = bind(&address, &self.hub, &self.tcp, quic.as_ref()).await?;
@@ -421,6 +424,9 @@ impl ServerBuilder {
             settings,
         } = self;
         let router = router.build();
+        if tls.is_some() {
+            crate::tls::seeded().await;
+        }
         let quic = quic_options(tls.as_ref(), &tcp, &settings);
         let address = place(address, tls.is_some(), settings.permit_plaintext)?;
         let (address, listeners) = bind(&address, &hub, &tcp, quic.as_ref()).await?;

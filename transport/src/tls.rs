@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
+use tokio::sync::OnceCell;
 
 pub use certificate::Certificate;
 pub use client::ClientTls;
@@ -63,4 +64,18 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
         ],
         ..provider
     })
+}
+
+/// Waits until random numbers can be had at once.
+///
+/// aws-lc gathers its first seed from the jitter of the processor's clock, which takes a process some
+/// 50 ms of computing, once. Within a handshake it would hold up whatever else runs on that thread.
+pub(crate) async fn seeded() {
+    static SEEDED: OnceCell<()> = OnceCell::const_new();
+    let seed = || async {
+        // A failure is the handshake's to report, which is not long in coming.
+        let draw = || provider().secure_random.fill(&mut [0]);
+        let _ = tokio::task::spawn_blocking(draw).await;
+    };
+    SEEDED.get_or_init(seed).await;
 }

@@ -25,9 +25,6 @@ where
     process::checkpoint(process::BEGIN)?;
     let before = machine::usage()?;
     let clients = open(task, &connect).await?;
-    for client in &clients {
-        client.small(Handler::Immediate).await?;
-    }
     let begun = machine::now();
     tokio::time::sleep(task.plan.measured).await;
     let (seconds, after) = (begun.elapsed().as_secs_f64(), machine::usage()?);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::handler::{Handler, Mix};
+use crate::handler::Mix;
 use crate::latency::Latencies;
 use crate::machine::{self, Usage};
 use crate::process;
@@ -40,10 +40,6 @@ where
         .filter(|rate| *rate > 0.0 && rate.is_finite());
     let rate = rate.ok_or_else(|| Failure::Process("an open loop without a rate".to_owned()))?;
     let clients = open(task, &connect).await?;
-    for client in &clients {
-        // What connecting costs is no part of a call here.
-        client.small(Handler::Immediate).await?;
-    }
     let begin = Beginner {
         clients: clients.into_iter().map(Arc::new).collect(),
         mix: workload.mix,
