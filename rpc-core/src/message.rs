@@ -47,6 +47,23 @@ pub fn send(
     }
 }
 
+/// Appends an archive as protobuf to what is there already, such as a prefix.
+///
+/// # Errors
+/// When the segment is no valid archive of the layout, which one built by this library is.
+pub fn append_protobuf(
+    segment: Segment,
+    layout: &'static Layout,
+    out: &mut Vec<u8>,
+) -> Result<(), WireError> {
+    let archive = segment.into_bytes();
+    protobuf::append(
+        DynTable::from_archive(layout, &archive, &send_limits())?,
+        out,
+    );
+    Ok(())
+}
+
 /// Why a received message cannot be read, as the status of its call.
 pub(crate) fn unreadable(error: &WireError) -> Status {
     match error {

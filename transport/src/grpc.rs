@@ -10,6 +10,7 @@
 //! - `status`: how a call ended: trailers, HTTP statuses, codes of resets.
 //! - `percent`: text that a header cannot hold as it is.
 //! - `encoding`: compressed messages.
+//! - `server`: calls that come as gRPC.
 
 #[allow(dead_code, reason = "both sides are built on this next")]
 pub(crate) mod encoding;
@@ -19,6 +20,7 @@ pub(crate) mod metadata;
 pub(crate) mod percent;
 #[allow(dead_code, reason = "both sides are built on this next")]
 pub(crate) mod prefix;
+pub(crate) mod server;
 #[allow(dead_code, reason = "both sides are built on this next")]
 pub(crate) mod status;
 pub(crate) mod timeout;

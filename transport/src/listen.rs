@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tower_layer::Layer;
 
 use crate::driver::timer::NEVER;
+use crate::grpc::encoding::Encoding;
 use crate::link::address::{Address, TargetError};
 use crate::link::listener::Listener;
 use crate::link::memory::MemoryHub;
@@ -63,6 +64,10 @@ struct Settings {
     connections_max: usize,
     /// Whether HTTP is served beside the session.
     http: bool,
+    /// Whether calls may come as gRPC where HTTP is served.
+    grpc: bool,
+    /// What answers to such calls are compressed with.
+    grpc_encoding: Option<Encoding>,
     hello_timeout: Duration,
     drain_period: Duration,
     permit_plaintext: bool,
@@ -79,6 +84,8 @@ impl Default for Settings {
             // 120 MB; one that took in bulk keeps its read buffer of up to 256 KiB besides.
             connections_max: 10_000,
             http: true,
+            grpc: true,
+            grpc_encoding: None,
             // The client sends its hello with its first bytes, so even a slow link needs little.
             hello_timeout: Duration::from_secs(5),
             // What orchestrators commonly wait between asking a process to end and killing it.
@@ -269,11 +276,30 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets whether HTTP is served on the same addresses: tunnels over HTTP/2, and a proper answer
-    /// to every other request; on by default.
+    /// Sets whether HTTP is served on the same addresses: tunnels and gRPC over HTTP/2, and a proper
+    /// answer to every other request; on by default.
     #[must_use]
     pub fn http(mut self, served: bool) -> Self {
         self.settings.http = served;
+        self
+    }
+
+    /// Sets whether calls may come as plain gRPC over HTTP/2, from clients of any gRPC library; on
+    /// by default where HTTP is served.
+    #[must_use]
+    pub fn grpc(mut self, served: bool) -> Self {
+        self.settings.grpc = served;
+        self
+    }
+
+    /// Sets what answers to calls of gRPC are compressed with, where the caller takes that; nothing
+    /// by default.
+    ///
+    /// A call whose requests are compressed is answered with what they are compressed with, if this
+    /// does not apply. Small messages never are, nor those that would not become shorter.
+    #[must_use]
+    pub fn grpc_compression(mut self, encoding: Encoding) -> Self {
+        self.settings.grpc_encoding = Some(encoding);
         self
     }
 

@@ -91,6 +91,11 @@ impl Reader {
         }))
     }
 
+    /// Whether all that came has been taken as whole messages.
+    pub(crate) fn is_between(&self) -> bool {
+        self.data.is_empty() && self.prefix_bytes == 0
+    }
+
     /// Completes the prefix if it can, and says whether it is whole.
     fn fill_prefix(&mut self) -> bool {
         let missing = PREFIX_BYTES - self.prefix_bytes;
@@ -190,6 +195,7 @@ mod tests {
                     [(false, b"first"), (true, b""), (true, &long), (false, b"")];
                 assert_eq!(found, sent, "cut at {first} and {second}");
                 assert_eq!(reader.handle_end(), Ok(()));
+                assert!(reader.is_between());
             }
         }
     }
@@ -252,6 +258,7 @@ mod tests {
         for cut in 1..whole.len() {
             let mut reader = Reader::new(LIMIT);
             assert!(messages(&mut reader, &whole[..cut]).is_empty());
+            assert!(!reader.is_between());
             let status = reader.handle_end().unwrap_err();
             assert_eq!(status.code(), Code::Internal);
             let said = match cut {

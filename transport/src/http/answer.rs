@@ -13,6 +13,8 @@ pub(crate) const TUNNEL_TYPE: &str = "application/dreammesh-session";
 pub(super) enum Route {
     /// It carries a session.
     Tunnel,
+    /// It is a call.
+    Grpc,
     /// It is answered and over.
     Answer(Answer),
 }
@@ -26,8 +28,9 @@ pub(super) struct Answer {
     text: &'static str,
 }
 
-/// Chooses by method, path and content type of a request of HTTP/2.
-pub(super) fn route(method: &Method, path: &str, headers: &HeaderMap) -> Route {
+/// Chooses by method, path and content type of a request of HTTP/2, and by whether calls may come
+/// as gRPC.
+pub(super) fn route(method: &Method, path: &str, headers: &HeaderMap, grpc: bool) -> Route {
     let content_type = content_type(headers);
     if path == TUNNEL_PATH {
         return if method != Method::POST {
@@ -38,17 +41,26 @@ pub(super) fn route(method: &Method, path: &str, headers: &HeaderMap) -> Route {
             Route::Tunnel
         };
     }
-    Route::Answer(if is_grpc(content_type) {
-        UNIMPLEMENTED
-    } else {
-        NOT_FOUND
-    })
+    match grpc_subtype(content_type) {
+        None => Route::Answer(NOT_FOUND),
+        Some(_) if !grpc => Route::Answer(NO_GRPC),
+        Some(_) if method != Method::POST => Route::Answer(NO_CALL),
+        Some(subtype) if subtype.is_empty() || subtype.eq_ignore_ascii_case("proto") => Route::Grpc,
+        Some(_) => Route::Answer(NOT_PROTO),
+    }
 }
+
+/// What a call gets whose content type is none of gRPC's.
+pub(super) const NOT_GRPC: Answer = Answer {
+    status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    hint: Some(("accept", GRPC_TYPE)),
+    text: "A call has the content type application/grpc.\n",
+};
 
 /// Chooses for HTTP/1, over which neither a tunnel nor gRPC can run.
 pub(super) fn answer_one(path: &str, headers: &HeaderMap) -> Answer {
     let content_type = content_type(headers);
-    if path == TUNNEL_PATH || is_grpc(content_type) {
+    if path == TUNNEL_PATH || grpc_subtype(content_type).is_some() {
         NEEDS_TWO
     } else {
         NOT_FOUND
@@ -73,12 +85,16 @@ fn is_type(content_type: &str, wanted: &str) -> bool {
     essence.trim().eq_ignore_ascii_case(wanted)
 }
 
-/// gRPC is `application/grpc` and anything behind a `+` or a `;`, but not gRPC-Web.
-fn is_grpc(content_type: &str) -> bool {
-    let Some((head, rest)) = content_type.split_at_checked(GRPC_TYPE.len()) else {
-        return false;
-    };
-    head.eq_ignore_ascii_case(GRPC_TYPE) && (rest.is_empty() || rest.starts_with(['+', ';']))
+/// What the messages of gRPC are said to be, which is nothing or stands behind a `+`; none for what
+/// is not gRPC, as gRPC-Web.
+fn grpc_subtype(content_type: &str) -> Option<&str> {
+    let (head, rest) = content_type.split_at_checked(GRPC_TYPE.len())?;
+    let essence = rest.split(';').next().unwrap_or_default().trim();
+    match essence.strip_prefix('+') {
+        _ if !head.eq_ignore_ascii_case(GRPC_TYPE) => None,
+        None => essence.is_empty().then_some(essence),
+        subtype => subtype,
+    }
 }
 
 impl Answer {
@@ -101,27 +117,26 @@ impl Answer {
     }
 
     fn write_headers(self, headers: &mut HeaderMap) {
-        if self == UNIMPLEMENTED {
+        if let Some((name, value)) = self.hint {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if self.text.is_empty() {
             // Trailers only: a response whose headers are its trailers, with status 200 whatever
-            // the call's status is.
+            // the call's status is. The message is the hint.
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(GRPC_TYPE));
             headers.insert("grpc-status", HeaderValue::from_static("12"));
-            headers.insert("grpc-message", HeaderValue::from_static(GRPC_MESSAGE));
             return;
         }
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(CONTENT_TYPE, text);
         headers.insert(CONTENT_LENGTH, self.text.len().into());
-        if let Some((name, value)) = self.hint {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
     }
 }
 
 const GRPC_TYPE: &str = "application/grpc";
-const GRPC_MESSAGE: &str = "this server does not speak gRPC";
 
-const NOT_FOUND: Answer = Answer {
+/// What a request gets that has come to nothing here.
+pub(super) const NOT_FOUND: Answer = Answer {
     status: StatusCode::NOT_FOUND,
     hint: None,
     text: "There is nothing here: this is a DreamMesh server.\n",
@@ -142,11 +157,21 @@ const NEEDS_TWO: Answer = Answer {
     hint: Some(("upgrade", "h2c")),
     text: "This needs HTTP/2 from the first byte on, or by ALPN.\n",
 };
-const UNIMPLEMENTED: Answer = Answer {
-    status: StatusCode::OK,
-    hint: None,
-    text: "",
+const NO_CALL: Answer = Answer {
+    status: StatusCode::METHOD_NOT_ALLOWED,
+    hint: Some(("allow", "POST")),
+    text: "A call is a POST request.\n",
 };
+const NO_GRPC: Answer = unimplemented("this server does not speak gRPC");
+const NOT_PROTO: Answer = unimplemented("this server takes messages of protobuf alone");
+
+const fn unimplemented(message: &'static str) -> Answer {
+    Answer {
+        status: StatusCode::OK,
+        hint: Some(("grpc-message", message)),
+        text: "",
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_tunnel_is_a_post_of_its_type_to_its_path() {
-        let route = |method, path, content_type| route(&method, path, &headers(content_type));
+        let route = |method, path, content_type| route(&method, path, &headers(content_type), true);
         assert_eq!(route(Method::POST, TUNNEL_PATH, TUNNEL_TYPE), Route::Tunnel);
         let with_parameter = "Application/DreamMesh-Session ; v=1";
         assert_eq!(
@@ -171,13 +196,8 @@ mod tests {
             (Method::POST, TUNNEL_PATH, "text/html", NOT_A_SESSION),
             (Method::POST, TUNNEL_PATH, GRPC_TYPE, NOT_A_SESSION),
             (Method::POST, "/", TUNNEL_TYPE, NOT_FOUND),
-            (Method::POST, "/a.B/C", GRPC_TYPE, UNIMPLEMENTED),
-            (
-                Method::POST,
-                "/a.B/C",
-                "application/grpc+proto",
-                UNIMPLEMENTED,
-            ),
+            (Method::GET, "/a.B/C", GRPC_TYPE, NO_CALL),
+            (Method::POST, "/a.B/C", "application/grpc+json", NOT_PROTO),
             (Method::POST, "/a.B/C", "application/grpc-web", NOT_FOUND),
             (Method::GET, "/", "é", NOT_FOUND),
         ] {
@@ -191,6 +211,28 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_a_post_of_its_type_where_grpc_is_spoken() {
+        for content_type in [
+            GRPC_TYPE,
+            "application/grpc+proto",
+            "Application/GRPC+Proto; charset=utf-8",
+            "application/grpc ;a=b",
+        ] {
+            let route = |grpc| route(&Method::POST, "/a.B/C", &headers(content_type), grpc);
+            assert_eq!(route(true), Route::Grpc, "{content_type}");
+            assert_eq!(route(false), Route::Answer(NO_GRPC), "{content_type}");
+        }
+        for content_type in [
+            "application/grpcx",
+            "application/grp",
+            "application/grpc-web+proto",
+        ] {
+            let route = route(&Method::POST, "/a.B/C", &headers(content_type), true);
+            assert_eq!(route, Route::Answer(NOT_FOUND), "{content_type}");
+        }
+    }
+
+    #[test]
     fn over_http_1_a_tunnel_and_grpc_are_told_what_they_need() {
         assert_eq!(answer_one(TUNNEL_PATH, &HeaderMap::new()), NEEDS_TWO);
         assert_eq!(answer_one("/a.B/C", &headers(GRPC_TYPE)), NEEDS_TWO);
@@ -199,12 +241,19 @@ mod tests {
 
     #[test]
     fn each_answer_says_how_long_it_is() {
-        for answer in [NOT_FOUND, NOT_POST, NOT_A_SESSION, NEEDS_TWO] {
+        for answer in [
+            NOT_FOUND,
+            NOT_POST,
+            NO_CALL,
+            NOT_A_SESSION,
+            NOT_GRPC,
+            NEEDS_TWO,
+        ] {
             let response = answer.whole();
             let length = &response.headers()[CONTENT_LENGTH];
             assert_eq!(*length, response.body().len().to_string());
         }
-        let head = UNIMPLEMENTED.head();
+        let head = NO_GRPC.head();
         assert_eq!(head.headers()["grpc-status"], "12");
         assert_eq!(head.headers().get(CONTENT_LENGTH), None);
     }

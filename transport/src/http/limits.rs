@@ -2,12 +2,12 @@
 
 use h2::{client, server};
 
-/// The settings of the accepting side.
-pub(super) fn server() -> server::Builder {
+/// The settings of the accepting side, where so many calls may run at once.
+pub(super) fn server(calls_max: u32) -> server::Builder {
     let mut builder = server::Builder::new();
     builder
         .max_header_list_size(HEADER_LIST_BYTES)
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(calls_max.max(STREAMS_MIN))
         .max_frame_size(FRAME_BYTES)
         .initial_window_size(SERVER_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(SERVER_CONNECTION_WINDOW_BYTES)
@@ -37,9 +37,10 @@ pub(crate) fn client() -> client::Builder {
 /// What gRPC servers and nginx customarily take; more than four times as much ends the connection,
 /// less is answered with 431, both by `h2`.
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// RFC 9113 section 6.5.2 recommends no fewer than 100. A tunnel needs one, and a proxy that has
-/// more sessions than these to carry opens one more connection.
-const STREAMS: u32 = 256;
+/// RFC 9113 section 6.5.2 recommends no fewer than 100. A call of gRPC takes one, so that as many
+/// calls run at once as over a session: 1024 unless configured otherwise, where many gRPC servers
+/// have no limit. A tunnel takes one too, and a place of a connection besides.
+const STREAMS_MIN: u32 = 100;
 /// A driver's batch is at most so long, and with the default of 16 KiB it became many frames,
 /// each a system call: with small calls that cost a tenth, with messages of 1 KiB nearly a third.
 const FRAME_BYTES: u32 = 256 * 1024;

@@ -16,15 +16,16 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response};
 use tokio::task::JoinSet;
 
-use super::answer::{Answer, Route, TUNNEL_TYPE, route};
+use super::answer::{Answer, NOT_FOUND, NOT_GRPC, Route, TUNNEL_TYPE, route};
 use super::life::{Due, End, Life};
 use super::watch::{Eye, Watched};
 use super::{limits, preface};
 use crate::driver::timer::{self, Timer};
+use crate::grpc::server::Calls;
 use crate::link::BoxLink;
 use crate::link::tunnel::Tunnel;
 use crate::listen::carrier::Carrier;
-use crate::listen::serving::{Serving, SessionKind};
+use crate::listen::serving::{Serving, SessionKind, peer_of};
 
 /// Serves HTTP/2 on a link, some first bytes of which may have been read already, until it is over.
 ///
@@ -42,9 +43,11 @@ pub(crate) async fn serve(
         peer: link.peer(),
         is_plaintext: link.is_plaintext(),
     };
+    // Who ends the TLS is who calls, as gRPC has it.
+    let calls = serving.calls(&carrier, peer_of(&*link));
     let peer = &outer.peer;
     // In a box, so that what the beginning takes is not kept for as long as the connection.
-    let beginning = Box::pin(begin(link, first));
+    let beginning = Box::pin(begin(link, first, serving.calls_max()));
     let begun = tokio::select! {
         biased;
         begun = tokio::time::timeout_at(due.into(), beginning) => begun,
@@ -61,7 +64,7 @@ pub(crate) async fn serve(
             return;
         }
     };
-    let mut two = Box::new(Two::new(serving, connection, eye, outer));
+    let mut two = Box::new(Two::new(serving, connection, eye, outer, calls));
     let end = two.run(&carrier).await;
     tracing::debug!(peer = two.outer.peer, ?end, "an HTTP/2 connection is over");
     // A peer that does not read cannot be told.
@@ -71,10 +74,11 @@ pub(crate) async fn serve(
 async fn begin(
     mut link: BoxLink,
     first: &[u8],
+    calls_max: u32,
 ) -> io::Result<(Connection<Watched, Bytes>, Arc<Eye>)> {
     let begun = preface::read(&mut link, first).await?;
     let (link, eye) = Watched::new(link, begun);
-    let connection = limits::server().handshake(link).await;
+    let connection = limits::server(calls_max).handshake(link).await;
     Ok((connection.map_err(io::Error::other)?, eye))
 }
 
@@ -85,12 +89,14 @@ struct Outer {
     is_plaintext: bool,
 }
 
-/// One connection and the sessions in its tunnels.
+/// One connection, the calls on it and the sessions in its tunnels.
 struct Two {
     serving: Arc<Serving>,
     connection: Connection<Watched, Bytes>,
     eye: Arc<Eye>,
     ping: Option<PingPong>,
+    /// The calls; none if they may not come as gRPC.
+    calls: Option<Calls>,
     /// The sessions; they end with the connection.
     tunnels: JoinSet<Option<Closed>>,
     /// The rests of requests that have been answered.
@@ -106,6 +112,7 @@ impl Two {
         mut connection: Connection<Watched, Bytes>,
         eye: Arc<Eye>,
         outer: Outer,
+        calls: Option<Calls>,
     ) -> Self {
         let (patience, keepalive) = (serving.hello_timeout(), serving.keepalive());
         Self {
@@ -113,6 +120,7 @@ impl Two {
             serving,
             connection,
             eye,
+            calls,
             tunnels: JoinSet::new(),
             rests: JoinSet::new(),
             outer,
@@ -148,11 +156,14 @@ impl Two {
     fn poll(&mut self, cx: &mut Context<'_>, carrier: &Carrier) -> Poll<End> {
         loop {
             match self.connection.poll_accept(cx) {
+                // What has been sent meanwhile may have made room for calls that wait.
+                Poll::Pending if self.calls.as_mut().is_some_and(Calls::resume) => {}
                 Poll::Pending => break,
                 Poll::Ready(None) => return Poll::Ready(End::Closed),
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.life.handle_request(timer::now());
-                    self.accept(request, respond, carrier);
+                    let now = timer::now();
+                    self.life.handle_request(now);
+                    self.accept(request, respond, carrier, now);
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(peer = self.outer.peer, %error, "an HTTP/2 connection failed");
@@ -170,12 +181,24 @@ impl Two {
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
         carrier: &Carrier,
+        now: Instant,
     ) {
-        let path = request.uri().path();
-        let result = match route(request.method(), path, request.headers()) {
-            Route::Tunnel => self.begin_tunnel(request.into_body(), respond, carrier),
-            Route::Answer(it) => {
-                let answered = answer(it, request.method(), respond);
+        let (method, path) = (request.method(), request.uri().path());
+        let route = route(method, path, request.headers(), self.calls.is_some());
+        let result = match (route, &mut self.calls) {
+            (Route::Tunnel, _) => self.begin_tunnel(request.into_body(), respond, carrier),
+            (Route::Grpc, Some(calls)) => {
+                calls.accept(request, respond, now);
+                Ok(())
+            }
+            (route, calls) => {
+                let is_call = |calls: &mut Calls| method == Method::POST && calls.knows(path);
+                let it = match route {
+                    Route::Answer(it) if it != NOT_FOUND => it,
+                    _ if calls.as_mut().is_some_and(is_call) => NOT_GRPC,
+                    _ => NOT_FOUND,
+                };
+                let answered = answer(it, method, respond);
                 // To reset a request that is still being sent fails it for some clients, although
                 // it has been answered.
                 if !request.body().is_end_stream() {
@@ -224,7 +247,7 @@ impl Two {
     /// Does what is due and arms the timer for what is next.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            let (now, busy) = (timer::now(), !self.tunnels.is_empty());
+            let (now, busy) = (timer::now(), self.is_busy(cx));
             self.timer.is_due(now);
             match self.life.poll(now, self.eye.look(), busy) {
                 Due::End(end) => return Poll::Ready(end),
@@ -248,6 +271,14 @@ impl Two {
                 }
             }
         }
+    }
+
+    /// Whether anything goes on: a session, a call, or the sending of an answer.
+    fn is_busy(&self, cx: &Context<'_>) -> bool {
+        let calls = self.calls.as_ref();
+        !self.tunnels.is_empty()
+            || self.connection.has_streams()
+            || calls.is_some_and(|calls| calls.is_busy(cx.waker()))
     }
 
     /// Tells the peer why it is over, where it has not been told.

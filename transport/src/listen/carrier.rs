@@ -1,22 +1,25 @@
 //! One accepted connection of a medium, whatever it turns out to carry.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use dreammesh_session::frame::CloseCode;
 
 use super::stop::{Phase, Stop};
 use crate::driver::shared::Shared;
+use crate::grpc::server::RunningCalls;
 
 /// What the server knows of an accepted connection: the sessions it carries, and how far its end
 /// has come.
 ///
-/// It carries none while its protocol is being found out, one on most media, and one a lane where
-/// the medium has several.
+/// It carries none while its protocol is being found out and where that is HTTP, one on most media,
+/// and one a lane where the medium has several.
 #[derive(Debug)]
 pub(crate) struct Carrier {
     stop: Stop,
     sessions: Mutex<Vec<Weak<Shared>>>,
+    /// The calls that come as gRPC, where that is spoken.
+    calls: OnceLock<Arc<RunningCalls>>,
 }
 
 impl Carrier {
@@ -24,6 +27,7 @@ impl Carrier {
         Arc::new(Self {
             stop: Stop::new(),
             sessions: Mutex::new(Vec::new()),
+            calls: OnceLock::new(),
         })
     }
 
@@ -44,6 +48,15 @@ impl Carrier {
         }
     }
 
+    /// Takes in the calls of gRPC, of which a connection has one collection.
+    pub(crate) fn add_calls(&self, calls: &Arc<RunningCalls>) {
+        let calls = self.calls.get_or_init(|| Arc::clone(calls));
+        // The phase advances before the calls are told, so that none is missed by both.
+        if self.stop.phase() == Phase::Closed {
+            calls.close();
+        }
+    }
+
     /// Refuses new calls and ends when the old ones have.
     pub(crate) fn drain(&self) {
         self.stop.advance(Phase::Draining);
@@ -54,7 +67,8 @@ impl Carrier {
     pub(crate) fn close(&self) -> u64 {
         self.stop.advance(Phase::Closed);
         let live = self.live();
-        live.iter().map(|session| u64::from(close(session))).sum()
+        let ended: u64 = live.iter().map(|session| u64::from(close(session))).sum();
+        ended + self.calls.get().map_or(0, |calls| calls.close())
     }
 
     /// Has the sessions look at what they hold back.
@@ -95,7 +109,7 @@ fn close(session: &Shared) -> u32 {
 }
 
 /// What a call is told that runs for longer than its server does.
-const OVERDUE: &str = "the drain period is over, resume elsewhere";
+pub(crate) const OVERDUE: &str = "the drain period is over, resume elsewhere";
 
 /// A few round trips of a handshake to a machine that has much to do, and no longer than a drain may
 /// take that nothing else holds up.

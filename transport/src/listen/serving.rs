@@ -23,6 +23,7 @@ use super::refusal;
 use crate::driver::route::Routes;
 use crate::driver::shared::Shared;
 use crate::driver::{Driver, timer};
+use crate::grpc::server::Calls;
 use crate::http;
 use crate::link::listener::Accepted;
 use crate::link::{BoxLink, Link, parting, tls};
@@ -89,6 +90,26 @@ impl Serving {
     /// How a silent peer is told from a dead one.
     pub(crate) fn keepalive(&self) -> Option<Keepalive> {
         self.settings.session.keepalive
+    }
+
+    /// The calls of a connection of HTTP/2, if they may come as gRPC.
+    pub(crate) fn calls(&self, carrier: &Carrier, peer: Peer) -> Option<Calls> {
+        if !self.settings.grpc {
+            return None;
+        }
+        let calls = Calls::new(
+            Arc::clone(&self.routes),
+            self.limits,
+            self.settings.grpc_encoding,
+            peer,
+        );
+        carrier.add_calls(calls.running());
+        Some(calls)
+    }
+
+    /// How many calls a connection may run at once.
+    pub(crate) fn calls_max(&self) -> u32 {
+        self.settings.session.calls_max
     }
 
     /// Begins a session whose peer has until `due` to say hello, and whose first bytes may have
@@ -284,7 +305,7 @@ async fn in_time<T>(
     None
 }
 
-fn peer_of(link: &dyn Link) -> Peer {
+pub(crate) fn peer_of(link: &dyn Link) -> Peer {
     let peer = Peer::new(Endpoint::new(link.peer()));
     match link.identity() {
         Some(identity) => peer.with_identity(identity),

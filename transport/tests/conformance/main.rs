@@ -13,6 +13,7 @@ mod calls;
 mod certificates;
 mod echo;
 mod endings;
+mod grpc_server;
 mod healing;
 mod hostile;
 mod http;

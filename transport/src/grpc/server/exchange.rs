@@ -1,0 +1,115 @@
+//! A request and its answer, whatever carries them.
+
+use std::fmt;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use dreammesh_core::call::Status;
+use h2::server::SendResponse;
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, Response};
+
+use crate::grpc::status;
+
+/// One request as it comes in and the answer as it goes out.
+///
+/// Nothing here waits to send: what is handed over is kept until the peer has room for it, and its
+/// bytes are dropped when they are on their way. Whoever hands it over bounds it by that.
+/// Dropping an exchange that is not over cancels it.
+pub(crate) trait Exchange: fmt::Debug + Send + 'static {
+    /// The next piece of the request's body, or none at its end.
+    ///
+    /// An error says how the caller gave the call up.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>>;
+
+    /// Lets the peer send as much more as has been taken.
+    fn release(&mut self, bytes: usize);
+
+    /// Whether the whole body has come and been taken.
+    fn is_end(&self) -> bool;
+
+    /// Waits until nobody wants the answer any more; gives how that came about.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Status>;
+
+    /// Begins the answer; `ends` if it is nothing but its head.
+    fn send_head(&mut self, head: Response<()>, ends: bool) -> Result<(), Gone>;
+
+    /// Goes on with it.
+    fn send_data(&mut self, data: Bytes) -> Result<(), Gone>;
+
+    /// Ends it.
+    fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Gone>;
+}
+
+/// Nobody is there any more to whom something could be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// A stream of HTTP/2.
+#[derive(Debug)]
+pub(crate) struct Http2 {
+    receive: RecvStream,
+    respond: SendResponse<Bytes>,
+    /// There is one once the head has been sent.
+    send: Option<SendStream<Bytes>>,
+}
+
+impl Http2 {
+    pub(crate) const fn new(receive: RecvStream, respond: SendResponse<Bytes>) -> Self {
+        Self {
+            receive,
+            respond,
+            send: None,
+        }
+    }
+}
+
+impl Exchange for Http2 {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        let data = ready!(self.receive.poll_data(cx));
+        Poll::Ready(data.map(|data| data.map_err(|error| of_error(&error))))
+    }
+
+    fn release(&mut self, bytes: usize) {
+        // It fails only for more than has been taken.
+        let _ = self.receive.flow_control().release_capacity(bytes);
+    }
+
+    fn is_end(&self) -> bool {
+        self.receive.is_end_stream()
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+        let reset = ready!(match &mut self.send {
+            Some(send) => send.poll_reset(cx),
+            None => self.respond.poll_reset(cx),
+        });
+        Poll::Ready(match reset {
+            Ok(reason) => status::of_reset(reason),
+            Err(error) => of_error(&error),
+        })
+    }
+
+    fn send_head(&mut self, head: Response<()>, ends: bool) -> Result<(), Gone> {
+        let send = self.respond.send_response(head, ends).map_err(|_| Gone)?;
+        self.send = Some(send);
+        Ok(())
+    }
+
+    fn send_data(&mut self, data: Bytes) -> Result<(), Gone> {
+        let send = self.send.as_mut().ok_or(Gone)?;
+        send.send_data(data, false).map_err(|_| Gone)
+    }
+
+    fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Gone> {
+        let send = self.send.as_mut().ok_or(Gone)?;
+        send.send_trailers(trailers).map_err(|_| Gone)
+    }
+}
+
+fn of_error(error: &h2::Error) -> Status {
+    match error.reason() {
+        Some(reason) => status::of_reset(reason),
+        None => Status::unavailable(format!("the connection is lost: {error}")),
+    }
+}

@@ -1,0 +1,327 @@
+//! One call whose handler reads or writes as it goes, or takes its time.
+
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use dreammesh_core::call::{Begun, Deadline, Metadata, Status};
+use dreammesh_core::port::{
+    Answer, Ended, HandlerFuture, Outcome, Received, StreamKey, StreamPort, WireMode,
+};
+use dreammesh_core::wire::Segment;
+
+use super::answer::{Form, send_whole, trailers_of, trailers_only};
+use super::exchange::Exchange;
+use super::held::Held;
+use super::running::{Close, Place};
+use crate::grpc::encoding::{self, Encoding};
+use crate::grpc::prefix::Reader;
+use crate::listen::carrier::OVERDUE;
+
+/// Finds the messages in the body of a request.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    reader: Reader,
+    encoding: Option<Encoding>,
+    limit_bytes: usize,
+}
+
+/// A call; as a port it is the handler's end, and its keys say nothing.
+#[derive(Debug)]
+pub(super) struct Stream<E> {
+    form: Form,
+    /// What has been sent on this stream and is not on its way.
+    held: Arc<Held>,
+    /// The same of the answers of all calls of the connection that have one response.
+    answers: Arc<Held>,
+    state: Mutex<State<E>>,
+}
+
+#[derive(Debug)]
+struct State<E> {
+    /// None when the call is over.
+    exchange: Option<E>,
+    incoming: Incoming,
+    /// The head has been sent.
+    begun: bool,
+    /// The handler wants no more requests.
+    discarding: bool,
+    /// The server ends the call.
+    closed: bool,
+    /// The task that runs the handler.
+    task: Option<Waker>,
+}
+
+impl Incoming {
+    pub(super) const fn new(limit_bytes: usize, encoding: Option<Encoding>) -> Self {
+        Self {
+            reader: Reader::new(limit_bytes),
+            encoding,
+            limit_bytes,
+        }
+    }
+
+    /// The next message, or none at the end of the body.
+    ///
+    /// Nothing is taken from the exchange beyond what the message needs, so that who reads slowly
+    /// holds its own caller back and nobody else.
+    pub(super) fn poll_message<E: Exchange>(
+        &mut self,
+        exchange: &mut E,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Status>> {
+        loop {
+            if let Some(framed) = self.reader.poll_message()? {
+                let (bytes, limit) = (framed.bytes, self.limit_bytes);
+                let opened = encoding::opened(framed.compressed, self.encoding, bytes, limit);
+                return Poll::Ready(opened.map(Some));
+            }
+            match ready!(exchange.poll_data(cx)).transpose()? {
+                Some(data) => self.handle_data(data, exchange),
+                None => return Poll::Ready(self.reader.handle_end().map(|()| None)),
+            }
+        }
+    }
+
+    /// Takes in what came of the body behind a message.
+    pub(super) fn handle_data<E: Exchange>(&mut self, data: Bytes, exchange: &mut E) {
+        exchange.release(data.len());
+        self.reader.handle_data(data);
+    }
+
+    /// Whether all that has come has been taken as messages.
+    pub(super) fn is_between(&self) -> bool {
+        self.reader.is_between()
+    }
+}
+
+impl<E: Exchange> Stream<E> {
+    pub(super) fn new(exchange: E, incoming: Incoming, form: Form, answers: Arc<Held>) -> Self {
+        Self {
+            form,
+            held: Arc::default(),
+            answers,
+            state: Mutex::new(State {
+                exchange: Some(exchange),
+                incoming,
+                begun: false,
+                discarding: false,
+                closed: false,
+                task: None,
+            }),
+        }
+    }
+
+    /// Runs a handler to its end and answers.
+    ///
+    /// It ends early when its caller gives it up, when its time is over and when the server ends
+    /// it; the handler is dropped then.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        mut future: HandlerFuture,
+        deadline: Option<Deadline>,
+        place: Place,
+    ) {
+        let mut alarm = deadline.map(|deadline| {
+            let at = tokio::time::Instant::from_std(deadline.instant());
+            Box::pin(tokio::time::sleep_until(at))
+        });
+        let outcome = std::future::poll_fn(|cx| {
+            if let Poll::Ready(outcome) = self.poll_ended(cx) {
+                return Poll::Ready(outcome);
+            }
+            if let Poll::Ready(outcome) = Pin::new(&mut future).poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            match &mut alarm {
+                Some(alarm) => alarm.as_mut().poll(cx).map(|()| Some(overdue())),
+                None => Poll::Pending,
+            }
+        });
+        let outcome = outcome.await;
+        // What a handler leaves is dropped before its caller hears of the end.
+        drop(future);
+        match outcome {
+            Some(outcome) => self.finish(outcome),
+            None => drop(self.lock().exchange.take()),
+        }
+        drop(place);
+    }
+
+    /// Ends the call with what its handler left.
+    pub(super) fn finish(&self, outcome: Outcome) {
+        let (exchange, begun) = {
+            let mut state = self.lock();
+            (state.exchange.take(), state.begun)
+        };
+        let Some(mut exchange) = exchange else { return };
+        // Whoever is gone needs no answer.
+        let _ = match begun {
+            false => send_whole(&mut exchange, outcome, &self.form, &self.answers),
+            true => exchange.send_trailers(trailers_of(&outcome.status, &outcome.trailers)),
+        };
+    }
+
+    /// Waits until the call ends without its handler; with an outcome, that is to be sent.
+    fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let mut state = self.lock();
+        if state.closed {
+            return Poll::Ready(Some(Outcome::of(Status::unavailable(OVERDUE))));
+        }
+        if !state
+            .task
+            .as_ref()
+            .is_some_and(|task| task.will_wake(cx.waker()))
+        {
+            state.task = Some(cx.waker().clone());
+        }
+        let discarding = state.discarding;
+        let Some(exchange) = &mut state.exchange else {
+            return Poll::Ready(None);
+        };
+        if exchange.poll_gone(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        if discarding {
+            while let Poll::Ready(Some(Ok(data))) = exchange.poll_data(cx) {
+                exchange.release(data.len());
+            }
+        }
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E: Exchange> State<E> {
+    /// Sends the head unless that has been done.
+    fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<&mut E, Ended> {
+        let exchange = self.exchange.as_mut().ok_or_else(cancelled)?;
+        if !mem::replace(&mut self.begun, true) {
+            exchange
+                .send_head(form.head(headers), false)
+                .map_err(|_| cancelled())?;
+        }
+        Ok(exchange)
+    }
+}
+
+impl<E: Exchange> Close for Stream<E> {
+    fn close(&self) {
+        let task = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.task.take()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl<E: Exchange> StreamPort for Stream<E> {
+    fn poll_send(
+        &self,
+        _: StreamKey,
+        cx: &mut Context<'_>,
+        message: &mut Option<Segment>,
+        _: bool,
+    ) -> Poll<Result<(), Ended>> {
+        if self.lock().exchange.is_none() {
+            return Poll::Ready(Err(cancelled()));
+        }
+        ready!(self.held.poll_below(STREAM_BYTES, cx));
+        let Some(message) = message.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let formed = self.form.message(message);
+        let formed = formed.map_err(|status| Ended::by_library(status, Begun::Maybe))?;
+        let counted = self.held.count(formed);
+        let mut state = self.lock();
+        let exchange = state.begin(&self.form, &Metadata::new())?;
+        Poll::Ready(exchange.send_data(counted).map_err(|_| cancelled()))
+    }
+
+    // Nothing can be said of the end before the status of the call.
+    fn close_send(&self, _: StreamKey) {}
+
+    fn poll_message(
+        &self,
+        _: StreamKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Received>, Ended>> {
+        let mut state = self.lock();
+        let State {
+            exchange, incoming, ..
+        } = &mut *state;
+        let Some(exchange) = exchange else {
+            return Poll::Ready(Err(cancelled()));
+        };
+        let message = ready!(incoming.poll_message(exchange, cx));
+        let mode = WireMode::Protobuf;
+        Poll::Ready(match message {
+            Ok(message) => Ok(message.map(|bytes| Received { bytes, mode })),
+            Err(status) => Err(Ended::by_peer(status, Begun::Maybe, Metadata::new())),
+        })
+    }
+
+    fn poll_headers(&self, _: StreamKey, _: &mut Context<'_>) -> Poll<Result<Metadata, Ended>> {
+        Poll::Ready(Err(Ended::no_stream()))
+    }
+
+    fn poll_unary(&self, _: StreamKey, _: &mut Context<'_>) -> Poll<Result<Answer, Ended>> {
+        Poll::Ready(Err(Ended::no_stream()))
+    }
+
+    fn take_trailers(&self, _: StreamKey) -> Metadata {
+        Metadata::new()
+    }
+
+    fn send_headers(&self, _: StreamKey, headers: Metadata) {
+        // Whoever is gone needs no head.
+        let _ = self.lock().begin(&self.form, &headers);
+    }
+
+    fn discard(&self, _: StreamKey) {
+        let task = {
+            let mut state = self.lock();
+            state.discarding = true;
+            state.task.take()
+        };
+        // It takes in what comes from then on.
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    fn release(&self, _: StreamKey) {}
+}
+
+/// Answers a call that never had a handler.
+pub(super) fn refuse<E: Exchange>(exchange: &mut E, status: &Status) {
+    let none = Metadata::new();
+    let mut answer = trailers_only(status, &none, &none);
+    // By whatever it was refused, this says what would have been right of its encoding.
+    answer
+        .headers_mut()
+        .insert(encoding::ACCEPT_ENCODING, encoding::ACCEPTED);
+    // Whoever is gone needs no answer.
+    let _ = exchange.send_head(answer, true);
+}
+
+fn overdue() -> Outcome {
+    Outcome::of(Status::deadline_exceeded("deadline exceeded"))
+}
+
+fn cancelled() -> Ended {
+    let status = Status::cancelled("the caller cancelled");
+    Ended::by_peer(status, Begun::Maybe, Metadata::new())
+}
+
+/// What a stream may have handed over that is not on its way: a handler that sends small messages
+/// need not be woken for each, and one that sends large ones is one ahead of the wire.
+const STREAM_BYTES: usize = 64 * 1024;

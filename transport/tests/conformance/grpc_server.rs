@@ -1,0 +1,5 @@
+//! The server as gRPC clients see it.
+
+mod caller;
+mod calls;
+mod hostile;
