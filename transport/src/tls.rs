@@ -15,6 +15,7 @@
 //! - `server`, `client`: what each side presents and demands.
 //! - `verify`: checking what the other side presents; `identity`: its name;
 //!   `uris`: the names that rules for SPIFFE IDs count.
+//! - `sparing`: keys of QUIC that take room only once they are used.
 //! - `explain`: failures in the words of whoever has to mend them.
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ mod live;
 mod pem;
 mod roots;
 mod server;
+mod sparing;
 #[cfg(test)]
 pub(crate) mod test_certificates;
 mod tickets;

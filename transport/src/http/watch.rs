@@ -14,6 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::preface::Beginning;
 use crate::driver::timer;
 use crate::link::BoxLink;
 
@@ -21,7 +22,7 @@ use crate::link::BoxLink;
 #[derive(Debug)]
 pub(super) struct Watched {
     link: BoxLink,
-    /// The preface and SETTINGS, as far as they have not been given.
+    /// What the connection began with, as far as it has not been given.
     begun: Bytes,
     eye: Arc<Eye>,
 }
@@ -53,11 +54,13 @@ struct Seen {
 }
 
 impl Watched {
-    pub(super) fn new(link: BoxLink, begun: Vec<u8>) -> (Self, Arc<Eye>) {
-        let eye = Arc::new(Eye(Mutex::new(Seen::new(timer::now()))));
+    pub(super) fn new(link: BoxLink, begun: Beginning) -> (Self, Arc<Eye>) {
+        let mut seen = Seen::new(timer::now());
+        seen.read(&begun.bytes[begun.settings_end..], timer::now);
+        let eye = Arc::new(Eye(Mutex::new(seen)));
         let watched = Self {
             link,
-            begun: begun.into(),
+            begun: begun.bytes.into(),
             eye: Arc::clone(&eye),
         };
         (watched, eye)

@@ -1,9 +1,11 @@
 //! One listening place, whatever its medium.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Interval;
 
 use super::address::Address;
@@ -142,15 +144,24 @@ impl Listener {
         }
     }
 
-    /// Waits for the next of those who come while the server drains. Dropping the future loses
-    /// none.
-    pub(crate) async fn accept_last(&self, looks: &mut Interval) -> Accepted {
+    /// Waits for the next of those who come while the server drains, and a place for it. Dropping
+    /// the future loses none.
+    pub(crate) async fn accept_last(
+        &self,
+        room: &Arc<Semaphore>,
+        looks: &mut Interval,
+    ) -> (Accepted, OwnedSemaphorePermit) {
         if let Self::Quic(listener) = self {
-            return Accepted::Quic(listener.accept_last(looks).await);
+            // It has to turn others away, and to hand over, when there is no place, too.
+            let (handshake, place) = listener.accept_last(room, looks).await;
+            return (Accepted::Quic(handshake), place);
         }
+        let Ok(place) = Arc::clone(room).acquire_owned().await else {
+            return std::future::pending().await;
+        };
         loop {
             match self.accept().await {
-                Ok(accepted) => return accepted,
+                Ok(accepted) => return (accepted, place),
                 Err(error) => {
                     tracing::debug!(%error, "a last connection cannot be accepted");
                     // It may be the lack of descriptors, which does not go away by itself.

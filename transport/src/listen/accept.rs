@@ -173,13 +173,10 @@ async fn accept_last(
     room: &Arc<Semaphore>,
     looks: &mut Interval,
 ) -> (Accepted, OwnedSemaphorePermit) {
-    let Some(listener) = listener else {
-        return std::future::pending().await;
-    };
-    let Ok(permit) = Arc::clone(room).acquire_owned().await else {
-        return std::future::pending().await;
-    };
-    (listener.accept_last(looks).await, permit)
+    match listener {
+        Some(listener) => listener.accept_last(room, looks).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// How long to leave a failing listener alone.

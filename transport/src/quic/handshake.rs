@@ -58,7 +58,8 @@ impl Handshake {
     /// Why it failed, such as a protocol that the client does not offer.
     pub(super) async fn done(self) -> io::Result<Arrived> {
         let arrived = match self.tls.takes_early_data() {
-            true => self.done_early().await?,
+            // In a box, so that what few servers do takes no room in the others.
+            true => Box::pin(self.done_early()).await?,
             false => Arrived {
                 connection: self.connecting.await.map_err(server_error)?,
                 listed: self.listed,

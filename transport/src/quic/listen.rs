@@ -9,7 +9,7 @@ use std::time::Duration;
 use dreammesh_session::Keepalive;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Interval;
 
@@ -141,7 +141,7 @@ impl Listener {
         if self.port.is_left() {
             return true;
         }
-        if !self.port.is_succeeded() {
+        if !self.port.look_for_successor() {
             return false;
         }
         let mut is_ready = true;
@@ -164,17 +164,22 @@ impl Listener {
     }
 
     /// While the server drains: turns away whoever comes, and hands over as soon as that can be,
-    /// for which it looks now and then. Who comes over a connection's own socket is let in, to be
-    /// told to go. Dropping the future loses none.
-    pub(crate) async fn accept_last(&self, looks: &mut Interval) -> Handshake {
+    /// for which it looks now and then. Who comes over a connection's own socket is let in, if there
+    /// is a place, to be told to go. Dropping the future loses none.
+    pub(crate) async fn accept_last(
+        &self,
+        room: &Arc<Semaphore>,
+        looks: &mut Interval,
+    ) -> (Handshake, OwnedSemaphorePermit) {
         loop {
+            // Who comes can neither keep it from looking nor have it look more often.
             let incoming = tokio::select! {
                 biased;
-                incoming = self.endpoint.accept() => incoming,
                 _ = looks.tick(), if !self.port.is_left() => {
                     self.hand_over().await;
                     continue;
                 }
+                incoming = self.endpoint.accept() => incoming,
             };
             let Some(incoming) = incoming else {
                 return std::future::pending().await;
@@ -182,8 +187,13 @@ impl Listener {
             if !self.port.is_left() && !self.port.is_succeeded() {
                 incoming.refuse();
             } else if self.port.is_left() && self.peers.has(incoming.remote_address()) {
+                let Ok(place) = Arc::clone(room).try_acquire_owned() else {
+                    // It asks again.
+                    incoming.ignore();
+                    continue;
+                };
                 if let Some(handshake) = self.admit(incoming) {
-                    return handshake;
+                    return (handshake, place);
                 }
             } else {
                 // The successor is asked when the client asks again, unless this is somebody new
@@ -265,3 +275,80 @@ const RELEASE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Long enough for the runtime to look at its sockets once.
 const QUEUE_PERIOD: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::dial::{self, Target};
+    use super::*;
+    use crate::tls::test_certificates::Authority;
+    use crate::tls::{Certificate, ClientTls, Roots};
+
+    fn options(authority: &Authority, take_over: bool) -> Options {
+        let made = authority.issue(&["127.0.0.1"]);
+        Options {
+            tls: ServerTls::new(Certificate::from_pem(made.chain, made.key).unwrap()),
+            keepalive: None,
+            buffer_bytes: None,
+            take_over,
+        }
+    }
+
+    /// A server that drains, and whoever wants to reach it.
+    fn draining(authority: &Authority) -> (Listener, Target) {
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let listener = Listener::bind(any, &options(authority, false)).unwrap();
+        let port = listener.local_addr().port();
+        let tls = ClientTls::new(Roots::from_pem(authority.pem()).unwrap());
+        let target = Target::new("127.0.0.1".to_owned(), port, tls, None, None);
+        (listener, target)
+    }
+
+    async fn dial(target: &Target) -> io::Result<dial::Connected> {
+        dial::dial(target, &(Arc::new(|_| false) as dial::Offer)).await
+    }
+
+    #[tokio::test]
+    async fn strangers_are_refused_without_a_look_for_a_successor() {
+        let (listener, target) = draining(&Authority::new("root"));
+        let room = Arc::new(Semaphore::new(1));
+        let mut looks = tokio::time::interval(Duration::from_secs(3600));
+        let strangers = async {
+            for _ in 0..20 {
+                let error = dial(&target).await.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted, "{error}");
+            }
+        };
+        tokio::select! {
+            () = strangers => {}
+            _ = listener.accept_last(&room, &mut looks) => panic!("nobody is let in"),
+        }
+        assert_eq!(listener.port.looks.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_without_a_place_refuses_and_hands_over_all_the_same() {
+        let authority = Authority::new("root");
+        let (listener, target) = draining(&authority);
+        let room = Arc::new(Semaphore::new(0));
+        let mut looks = tokio::time::interval(Duration::from_millis(1));
+        let successor = async {
+            assert!(dial(&target).await.is_err());
+            let address = listener.local_addr();
+            let successor = Listener::bind(address, &options(&authority, true)).unwrap();
+            while !listener.port.is_left() {
+                tokio::task::yield_now().await;
+            }
+            let serving = async { successor.accept().await.unwrap().done().await.unwrap() };
+            let (served, dialled) = tokio::join!(serving, dial(&target));
+            assert!(dialled.is_ok());
+            drop(served);
+        };
+        tokio::select! {
+            () = successor => {}
+            _ = listener.accept_last(&room, &mut looks) => panic!("there is no place"),
+        }
+    }
+}

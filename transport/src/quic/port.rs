@@ -15,12 +15,14 @@ use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
 };
 use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::{Duration, Instant};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
 use tokio::sync::oneshot;
 
 use super::busiest::Busiest;
+use crate::driver::timer;
 use crate::link::succession;
 
 /// The sockets of a port, as quinn uses them.
@@ -33,6 +35,13 @@ pub(super) struct Port {
     /// Which one that was. No handle: it may have to be closed.
     full: Mutex<Option<Weak<dyn AsyncUdpSocket>>>,
     bells: Arc<Bells>,
+    /// Whether the connected sockets have the next turn. What comes to the common one is up to
+    /// strangers.
+    own_first: AtomicBool,
+    /// Whether there was a successor at the last look.
+    succeeded: AtomicBool,
+    #[cfg(test)]
+    pub(super) looks: std::sync::atomic::AtomicUsize,
     busiest: Arc<Busiest>,
     /// Gone once the port is.
     _release: oneshot::Sender<()>,
@@ -49,10 +58,17 @@ struct Segments {
 struct Sockets {
     /// The one for whoever has none of his own; none once it was left to the successor.
     common: Option<Arc<dyn AsyncUdpSocket>>,
-    /// It is to be closed as soon as it is empty, and who wants to know.
-    leaving: Option<oneshot::Sender<()>>,
+    /// It is to be closed as soon as it is empty, or that late.
+    leaving: Option<Leaving>,
     /// Those that are connected to one peer each.
     own: HashMap<Peer, Arc<dyn AsyncUdpSocket>>,
+}
+
+struct Leaving {
+    /// Who wants to know.
+    left: oneshot::Sender<()>,
+    /// Whoever floods it must not keep it from a successor.
+    until: Instant,
 }
 
 type Peer = (IpAddr, u16);
@@ -94,14 +110,28 @@ impl Port {
             is_full: AtomicBool::new(false),
             full: Mutex::new(None),
             bells: Arc::default(),
+            own_first: AtomicBool::new(false),
+            succeeded: AtomicBool::new(false),
+            #[cfg(test)]
+            looks: Default::default(),
             busiest,
             _release: release,
         })
     }
 
-    /// Whether a successor waits for the port to be left to it.
+    /// Looks whether a successor waits for the port to be left to it, which takes reading a table
+    /// of all the host's sockets.
+    pub(super) fn look_for_successor(&self) -> bool {
+        let succeeded = succession::is_succeeded(self.address, succession::Protocol::Udp);
+        self.succeeded.store(succeeded, Ordering::Relaxed);
+        #[cfg(test)]
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        succeeded
+    }
+
+    /// Whether a successor waited at the last look.
     pub(super) fn is_succeeded(&self) -> bool {
-        succession::is_succeeded(self.address, succession::Protocol::Udp)
+        self.succeeded.load(Ordering::Relaxed)
     }
 
     /// Whether the port is the successor's.
@@ -157,10 +187,16 @@ impl Port {
         drop(own);
     }
 
-    /// Has the common socket closed once everything in it was read; what it gives is ready then.
+    /// Has the common socket closed once everything in it was read, or when that has gone on for
+    /// long since this was asked for first; what it gives is ready then.
     pub(super) fn leave(&self) -> oneshot::Receiver<()> {
         let (left, leaving) = oneshot::channel();
-        self.write().leaving = Some(left);
+        {
+            let mut sockets = self.write();
+            let before = sockets.leaving.take().map(|before| before.until);
+            let until = before.unwrap_or_else(|| timer::now() + LEAVE_PERIOD);
+            sockets.leaving = Some(Leaving { left, until });
+        }
         self.bells.wake_reader();
         leaving
     }
@@ -173,7 +209,8 @@ impl Port {
         self.sockets.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads from the common socket, and closes it if that is asked for and it is empty.
+    /// Reads from the common socket, and closes it if that is asked for and it is empty, or does
+    /// not become empty.
     fn poll_common(
         &self,
         cx: &mut Context<'_>,
@@ -185,18 +222,21 @@ impl Port {
             return Poll::Pending;
         };
         let polled = common.poll_recv(cx, buffers, meta);
-        if polled.is_ready() || sockets.leaving.is_none() {
+        let Some(leaving) = &sockets.leaving else {
+            return polled;
+        };
+        if polled.is_ready() && timer::now() < leaving.until {
             return polled;
         }
         drop(sockets);
-        let (closed, left) = {
+        let (closed, leaving) = {
             let mut sockets = self.write();
             (sockets.common.take(), sockets.leaving.take())
         };
         drop(closed);
         // Whoever asked may have given up.
-        left.map(|left| left.send(()));
-        Poll::Pending
+        leaving.map(|leaving| leaving.left.send(()));
+        polled
     }
 
     fn poll_own(
@@ -274,9 +314,15 @@ impl AsyncUdpSocket for Port {
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         self.bells.read_by(cx.waker());
-        let mut polled = self.poll_common(cx, buffers, meta);
-        if polled.is_pending() {
-            polled = self.poll_own(buffers, meta);
+        let own_first = self.own_first.fetch_not(Ordering::Relaxed);
+        let mut polled = Poll::Pending;
+        for own in [own_first, !own_first] {
+            if polled.is_pending() {
+                polled = match own {
+                    true => self.poll_own(buffers, meta),
+                    false => self.poll_common(cx, buffers, meta),
+                };
+            }
         }
         if let Poll::Ready(Ok(count)) = polled {
             self.busiest.count(&meta[..count]);
@@ -381,7 +427,98 @@ impl fmt::Debug for Poller {
     }
 }
 
+/// What is in a socket's buffer is read in a small part of it.
+const LEAVE_PERIOD: Duration = Duration::from_millis(100);
+
 /// The same for an address of IPv4 whatever the family of the socket.
 fn key(peer: SocketAddr) -> Peer {
     (peer.ip().to_canonical(), peer.port())
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use super::*;
+    use crate::quic::socket;
+
+    fn port() -> Port {
+        let bound = socket::bind_served((Ipv4Addr::LOCALHOST, 0).into(), None, false);
+        let (release, _) = oneshot::channel();
+        Port::new(bound.unwrap().socket, Arc::default(), release).unwrap()
+    }
+
+    /// Somebody who sends to the port.
+    fn peer(port: &Port) -> UdpSocket {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.connect(port.address).unwrap();
+        socket
+    }
+
+    fn poll(port: &Port, cx: &mut Context<'_>) -> Poll<SocketAddr> {
+        let (mut buffer, mut meta) = ([0; 1 << 16], [RecvMeta::default()]);
+        let read = port.poll_recv(cx, &mut [IoSliceMut::new(&mut buffer)], &mut meta);
+        read.map(|read| {
+            assert!(read.unwrap() > 0);
+            meta[0].addr
+        })
+    }
+
+    async fn read(port: &Port) -> SocketAddr {
+        poll_fn(|cx| poll(port, cx)).await
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_strangers_starves_no_connection() {
+        let port = port();
+        let (stranger, peer) = (peer(&port), peer(&port));
+        let known = peer.local_addr().unwrap();
+        port.part(known, Some(Ipv4Addr::LOCALHOST.into())).unwrap();
+        peer.send(b"own").unwrap();
+        // The common socket always has something; the runtime has seen the other one in between.
+        let mut strangers = 0;
+        loop {
+            stranger.send(b"flood").unwrap();
+            if read(&port).await == known {
+                break;
+            }
+            strangers += 1;
+            assert!(strangers < 1_000, "the connection has no turn");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_is_left_when_it_is_empty_or_after_so_long() {
+        let empty = port();
+        let left = empty.leave();
+        let found = poll_fn(|cx| Poll::Ready(poll(&empty, cx))).await;
+        assert!(found.is_pending());
+        assert!(empty.is_left());
+        left.await.unwrap();
+
+        let flooded = port();
+        let stranger = peer(&flooded);
+        (0..8).for_each(|_| assert!(stranger.send(b"flood").is_ok()));
+        // From here on the runtime knows that there is something.
+        read(&flooded).await;
+        let mut left = flooded.leave();
+        for (passed, is_left) in [
+            (Duration::ZERO, false),
+            (LEAVE_PERIOD - Duration::from_millis(1), false),
+            (Duration::from_millis(1), true),
+        ] {
+            tokio::time::advance(passed).await;
+            // To ask again gives it no more time.
+            left = match is_left {
+                true => left,
+                false => flooded.leave(),
+            };
+            read(&flooded).await;
+            assert_eq!(flooded.is_left(), is_left, "{passed:?}");
+        }
+        left.await.unwrap();
+    }
 }

@@ -22,9 +22,10 @@ use crate::tls::identity;
 
 /// Serves a connection until it is over.
 pub(crate) async fn serve(serving: Arc<Serving>, carrier: Arc<Carrier>, handshake: Handshake) {
-    // A box, so that its room is free again once the handshake is done.
-    if let Some(mut served) = Box::pin(begin(serving, carrier, handshake)).await {
-        served.run().await;
+    // In boxes, so that the room of one is free again when the handshake is done, and that of the
+    // other is not taken before.
+    if let Some(served) = Box::pin(begin(serving, carrier, handshake)).await {
+        Box::pin(served.run()).await;
     }
 }
 
@@ -33,7 +34,7 @@ async fn begin(
     serving: Arc<Serving>,
     carrier: Arc<Carrier>,
     handshake: Handshake,
-) -> Option<Served> {
+) -> Option<Box<Served>> {
     let peer = handshake.peer();
     let due = timer::now() + serving.hello_timeout();
     let done = tokio::select! {
@@ -61,7 +62,7 @@ async fn begin(
         Some(identity) => peer.with_identity(identity),
         None => peer,
     };
-    let mut served = Served {
+    let mut served = Box::new(Served {
         serving,
         carrier,
         connection,
@@ -73,7 +74,7 @@ async fn begin(
         listed,
         early: None,
         proven: Arc::default(),
-    };
+    });
     if let Some(mut early) = early {
         let first = early.first.take();
         served.early = Some((early, due));
@@ -110,7 +111,7 @@ struct Served {
 }
 
 impl Served {
-    async fn run(&mut self) {
+    async fn run(mut self: Box<Self>) {
         let (mut draining, mut closing) = (false, false);
         let mut looks = tokio::time::interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -7,10 +7,12 @@ use dreammesh_core::call::Identity;
 use rustls::ClientConfig;
 use rustls::SignatureScheme;
 use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 
+use super::sparing::quic_provider;
 use super::tickets::ClientTickets;
 use super::verify::ServerVerifier;
 use super::{Certificate, Live, Roots, TlsError, identity, provider};
@@ -104,19 +106,19 @@ impl ClientTls {
     ///
     /// One value serves all connections: what is replaced later is seen through it.
     pub(crate) fn rustls_client(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
-        Arc::new(self.rustls_config(self.verifier(), alpn))
+        Arc::new(self.rustls_config(provider(), self.verifier(), alpn))
     }
 
     /// The same for QUIC, with early data if it is wanted.
     pub(crate) fn rustls_quic_client(&self, alpn: &[&[u8]]) -> Arc<ClientConfig> {
         let mut verifier = self.verifier();
         if !self.early_data {
-            return Arc::new(self.rustls_config(verifier, alpn));
+            return Arc::new(self.rustls_config(quic_provider(), verifier, alpn));
         }
         let tickets = ClientTickets::new(verifier.clone(), self.certificate.clone());
         let tickets = Arc::new(tickets);
         verifier.tickets = Some(Arc::clone(&tickets));
-        let mut config = self.rustls_config(verifier, alpn);
+        let mut config = self.rustls_config(quic_provider(), verifier, alpn);
         config.resumption = Resumption::store(tickets);
         config.enable_early_data = true;
         Arc::new(config)
@@ -150,8 +152,13 @@ impl ClientTls {
         }
     }
 
-    fn rustls_config(&self, verifier: ServerVerifier, alpn: &[&[u8]]) -> ClientConfig {
-        let builder = ClientConfig::builder_with_provider(provider())
+    fn rustls_config(
+        &self,
+        provider: Arc<CryptoProvider>,
+        verifier: ServerVerifier,
+        alpn: &[&[u8]],
+    ) -> ClientConfig {
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .expect("the provider has suites for TLS 1.3")
             .dangerous()

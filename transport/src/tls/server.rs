@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::TLS13;
 
+use super::sparing::quic_provider;
 use super::tickets::ServerTickets;
 use super::verify::ClientVerifier;
 use super::{Certificate, Live, Roots, provider};
@@ -87,12 +89,12 @@ impl ServerTls {
     ///
     /// One value serves all connections: what is replaced later is seen through it.
     pub(crate) fn rustls_server(&self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
-        Arc::new(self.rustls_config(alpn))
+        Arc::new(self.rustls_config(provider(), alpn))
     }
 
     /// The same for QUIC, with early data if it is wanted.
     pub(crate) fn rustls_quic_server(&self, alpn: &[&[u8]]) -> Arc<ServerConfig> {
-        let mut config = self.rustls_config(alpn);
+        let mut config = self.rustls_config(quic_provider(), alpn);
         if self.early_data {
             let roots = self.clients.as_ref().map(|clients| clients.roots.clone());
             config.session_storage = Arc::new(ServerTickets::new(roots));
@@ -134,8 +136,8 @@ impl ServerTls {
         })
     }
 
-    fn rustls_config(&self, alpn: &[&[u8]]) -> ServerConfig {
-        let builder = ServerConfig::builder_with_provider(provider())
+    fn rustls_config(&self, provider: Arc<CryptoProvider>, alpn: &[&[u8]]) -> ServerConfig {
+        let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .expect("the provider has suites for TLS 1.3");
         let builder = match self.client_verifier() {

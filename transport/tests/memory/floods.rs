@@ -161,25 +161,27 @@ const HALVES: usize = 400;
 
 #[test]
 fn who_begins_and_does_not_go_on_holds_little_and_is_closed() {
-    let mut watched = Watched::start(child::SERVER);
-    watched.warm_up(&honest(), connect);
     let half_of_headers = frame(kind::HEADERS, END_HEADERS, 1, GET);
     let settings = frame(kind::SETTINGS, 0, 0, &[]);
     let half_of_headers = [PREFACE, &settings, &half_of_headers[..10]].concat();
     let half_of_settings = [PREFACE, &settings[..4]].concat();
-    for (name, half, most) in [
-        ("half a preface of HTTP/2", &PREFACE[..12], HALF_BYTES_MAX),
-        ("a preface without SETTINGS", PREFACE, HALF_BYTES_MAX),
-        ("half of SETTINGS", &half_of_settings, HALF_BYTES_MAX),
-        ("half a request of HTTP/1", b"GET / HTT", HALF_BYTES_MAX),
-        ("half of HEADERS", &half_of_headers, 2 * HALF_BYTES_MAX),
+    for (name, half) in [
+        ("half a preface of HTTP/2", &PREFACE[..12]),
+        ("a preface without SETTINGS", PREFACE),
+        ("half of SETTINGS", &half_of_settings),
+        ("half a request of HTTP/1", b"GET / HTT"),
+        ("half of HEADERS", &half_of_headers),
     ] {
-        hold(&mut watched, name, half, most);
+        hold(child::SERVER, name, half, HALF_BYTES_MAX);
     }
 }
 
 /// Has many connections begin and not go on: each may hold so much, and is closed in time.
-pub(crate) fn hold(watched: &mut Watched, name: &str, half: &[u8], most: u64) {
+///
+/// The server is a new one, so that nothing is held in room that was free before.
+pub(crate) fn hold(role: &str, name: &str, half: &[u8], most: u64) {
+    let mut watched = Watched::start(role);
+    watched.warm_up(&honest(), connect);
     let mut streams = Vec::new();
     let (_, held) = watched.growth(|watched| {
         for _ in 0..HALVES {
@@ -193,6 +195,7 @@ pub(crate) fn hold(watched: &mut Watched, name: &str, half: &[u8], most: u64) {
         (0..2).for_each(|_| connect(watched, 1)[0].play(&honest()));
     });
     let each = held / HALVES as u64;
+    eprintln!("{name}: {each} bytes each");
     assert!(each <= most, "{name}: each holds {each} bytes");
     for mut stream in streams {
         let mut bytes = Vec::new();
