@@ -14,7 +14,8 @@ use dreammesh_core::port::Connection;
 
 use super::super::client::{self, Client};
 use super::super::lanes::Lanes;
-use super::{Current, Inner, Running, State, Watching};
+use super::connecting::Running;
+use super::{Current, Inner, State, Watching};
 use crate::driver::shared::Shared;
 use crate::quic::dial::{Connected, Offer};
 

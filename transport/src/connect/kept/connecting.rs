@@ -1,0 +1,293 @@
+//! Making the connections of a kept link, driving them, and noting how they end.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use dreammesh_core::call::{Identity, Peer, Status};
+use dreammesh_core::layer::{ConnectFailure, ConnectionEnd};
+use dreammesh_core::negotiate::VerdictCache;
+use dreammesh_core::port::Connection;
+use dreammesh_session::Closed;
+use dreammesh_session::frame::CloseCode;
+
+use super::super::Dialled;
+use super::super::client;
+use super::super::lanes::Lanes;
+use super::{Current, Inner, Watching};
+use crate::driver::shared::Shared;
+use crate::driver::{Driver, OnHello, timer};
+use crate::link::BoxLink;
+use crate::quic::dial::Connected;
+
+/// A connection, or its lane 0, that is to be driven.
+pub(super) struct Running {
+    pub(super) driver: Driver,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connected: Option<Connected>,
+    pub(super) medium: usize,
+    pub(super) watch: Watching,
+    /// Whether it was begun before its handshake was done.
+    pub(super) is_early: bool,
+}
+
+impl Inner {
+    /// Dials once, after the pause that the last failure asked for, and puts the connection in
+    /// place or notes the failure.
+    pub(super) async fn attempt(self: &Arc<Self>) {
+        let pause = self.lock().failure.as_ref().map(|(_, until)| *until);
+        if let Some(until) = pause {
+            tokio::time::sleep_until(until.into()).await;
+        }
+        let limit = self.settings.connect_timeout;
+        let offer = self.offer();
+        let dialled = match tokio::time::timeout(limit, self.place.dial(&offer)).await {
+            Ok(Ok(dialled)) => Ok(dialled),
+            Ok(Err(error)) => Err((ConnectFailure::Dial, error.to_string())),
+            Err(_) => {
+                let reason = format!("no answer within {limit:?}");
+                Err((ConnectFailure::Timeout, reason))
+            }
+        };
+        match dialled {
+            Ok(dialled) => self.begin(dialled),
+            Err((why, reason)) => {
+                self.counts.failed(why);
+                let early = self.lock().early.take();
+                if let Some(early) = early {
+                    early.let_go();
+                }
+                self.fail(&reason);
+            }
+        }
+    }
+
+    /// Takes a connection out of its place if it is still there.
+    pub(super) fn take_current(&self, shared: &Arc<Shared>) -> Option<Current> {
+        self.lock()
+            .current
+            .take_if(|it| Arc::ptr_eq(&it.client.0, shared))
+    }
+
+    pub(super) fn begin(self: &Arc<Self>, dialled: Dialled) {
+        let former = self.lock().early.take();
+        match dialled {
+            Dialled::Link(link) => self.begin_on(link, None),
+            Dialled::Quic(Some(lane), connected) => self.begin_on(lane, Some(connected)),
+            Dialled::Quic(None, connected) => {
+                match former.filter(|early| early.is_on(&connected)) {
+                    Some(early) => self.adopt(early),
+                    None => self.fail("the connection was lost when it was made"),
+                }
+                return;
+            }
+        }
+        // What travelled early by another way may still be answered.
+        if let Some(early) = former {
+            early.let_go();
+        }
+    }
+
+    pub(super) fn begin_on(self: &Arc<Self>, mut link: BoxLink, connected: Option<Connected>) {
+        let retirement = link.retirement();
+        let siblings = connected.as_ref().map(|_| VerdictCache::new());
+        let identity = match &connected {
+            Some(connected) => Some(connected.identity().clone()),
+            None => link.identity(),
+        };
+        let peer = self.peer(identity.as_ref());
+        let settings = &self.settings;
+        let (client, driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
+        let medium = self.place.medium(connected.is_some());
+        let shared = Arc::clone(&client.0);
+        let lanes = connected.clone().zip(siblings);
+        let lanes = lanes
+            .map(|(connected, siblings)| Lanes::new(connected, peer, settings, siblings))
+            .map(Arc::new);
+        let is_alone = self.lock().current.is_none();
+        let driver = driver.on_hello(self.greeting(medium, is_alone));
+        if !self.put_in_place(Current { client, lanes }) {
+            return;
+        }
+        if let Some(retirement) = retirement {
+            let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
+            let earliest = timer::now() + SUCCESSOR_AFTER;
+            tokio::spawn(async move {
+                if retirement.await {
+                    tokio::time::sleep_until(earliest.into()).await;
+                    inner.retire(&client);
+                }
+            });
+        }
+        let watch = Watching::default();
+        if let Some(connected) = connected.clone() {
+            self.watch_path(connected, &shared, &watch);
+        }
+        let run = Running {
+            driver,
+            shared,
+            connected,
+            medium,
+            watch,
+            is_early: false,
+        };
+        tokio::spawn(Arc::clone(self).drive(run));
+    }
+
+    /// What follows the server's hello on a new connection; `is_alone` where no other was left.
+    pub(super) fn greeting(self: &Arc<Self>, medium: usize, is_alone: bool) -> OnHello {
+        let inner = Arc::clone(self);
+        Box::new(move || {
+            inner.counts.opened(medium, is_alone);
+            inner.changed.notify_waiters();
+        })
+    }
+
+    /// Gives new calls a connection; false if the channel is gone.
+    pub(super) fn put_in_place(&self, current: Current) -> bool {
+        let mut wakers = Vec::new();
+        let former = {
+            let mut state = self.lock();
+            if state.gone {
+                return false;
+            }
+            state.failure = None;
+            state.wanted = false;
+            state.retiring = false;
+            state.waiting.wake_all(&mut wakers);
+            state.current.replace(current)
+        };
+        // What was succeeded ends with its last call.
+        drop(former);
+        self.detoured.notify_one();
+        self.changed.notify_waiters();
+        wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    pub(super) fn watch_path(
+        self: &Arc<Self>,
+        connected: Connected,
+        shared: &Arc<Shared>,
+        watching: &Watching,
+    ) {
+        let watch = tokio::spawn(Arc::clone(self).watch(connected, Arc::clone(shared)));
+        let _ = watching.set(watch.abort_handle());
+    }
+
+    /// Drives a connection, or its lane 0, to its end.
+    pub(super) async fn drive(self: Arc<Self>, run: Running) {
+        let Running {
+            mut driver,
+            shared,
+            connected,
+            medium,
+            watch,
+            is_early,
+        } = run;
+        let closed = driver.run_session().await;
+        watch.get().inspect(|watch| watch.abort());
+        // What comes next does not wait until the peer has taken the last words.
+        let early = self.lock().early.take_if(|early| early.is_of(&shared));
+        let was_made = !is_early || watch.get().is_some();
+        let is_early = early.is_some() || !was_made;
+        drop(early);
+        self.ended(&shared, medium, closed.as_ref(), is_early);
+        driver.part(closed.as_ref()).await;
+        drop(driver);
+        if let (Some(connected), Some(closed)) = (connected, &closed) {
+            connected.lane_ended(closed, true);
+        }
+    }
+
+    pub(super) fn peer(&self, identity: Option<&Identity>) -> Peer {
+        let peer = Peer::new(self.endpoint.clone());
+        match identity {
+            Some(identity) => peer.with_identity(identity.clone()),
+            None => peer,
+        }
+    }
+
+    /// Has a successor made for a connection, which goes on until that is there.
+    pub(super) fn retire(&self, retired: &Weak<Shared>) {
+        {
+            let mut state = self.lock();
+            let current = state.current.as_ref().filter(|it| it.client.is_open());
+            if current.is_none_or(|it| retired.as_ptr() != Arc::as_ptr(&it.client.0)) {
+                return;
+            }
+            state.retiring = true;
+        }
+        tracing::debug!(endpoint = %self.endpoint, "a connection is to be succeeded");
+        self.asked.notify_one();
+    }
+
+    /// A connection is over.
+    pub(super) fn ended(
+        &self,
+        shared: &Arc<Shared>,
+        medium: usize,
+        closed: Option<&Closed>,
+        is_early: bool,
+    ) {
+        let why = closed.map_or(ConnectionEnd::Link, end_of);
+        // A server may say hello and then that it does not speak with this client.
+        let by_peer = closed.is_some_and(|closed| closed.by_peer);
+        let refused = by_peer && why == ConnectionEnd::Protocol;
+        let reason = closed.map_or("", |closed| &closed.reason);
+        match shared.was_connected() {
+            true => self.counts.ended(medium, why),
+            // Whoever dials says what became of a connection that was not made yet.
+            false if is_early => {}
+            false => self.counts.failed(ConnectFailure::Hello),
+        }
+        if is_early {
+            return;
+        }
+        let over = self.take_current(shared);
+        let succeeded = over.is_none() && self.lock().current.is_some();
+        // Its lanes end with their last calls.
+        drop(over);
+        if succeeded || shared.was_connected() && !refused {
+            tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
+            self.lock().backoff.succeed();
+        } else {
+            // Something accepted the link and did not speak the protocol, or refused it.
+            self.fail(reason);
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn fail(&self, reason: &str) {
+        let random = RandomState::new().hash_one(0_u8) as u32;
+        let mut wakers = Vec::new();
+        let mut state = self.lock();
+        let pause = state.backoff.fail(random);
+        let until = timer::now() + pause;
+        let status = Status::unavailable(format!("{} cannot be reached: {reason}", self.endpoint));
+        state.failure = Some((status, until));
+        // Those that do not want to wait longer fail now; those that do ask again.
+        state.wanted = false;
+        state.waiting.wake_all(&mut wakers);
+        drop(state);
+        let pause_ms = pause.as_millis();
+        tracing::debug!(endpoint = %self.endpoint, reason, pause_ms, "no connection");
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// What the end of a session is to those who count.
+fn end_of(closed: &Closed) -> ConnectionEnd {
+    match closed.code {
+        CloseCode::DONE => ConnectionEnd::Done,
+        CloseCode::KEEPALIVE => ConnectionEnd::Silent,
+        CloseCode::SHUTDOWN => ConnectionEnd::Shutdown,
+        CloseCode::LINK => ConnectionEnd::Link,
+        _ => ConnectionEnd::Protocol,
+    }
+}
+
+/// How old a connection is at least before it is succeeded: a proxy that asks for a successor of
+/// each connection at once, as some do that are overloaded, must not be dialled without end.
+const SUCCESSOR_AFTER: Duration = Duration::from_secs(1);
