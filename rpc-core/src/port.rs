@@ -68,6 +68,10 @@ impl OpenTicket {
     /// Not in any queue.
     pub const NONE: Self = Self(None);
 
+    /// Set by a connection that is full and has calls wait at the source they got it from; there
+    /// the call goes before those that wait already.
+    pub const SENT_BACK: Self = Self(Some(u64::MAX));
+
     /// A place of the connection's choice.
     pub const fn from_bits(bits: u64) -> Self {
         Self(Some(bits))
@@ -367,7 +371,9 @@ pub trait StreamPort: Send + Sync + fmt::Debug {
 pub trait Connection: StreamPort {
     /// Opens a call, waiting while the peer's maximum of concurrent calls is reached.
     ///
-    /// The connection enforces the deadline while the call waits and for its whole life.
+    /// The connection enforces the deadline while the call waits and for its whole life. Where it
+    /// answers pending with [`OpenTicket::SENT_BACK`] it has not queued the call, which asks its
+    /// source for a connection again, with that ticket.
     ///
     /// # Errors
     /// How it ended before it began; the message stays in the opening when it provably did not

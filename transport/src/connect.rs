@@ -89,7 +89,13 @@ pub struct Connector {
 struct Settings {
     connect_timeout: Duration,
     session: Config,
-    /// How old a tunnel grows before a successor takes over.
+    /// After how long without a call a connection is closed.
+    idle_timeout: Duration,
+    /// How many connections there are at most.
+    connections_max: usize,
+    /// How old a connection grows before a successor takes over.
+    connection_age_max: Duration,
+    /// The same of a tunnel, if it is less.
     tunnel_age_max: Duration,
     media_retry: Duration,
     /// What connections of this process learnt of the layouts of their servers.
@@ -102,6 +108,9 @@ impl Default for Settings {
         Self {
             connect_timeout: Duration::from_secs(5),
             session: Config::default(),
+            idle_timeout: IDLE_TIMEOUT,
+            connections_max: CONNECTIONS_MAX,
+            connection_age_max: NEVER,
             tunnel_age_max: TUNNEL_AGE_MAX,
             // Short enough to come back soon after a network changed, long enough to cost nothing.
             media_retry: Duration::from_secs(30),
@@ -134,11 +143,43 @@ impl Connector {
         self
     }
 
-    /// Sets how old a tunnel through proxies may grow; 50 minutes by default.
+    /// Sets how many connections there may be to the endpoint at a time; 4 by default.
+    ///
+    /// One is opened beside those that there are when calls wait because each of them has as many
+    /// calls as the server serves on one (`ServerBuilder::max_concurrent_calls`). Calls that wait go
+    /// there once the server has said hello on it; it goes when nobody has used it for half a
+    /// minute. With 1, calls wait for the one connection. 0 counts as 1.
+    #[must_use]
+    pub fn max_connections_per_endpoint(mut self, connections: usize) -> Self {
+        self.settings.connections_max = connections.max(1);
+        self
+    }
+
+    /// Sets after how long without a call a connection is closed; 30 minutes by default.
+    ///
+    /// It may be up to a quarter more. The next call has another one made and waits for that. Less
+    /// than a second counts as one; [`Duration::MAX`] keeps connections for ever.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.idle_timeout = timeout.clamp(IDLE_TIMEOUT_MIN, NEVER);
+        self
+    }
+
+    /// Sets how old a connection may grow; by default, as old as it gets.
     ///
     /// Then, or up to a tenth sooner, a new one takes the calls that begin, and the old one ends
-    /// with its last call. It should be less than the age at which a proxy on the way ends
-    /// connections or streams.
+    /// with its last call. If none can be made the old one goes on. Less than a second counts as
+    /// one.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.settings.connection_age_max = age.min(NEVER);
+        self
+    }
+
+    /// Sets how old a tunnel through proxies may grow, if that is less than
+    /// [`max_connection_age`](Self::max_connection_age); 50 minutes by default.
+    ///
+    /// It should be less than the age at which a proxy on the way ends connections or streams.
     #[must_use]
     pub fn max_tunnel_age(mut self, age: Duration) -> Self {
         self.settings.tunnel_age_max = age.min(NEVER);
@@ -307,13 +348,11 @@ impl Connector {
                 tcp: self.tcp.clone(),
                 host,
                 port,
-                age_max: self.settings.tunnel_age_max,
             }),
             address => Place::Stream(Stream {
                 address,
                 hub: self.hub.clone(),
                 tcp: self.tcp.clone(),
-                tunnel_age_max: self.settings.tunnel_age_max,
             }),
         };
         Ok(KeptLink::new(endpoint, place, self.settings.clone()))
@@ -382,7 +421,6 @@ struct Stream {
     address: Address,
     hub: MemoryHub,
     tcp: TcpOptions,
-    tunnel_age_max: Duration,
 }
 
 /// A place that is reached by a tunnel inside TLS.
@@ -391,8 +429,16 @@ struct Tunnel {
     tcp: TcpOptions,
     host: String,
     port: u16,
-    age_max: Duration,
 }
+
+/// Enough for thousands of calls at once with a server's default of 1,024 for each connection, and
+/// few enough to leave the server's own bound its meaning.
+const CONNECTIONS_MAX: usize = 4;
+
+/// What channels of gRPC have by default.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// Calls that waited for a connection have had their turn by then.
+const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 /// Below the hour after which load balancers commonly end a connection whatever it carries.
 const TUNNEL_AGE_MAX: Duration = Duration::from_secs(50 * 60);
@@ -431,6 +477,15 @@ impl Place {
         }
     }
 
+    /// Whether connections there are tunnels through proxies.
+    fn is_tunnel(&self) -> bool {
+        match self {
+            Self::Stream(to) => matches!(to.address, Address::H2c { .. }),
+            Self::Tunnel(_) => true,
+            _ => false,
+        }
+    }
+
     /// Which of them a connection is of.
     fn medium(&self, is_quic: bool) -> usize {
         usize::from(is_quic && matches!(self, Self::Secured(_)))
@@ -445,7 +500,7 @@ impl Place {
         match self {
             Self::Custom(dial) => dial.dial().await.map(Dialled::Link),
             Self::Stream(to) => {
-                let link = listener::dial(&to.address, &to.hub, &to.tcp, to.tunnel_age_max).await?;
+                let link = listener::dial(&to.address, &to.hub, &to.tcp).await?;
                 Ok(Dialled::Link(link))
             }
             Self::Tls(secure, host, port, options) => {
@@ -458,7 +513,6 @@ impl Place {
                     host: &to.host,
                     port: to.port,
                     scheme: "https",
-                    age_max: to.age_max,
                 };
                 tunnel::open(link, &to).await.map(Dialled::Link)
             }

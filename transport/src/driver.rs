@@ -9,6 +9,7 @@
 //! - `server`: method look-up and handlers; `route`: which methods run inline.
 //! - `payload`, `layouts`: protobuf where needed.
 //! - `gathering`: when the driver lets others go first.
+//! - `standing`: whether the connection takes calls, for those who choose one.
 //! - `input`, `timer`: the read buffer and the one timer.
 
 use std::fmt;
@@ -40,6 +41,7 @@ mod port;
 pub(crate) mod route;
 mod server;
 pub(crate) mod shared;
+pub(crate) mod standing;
 pub(crate) mod timer;
 mod unsure;
 
@@ -88,6 +90,10 @@ struct Todo {
     judge: Vec<u32>,
     /// Outcomes whose message must be protobuf.
     unsent: Vec<(StreamKey, Outcome)>,
+    /// For how many more calls there is room, for those that wait elsewhere.
+    room: usize,
+    /// Whether calls that wait elsewhere are not to count on this connection any more.
+    over: bool,
 }
 
 /// What one round came to.
@@ -356,12 +362,18 @@ impl Driver {
                 state.unsure.settle(index);
                 self.todo.judge.push(index);
             }
-            (Event::Room, _) => match state.waiting.wake_next() {
-                Some(waker) => self.todo.wakers.push(waker),
-                None if state.waiting.is_empty() => state.session.stop_waiting(),
-                // All have been woken, but more may come before those have taken the room.
-                None => {}
-            },
+            (Event::Room, _) => {
+                let is_wanted_elsewhere = self.shared.standing.ease();
+                self.todo.room += usize::from(is_wanted_elsewhere);
+                match state.waiting.wake_next() {
+                    Some(waker) => self.todo.wakers.push(waker),
+                    None if state.waiting.is_empty() && !is_wanted_elsewhere => {
+                        state.session.stop_waiting();
+                    }
+                    // All have been woken, but more may come before those have taken the room.
+                    None => {}
+                }
+            }
             (Event::Connected, _) => {
                 self.hello_due = None;
                 self.shared.set_connected();
@@ -370,10 +382,12 @@ impl Driver {
                 self.shared.set_closed_to_calls();
                 // Those that wait need not, and go elsewhere.
                 state.waiting.wake_all(&mut self.todo.wakers);
+                self.todo.over = true;
             }
             (Event::Closed(closed), _) => {
                 self.shared.set_closed_to_calls();
                 state.waiting.wake_all(&mut self.todo.wakers);
+                self.todo.over = true;
                 self.closed = Some(closed);
             }
             _ => {}
@@ -408,6 +422,13 @@ impl Driver {
         self.todo.wakers.drain(..).for_each(Waker::wake);
         for index in self.todo.judge.drain(..) {
             layouts::judge(&self.shared, index);
+        }
+        if self.todo.room > 0 || self.todo.over {
+            let room = std::mem::take(&mut self.todo.room);
+            match std::mem::take(&mut self.todo.over) {
+                true => self.shared.tell_over(),
+                false => self.shared.tell_room(room),
+            }
         }
         if self.on_hello.is_some() && self.shared.was_connected() {
             self.on_hello.take().into_iter().for_each(|then| then());

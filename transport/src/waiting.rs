@@ -12,7 +12,7 @@ use dreammesh_core::port::OpenTicket;
 ///
 /// As long as somebody waits, newcomers wait behind. Each report of room wakes one, and whoever
 /// leaves the queue without using up the last of the room wakes the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiting {
     calls: BTreeMap<u64, Waiter>,
     /// The deadlines of `calls` with their places, so that the driver, which asks for the earliest
@@ -30,6 +30,17 @@ pub(crate) struct Waiting {
 struct Waiter {
     waker: Waker,
     deadline: Option<Deadline>,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            calls: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next_ticket: FIRST_PLACE,
+            woken: 0,
+        }
+    }
 }
 
 impl Waiting {
@@ -54,6 +65,11 @@ impl Waiting {
         deadline: Option<Deadline>,
     ) -> Option<Waker> {
         let place = match ticket.bits() {
+            _ if *ticket == OpenTicket::SENT_BACK => {
+                let place = self.place_before_all();
+                self.woken = self.woken.min(place - 1);
+                place
+            }
             Some(place) => {
                 // It was polled in vain, so it has to be woken once more.
                 self.woken = self.woken.min(place - 1);
@@ -86,6 +102,17 @@ impl Waiting {
                 .extend(deadline.map(|deadline| (deadline, place)));
         }
         former
+    }
+
+    fn place_before_all(&mut self) -> u64 {
+        match self.calls.first_key_value() {
+            // It is free, and never 0: so many calls do not wait at a time.
+            Some((first, _)) => first - 1,
+            None => {
+                self.next_ticket += 1;
+                self.next_ticket
+            }
+        }
     }
 
     /// Takes a call out and hands over the next one's waker.
@@ -146,6 +173,9 @@ impl Waiting {
             .map(|(deadline, _)| deadline.instant())
     }
 }
+
+/// Below it are the places of calls that go before others.
+const FIRST_PLACE: u64 = 1 << 32;
 
 #[cfg(test)]
 mod tests {
@@ -221,6 +251,32 @@ mod tests {
         assert_eq!(tickets[0], OpenTicket::NONE);
         assert!(!waiting.leave_full(&mut tickets[0]));
         assert!(waiting.wake_next().is_some());
+    }
+
+    #[test]
+    fn a_call_that_was_sent_back_goes_before_those_that_wait() {
+        let (mut waiting, now) = (Waiting::default(), crate::driver::timer::now());
+        let sent_back = |waiting: &mut Waiting, after| {
+            let mut ticket = OpenTicket::SENT_BACK;
+            assert!(!waiting.goes_before(ticket));
+            waiting.enter(&mut ticket, Waker::noop(), Some(Deadline::at(now + after)));
+            ticket
+        };
+        let first = sent_back(&mut waiting, SECOND);
+        let late = enter(&mut waiting, None);
+        assert!(waiting.goes_before(OpenTicket::NONE));
+        assert!(waiting.wake_next().is_some());
+        assert!(waiting.wake_next().is_some());
+        let second = sent_back(&mut waiting, 2 * SECOND);
+        assert!(second.bits() < first.bits() && first.bits() < late.bits());
+        // It was not woken yet, so it is next, whoever was woken before.
+        assert!(waiting.wake_next().is_some());
+        let mut tickets = [second, first, late];
+        for ticket in &mut tickets {
+            assert!(waiting.leave_full(ticket));
+        }
+        assert!(waiting.is_empty());
+        assert_eq!(waiting.next_deadline(), None);
     }
 
     #[test]

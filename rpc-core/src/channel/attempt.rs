@@ -120,14 +120,20 @@ impl Attempt {
             message: &mut call.message,
             ticket,
         };
-        match ready!(connection.poll_open(cx, opening)) {
-            Ok(opened) => self.opened(opened),
-            Err(ended) if self.may_repick(&ended) => {
+        match connection.poll_open(cx, opening) {
+            Poll::Ready(Ok(opened)) => self.opened(opened),
+            Poll::Pending if *ticket == OpenTicket::SENT_BACK => {
+                // The source hands the same connection out again only when that has room.
+                self.state = State::Connecting(OpenTicket::SENT_BACK);
+                Poll::Ready(Ok(None))
+            }
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(ended)) if self.may_repick(&ended) => {
                 self.repicks += 1;
                 self.state = State::Connecting(OpenTicket::NONE);
                 Poll::Ready(Ok(None))
             }
-            Err(ended) => Poll::Ready(Err(self.fail(ended))),
+            Poll::Ready(Err(ended)) => Poll::Ready(Err(self.fail(ended))),
         }
     }
 

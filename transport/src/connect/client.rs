@@ -1,6 +1,6 @@
 //! A client's share in a connection, which closes it gracefully when the last user is gone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use dreammesh_core::call::{Metadata, Peer};
@@ -13,6 +13,7 @@ use dreammesh_session::Session;
 
 use super::Settings;
 use crate::driver::shared::Shared;
+use crate::driver::standing::Pool;
 use crate::driver::{Driver, timer};
 use crate::link::BoxLink;
 
@@ -26,17 +27,23 @@ pub(super) struct Client(pub(super) Arc<Shared>);
 /// Begins a session on a link; the driver has to be run.
 ///
 /// With several sessions to one process, `siblings` is what they know together of its layouts.
+/// Calls that find the server full wait in `pool`, or at the session if there is none.
 pub(super) fn begin(
     settings: &Settings,
     peer: Peer,
     link: BoxLink,
     siblings: Option<&VerdictCache>,
+    pool: Option<Weak<dyn Pool>>,
 ) -> (Arc<Client>, Driver) {
     let now = timer::now();
     let session = Session::client(settings.session.clone(), now);
     let shared = Shared::new(session, peer, Some(settings.layouts.clone()));
-    let shared = Arc::new(match siblings {
+    let shared = match siblings {
         Some(siblings) => shared.with_siblings(siblings.clone()),
+        None => shared,
+    };
+    let shared = Arc::new(match pool {
+        Some(pool) => shared.in_pool(pool),
         None => shared,
     });
     let hello_due = now + settings.connect_timeout;

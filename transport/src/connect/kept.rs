@@ -1,4 +1,9 @@
 //! One kept link to one endpoint: dialled on demand, dialled again when it is lost.
+//!
+//! - `members`: the connections that there are, one as a rule; `tending`: when more are opened, and
+//!   when they go.
+//! - `connecting`: making them, and noting how they end; `early`: calls before a handshake is done.
+//! - `path`: leaving a medium that does not work, and coming back to it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -20,10 +25,14 @@ use super::{Place, Settings};
 use crate::driver::timer;
 use crate::waiting::Waiting;
 use early::Early;
+use members::Members;
+use tending::Growth;
 
 mod connecting;
 mod early;
+mod members;
 mod path;
+mod tending;
 
 /// The source of a channel with one endpoint.
 ///
@@ -41,31 +50,28 @@ struct Inner {
     entered: Notify,
     /// A connection was made, maybe not by the medium that suits.
     detoured: Notify,
+    /// A connection was made that has to be looked after.
+    placed: Notify,
+    /// A call began to wait because every connection is full.
+    crowded: Notify,
     /// A connection was made or has ended, its server said hello, or the channel is gone.
     changed: Notify,
     counts: Arc<ConnectionCounts>,
 }
 
 struct State {
-    current: Option<Current>,
+    members: Members,
     /// The connection whose handshake is under way, for calls that may travel before it is done.
     early: Option<Early>,
+    /// Calls that wait for a connection, or for room on one.
     waiting: Waiting,
     backoff: Backoff,
+    growth: Growth,
     /// Why the endpoint is left alone, and until when.
     failure: Option<(Status, Instant)>,
     wanted: bool,
-    /// The present connection asks for a successor while it goes on.
-    retiring: bool,
     /// The channel is gone.
     gone: bool,
-}
-
-/// The connection that new calls get.
-struct Current {
-    client: Arc<Client>,
-    /// The lanes beside it, on a medium that has some.
-    lanes: Option<Arc<Lanes>>,
 }
 
 /// What watches the path of a connection, to be ended with its lane 0.
@@ -75,13 +81,13 @@ impl KeptLink {
     /// Makes the source; its task runs on the current runtime.
     pub(super) fn new(endpoint: Endpoint, place: Place, settings: Settings) -> Self {
         let state = State {
-            current: None,
+            members: Members::default(),
             early: None,
             waiting: Waiting::default(),
             backoff: Backoff::default(),
+            growth: Growth::default(),
             failure: None,
             wanted: false,
-            retiring: false,
             gone: false,
         };
         let counts = ConnectionCounts::new(endpoint.clone(), place.media());
@@ -94,6 +100,8 @@ impl KeptLink {
             asked: Notify::new(),
             entered: Notify::new(),
             detoured: Notify::new(),
+            placed: Notify::new(),
+            crowded: Notify::new(),
             changed: Notify::new(),
             counts,
         });
@@ -116,8 +124,8 @@ impl KeptLink {
             self.has_link().await?;
             let greeted = {
                 let state = self.0.lock();
-                let current = state.current.as_ref();
-                current.map(|current| current.client.0.was_connected())
+                let greeted = state.members.iter();
+                greeted.map(|member| member.client.0.was_connected()).max()
             };
             match greeted {
                 Some(true) => return Ok(()),
@@ -170,7 +178,7 @@ impl Drop for KeptLink {
         let over = {
             let mut state = self.0.lock();
             state.gone = true;
-            (state.current.take(), state.early.take())
+            (state.members.take(|_| true), state.early.take())
         };
         drop(over);
         self.0.asked.notify_one();
@@ -231,8 +239,7 @@ impl Inner {
         lane: impl FnOnce(&Lanes) -> Option<Arc<Client>>,
     ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
         let mut state = self.lock();
-        let current = state.current.as_ref();
-        if let Some(current) = current.filter(|current| current.client.is_open()) {
+        if let Some(current) = state.members.open() {
             let mut client = Arc::clone(&current.client);
             let lanes = current.lanes.clone();
             let next = state.waiting.leave(ticket);
@@ -243,11 +250,76 @@ impl Inner {
             }
             return Poll::Ready(Ok(client));
         }
-        self.poll_missing(state, cx, wants, ticket)
+        self.poll_other(state, cx, wants, ticket, lane)
+    }
+
+    /// The case without a connection that any call may have: they are full, or there is none.
+    #[cold]
+    fn poll_other<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        cx: &Context<'_>,
+        wants: Wants,
+        ticket: &mut OpenTicket,
+        lane: impl FnOnce(&Lanes) -> Option<Arc<Client>>,
+    ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+        if let Some(lanes) = state.members.lanes() {
+            drop(state);
+            let lane = lane(&lanes);
+            state = self.lock();
+            if let Some(client) = lane {
+                return ready(state, ticket, client);
+            }
+        }
+        // What is closed goes now, so that its last calls alone decide how long it lives.
+        let closed = state.members.take_closed();
+        let polled = match state.members.is_live() {
+            true => self.poll_room(state, cx, wants, ticket),
+            false => self.poll_missing(state, cx, wants, ticket),
+        };
+        drop(closed);
+        polled
+    }
+
+    /// The case where calls wait for room: whoever has their turn looks for some.
+    fn poll_room(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        cx: &Context<'_>,
+        wants: Wants,
+        ticket: &mut OpenTicket,
+    ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+        let deadline = wants.deadline;
+        if deadline.is_some_and(|deadline| deadline.is_past(timer::now())) {
+            let next = state.waiting.leave(ticket);
+            drop(state);
+            next.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Err(Ended::deadline_exceeded(Begun::No)));
+        }
+        let has_turn = !state.waiting.goes_before(*ticket);
+        if let Some(member) = has_turn.then(|| state.members.choose()).flatten() {
+            let client = Arc::clone(&member.client);
+            if client.0.standing.is_open() {
+                return ready(state, ticket, client);
+            }
+            // Who finds more room there than its own says so when it is opened.
+            state.waiting.leave_full(ticket);
+            return Poll::Ready(Ok(client));
+        }
+        let former = state.waiting.enter(ticket, cx.waker(), deadline);
+        let may_grow = self.may_grow(&state);
+        drop(state);
+        drop(former);
+        if may_grow {
+            self.crowded.notify_one();
+        }
+        if deadline.is_some() {
+            self.entered.notify_one();
+        }
+        Poll::Pending
     }
 
     /// The case without a connection: fail fast, or wait and see to it that one is made.
-    #[cold]
     fn poll_missing(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -273,17 +345,12 @@ impl Inner {
         }
         let early = state.early.as_ref().filter(|_| wants.early);
         if let Some(client) = early.and_then(Early::client) {
-            let next = state.waiting.leave(ticket);
-            drop(state);
-            next.into_iter().for_each(Waker::wake);
-            return Poll::Ready(Ok(client));
+            return ready(state, ticket, client);
         }
         let former = state.waiting.enter(ticket, cx.waker(), deadline);
         state.wanted = true;
-        // What is closed goes now, so that its last calls alone decide how long it lives.
-        let closed = state.current.take();
         drop(state);
-        drop((former, closed));
+        drop(former);
         self.asked.notify_one();
         if deadline.is_some() {
             self.entered.notify_one();
@@ -294,9 +361,9 @@ impl Inner {
     /// Whether to dial now.
     fn wants_link(&self) -> bool {
         let state = self.lock();
-        match state.current.as_ref().filter(|it| it.client.is_open()) {
-            Some(_) => state.retiring,
-            None => state.wanted,
+        match state.members.is_live() {
+            true => state.members.is_retiring(),
+            false => state.wanted,
         }
     }
 
@@ -322,6 +389,18 @@ impl Inner {
     }
 }
 
+/// Gives a call its connection, and the next one its turn.
+fn ready(
+    mut state: MutexGuard<'_, State>,
+    ticket: &mut OpenTicket,
+    client: Arc<Client>,
+) -> Poll<Result<Arc<dyn Connection>, Ended>> {
+    let next = state.waiting.leave(ticket);
+    drop(state);
+    next.into_iter().for_each(Waker::wake);
+    Poll::Ready(Ok(client))
+}
+
 /// The task of a kept link: dials when asked, until the channel is gone.
 async fn keep(inner: Arc<Inner>) {
     let work = async {
@@ -343,6 +422,8 @@ async fn keep(inner: Arc<Inner>) {
         () = work => {}
         never = inner.expire() => match never {},
         never = inner.revise() => match never {},
+        never = inner.tend() => match never {},
+        never = inner.grow() => match never {},
     }
 }
 

@@ -72,6 +72,11 @@ impl Lanes {
         sessions.collect()
     }
 
+    /// Whether there is none: nobody has used one for a while.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().bulk.is_empty()
+    }
+
     /// Whether a call would hold up the small ones on lane 0.
     #[inline]
     pub(super) fn is_bulk(ask: &ConnectionAsk<'_>) -> bool {
@@ -146,6 +151,7 @@ impl Inner {
             self.peer.clone(),
             Box::new(lane),
             Some(&self.layouts),
+            None,
         );
         let connection = self.connection.clone();
         tokio::spawn(async move {

@@ -113,8 +113,8 @@ impl Connection for Shared {
             WireOption::Auto | WireOption::Archive => WireMode::Archive,
         };
         if mode == WireMode::Archive {
-            match self.step(|state| state.open(cx.waker(), &mut opening, mode)) {
-                Attempted::Done(result) => return result,
+            match self.step(|state| state.open(self, cx.waker(), &mut opening, mode)) {
+                Attempted::Done(result) => return self.attempted(result),
                 Attempted::NeedsProtobuf => {}
             }
         }
@@ -133,7 +133,8 @@ impl Connection for Shared {
             Ok(form) => form,
             Err(status) => {
                 self.abandon_open(std::mem::take(opening.ticket));
-                return Poll::Ready(Err(Ended::by_library(status, Begun::No)));
+                let ended = Ended::by_library(status, Begun::No);
+                return self.attempted(Poll::Ready(Err(ended)));
             }
         };
         let mut opening = Opening {
@@ -151,8 +152,8 @@ impl Connection for Shared {
             half_close: opening.half_close,
             ticket: opening.ticket,
         };
-        match self.step(|state| state.open(cx.waker(), &mut opening, WireMode::Protobuf)) {
-            Attempted::Done(result) => result,
+        match self.step(|state| state.open(self, cx.waker(), &mut opening, WireMode::Protobuf)) {
+            Attempted::Done(result) => self.attempted(result),
             Attempted::NeedsProtobuf => {
                 let status = Status::internal("protobuf was asked for twice");
                 Poll::Ready(Err(Ended::by_library(status, Begun::No)))
@@ -199,8 +200,14 @@ enum Attempted {
 impl State {
     /// Opens a call or queues it; whatever comes of it, a call that is done leaves the queue.
     #[inline]
-    fn open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Attempted {
-        let opened = self.try_open(waker, opening, mode);
+    fn open(
+        &mut self,
+        shared: &Shared,
+        waker: &Waker,
+        opening: &mut Opening<'_>,
+        mode: WireMode,
+    ) -> Attempted {
+        let opened = self.try_open(shared, waker, opening, mode);
         if let Attempted::Done(Poll::Ready(result)) = &opened
             && *opening.ticket != OpenTicket::NONE
         {
@@ -215,7 +222,13 @@ impl State {
         opened
     }
 
-    fn try_open(&mut self, waker: &Waker, opening: &mut Opening<'_>, mode: WireMode) -> Attempted {
+    fn try_open(
+        &mut self,
+        shared: &Shared,
+        waker: &Waker,
+        opening: &mut Opening<'_>,
+        mode: WireMode,
+    ) -> Attempted {
         let failed = |ended| Attempted::Done(Poll::Ready(Err(ended)));
         // Without a deadline the time of the last batch serves; nothing is reckoned from it.
         let now = match (opening.deadline, opening.now) {
@@ -270,7 +283,7 @@ impl State {
                 }
                 Attempted::Done(Poll::Ready(Ok(Opened { key, waiting })))
             }
-            Err(OpenError::Full) => self.wait_to_open(waker, opening),
+            Err(OpenError::Full) => self.full(shared, waker, opening),
             Err(OpenError::NeedsProtobuf) => Attempted::NeedsProtobuf,
             Err(OpenError::Failed(ended)) => failed(ended),
             Err(other) => {
@@ -317,6 +330,20 @@ impl State {
             slot.reader = Some(waker.clone());
         }
         waiting
+    }
+
+    /// The server serves no more calls: this one waits here, or where others have room.
+    #[cold]
+    fn full(&mut self, shared: &Shared, waker: &Waker, opening: &mut Opening<'_>) -> Attempted {
+        // Before its HELLO nobody knows how many calls the server takes.
+        if shared.pool.is_none() || !self.session.is_connected() {
+            return self.wait_to_open(waker, opening);
+        }
+        shared.standing.fill();
+        let next = self.waiting.leave(opening.ticket);
+        self.wake_after.extend(next);
+        *opening.ticket = OpenTicket::SENT_BACK;
+        Attempted::Done(Poll::Pending)
     }
 
     fn wait_to_open(&mut self, waker: &Waker, opening: &mut Opening<'_>) -> Attempted {

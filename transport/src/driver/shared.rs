@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use super::layouts::Remembered;
 use super::payload;
 use super::server::Finish;
+use super::standing::{Pool, Standing};
 use super::timer;
 use super::unsure::Unsure;
 use crate::waiting::Waiting;
@@ -28,8 +29,10 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     peer: Peer,
     is_client: bool,
-    /// Neither closed nor draining; a copy outside the lock for those who choose a connection.
-    open: AtomicBool,
+    /// Whether it takes calls; a copy outside the lock for those who choose a connection.
+    pub(crate) standing: Standing,
+    /// Client: where calls wait that find the server full, if not here.
+    pub(super) pool: Option<Weak<dyn Pool>>,
     /// Whether the peer has said hello.
     connected: AtomicBool,
     /// Whether nothing comes back, while there is another connection.
@@ -113,7 +116,8 @@ impl Shared {
             state: Mutex::new(state),
             peer,
             is_client,
-            open: AtomicBool::new(true),
+            standing: Standing::new(),
+            pool: None,
             connected: AtomicBool::new(false),
             forsaken: AtomicBool::new(false),
         }
@@ -124,6 +128,12 @@ impl Shared {
         if let Some(remembered) = &mut self.lock().remembered {
             remembered.siblings = Some(siblings);
         }
+        self
+    }
+
+    /// Has calls that find the server full wait there instead of here.
+    pub(crate) fn in_pool(mut self, pool: Weak<dyn Pool>) -> Self {
+        self.pool = Some(pool);
         self
     }
 
@@ -153,12 +163,18 @@ impl Shared {
         result
     }
 
+    /// Neither closed nor draining.
     pub(crate) fn is_open_to_calls(&self) -> bool {
-        self.open.load(Ordering::Acquire)
+        !self.standing.is_closed()
     }
 
     pub(super) fn set_closed_to_calls(&self) {
-        self.open.store(false, Ordering::Release);
+        self.standing.close();
+    }
+
+    /// How many calls were opened here so far.
+    pub(crate) fn calls(&self) -> u64 {
+        self.lock().session.stats().calls
     }
 
     pub(super) fn set_connected(&self) {

@@ -254,7 +254,6 @@ pub(crate) async fn dial(
     address: &Address,
     hub: &MemoryHub,
     options: &TcpOptions,
-    tunnel_age_max: Duration,
 ) -> io::Result<BoxLink> {
     match address {
         Address::Tcp { host, port } => tcp::dial(host, *port, options).await,
@@ -264,7 +263,6 @@ pub(crate) async fn dial(
                 host,
                 port: *port,
                 scheme: "http",
-                age_max: tunnel_age_max,
             };
             tunnel::open(link, &to).await
         }

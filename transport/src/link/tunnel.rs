@@ -6,11 +6,9 @@
 //! both sides and are taken for an attack when there are many.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::client::{Connection, ResponseFuture, SendRequest};
@@ -192,7 +190,7 @@ impl Tunnel {
 /// Asks for a tunnel on a link to a server, or to a proxy that leads to one.
 ///
 /// It does not wait for the answer, because some proxies hold it back until the session sends.
-/// After `age_max`, or up to a tenth sooner, the link asks for a successor.
+/// It asks for a successor when the connection below takes no more requests.
 ///
 /// # Errors
 /// When the link fails.
@@ -205,16 +203,7 @@ pub(crate) async fn open(link: BoxLink, to: &To<'_>) -> io::Result<BoxLink> {
         .send_request(to.request()?, false)
         .map_err(broken)?;
     let (retire, retired) = oneshot::channel();
-    // Clients that began together, because their server did, do not all come back together.
-    let random = RandomState::new().hash_one(0_u8) as u32;
-    let spread = (to.age_max / 10).mul_f64(f64::from(random) / f64::from(u32::MAX));
-    let age_max = to.age_max.saturating_sub(spread);
-    let retirement = async move {
-        match tokio::time::timeout(age_max, retired).await {
-            Ok(told) => told.is_ok(),
-            Err(_) => true,
-        }
-    };
+    let retirement = async move { retired.await.is_ok() };
     let mut tunnel = Tunnel::new(send, Receive::Head(answer), peer, is_plaintext);
     tunnel.own = Some(Box::new(Own {
         connection,
@@ -232,8 +221,6 @@ pub(crate) struct To<'a> {
     pub(crate) port: u16,
     /// `http` or `https`, as the link below is.
     pub(crate) scheme: &'static str,
-    /// After so long a successor takes over.
-    pub(crate) age_max: Duration,
 }
 
 impl To<'_> {

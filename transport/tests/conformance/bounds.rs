@@ -23,6 +23,10 @@ fn few_calls(server: ServerBuilder) -> ServerBuilder {
     server.max_concurrent_calls(CALLS as u32)
 }
 
+fn one_connection(connector: Connector) -> Connector {
+    connector.max_connections_per_endpoint(1)
+}
+
 #[tokio::test]
 async fn the_longest_durations_bound_nothing() {
     let most = Duration::MAX;
@@ -33,7 +37,8 @@ async fn the_longest_durations_bound_nothing() {
         };
         let connecting = |connector: Connector| {
             let connector = connector.connect_timeout(most).keepalive(most, most);
-            connector.max_tunnel_age(most).media_retry(most)
+            let connector = connector.max_tunnel_age(most).media_retry(most);
+            connector.max_connection_age(most).idle_timeout(most)
         };
         let mut site = Site::with(medium, Echo::default(), patient, connecting).await;
         assert!(
@@ -48,7 +53,7 @@ async fn the_longest_durations_bound_nothing() {
 #[tokio::test]
 async fn calls_beyond_the_servers_maximum_wait_at_the_client() {
     for medium in media!() {
-        let site = Site::with(medium, Echo::default(), few_calls, |it| it).await;
+        let site = Site::with(medium, Echo::default(), few_calls, one_connection).await;
         assert!(call(&site.channel, &ask("echo")).await.is_ok());
         let begun = site.probe.begun.load(Ordering::SeqCst);
         let calling = (0..=CALLS).map(|_| {
@@ -82,7 +87,7 @@ async fn calls_beyond_the_servers_maximum_wait_at_the_client() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_room_ends_at_its_deadline() {
-    let site = Site::with(Medium::Memory, Echo::default(), few_calls, |it| it).await;
+    let site = Site::with(Medium::Memory, Echo::default(), few_calls, one_connection).await;
     assert!(call(&site.channel, &ask("echo")).await.is_ok());
     let holding = (0..CALLS).map(|_| {
         let channel = site.channel.clone();
@@ -125,7 +130,7 @@ async fn settle() {
 
 #[tokio::test]
 async fn room_that_was_reported_twice_is_not_forgotten_for_those_that_come_later() {
-    let site = Site::with(Medium::Memory, Echo::default(), few_calls, |it| it).await;
+    let site = Site::with(Medium::Memory, Echo::default(), few_calls, one_connection).await;
     assert!(call(&site.channel, &ask("echo")).await.is_ok());
     let flag = || Arc::new(Flag::default());
     let new_call = || call(&site.channel, &ask("never")).into_future();

@@ -1,6 +1,5 @@
 //! Making the connections of a kept link, driving them, and noting how they end.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -8,17 +7,20 @@ use std::time::Duration;
 use dreammesh_core::call::{Identity, Peer, Status};
 use dreammesh_core::layer::{ConnectFailure, ConnectionEnd};
 use dreammesh_core::negotiate::VerdictCache;
-use dreammesh_core::port::Connection;
 use dreammesh_session::Closed;
 use dreammesh_session::frame::CloseCode;
+use tokio::sync::oneshot;
 
 use super::super::Dialled;
-use super::super::client;
+use super::super::client::{self, Client};
 use super::super::lanes::Lanes;
-use super::{Current, Inner, Watching};
+use super::members::Member;
+use super::tending::random;
+use super::{Inner, Watching};
 use crate::driver::shared::Shared;
+use crate::driver::standing::Pool;
 use crate::driver::{Driver, OnHello, timer};
-use crate::link::BoxLink;
+use crate::link::{BoxLink, Retirement};
 use crate::quic::dial::Connected;
 
 /// A connection, or its lane 0, that is to be driven.
@@ -28,8 +30,20 @@ pub(super) struct Running {
     pub(super) connected: Option<Connected>,
     pub(super) medium: usize,
     pub(super) watch: Watching,
+    pub(super) role: Role,
     /// Whether it was begun before its handshake was done.
     pub(super) is_early: bool,
+}
+
+/// What a connection is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// To be the one that calls get, where there is none or one is to be succeeded.
+    Next,
+    /// To be that in place of all others, because it is by a better medium.
+    Instead,
+    /// To be one more, because the others are full.
+    Another,
 }
 
 impl Inner {
@@ -51,7 +65,7 @@ impl Inner {
             }
         };
         match dialled {
-            Ok(dialled) => self.begin(dialled),
+            Ok(dialled) => self.begin(dialled, Role::Next),
             Err((why, reason)) => {
                 self.counts.failed(why);
                 let early = self.lock().early.take();
@@ -64,17 +78,18 @@ impl Inner {
     }
 
     /// Takes a connection out of its place if it is still there.
-    pub(super) fn take_current(&self, shared: &Arc<Shared>) -> Option<Current> {
-        self.lock()
-            .current
-            .take_if(|it| Arc::ptr_eq(&it.client.0, shared))
+    pub(super) fn take(&self, shared: &Shared) -> Option<Member> {
+        self.lock().members.take(|it| it.is_on(shared)).pop()
     }
 
-    pub(super) fn begin(self: &Arc<Self>, dialled: Dialled) {
+    /// Begins on what was dialled to be the connection that calls get.
+    pub(super) fn begin(self: &Arc<Self>, dialled: Dialled, role: Role) {
         let former = self.lock().early.take();
         match dialled {
-            Dialled::Link(link) => self.begin_on(link, None),
-            Dialled::Quic(Some(lane), connected) => self.begin_on(lane, Some(connected)),
+            Dialled::Link(link) => drop(self.begin_on(link, None, role)),
+            Dialled::Quic(Some(lane), connected) => {
+                drop(self.begin_on(lane, Some(connected), role));
+            }
             Dialled::Quic(None, connected) => {
                 match former.filter(|early| early.is_on(&connected)) {
                     Some(early) => self.adopt(early),
@@ -89,7 +104,14 @@ impl Inner {
         }
     }
 
-    pub(super) fn begin_on(self: &Arc<Self>, mut link: BoxLink, connected: Option<Connected>) {
+    /// Begins a connection; what it gives is ready when the server has said hello and calls get
+    /// it, and fails when it has ended before.
+    pub(super) fn begin_on(
+        self: &Arc<Self>,
+        mut link: BoxLink,
+        connected: Option<Connected>,
+        role: Role,
+    ) -> oneshot::Receiver<()> {
         let retirement = link.retirement();
         let siblings = connected.as_ref().map(|_| VerdictCache::new());
         let identity = match &connected {
@@ -98,27 +120,37 @@ impl Inner {
         };
         let peer = self.peer(identity.as_ref());
         let settings = &self.settings;
-        let (client, driver) = client::begin(settings, peer.clone(), link, siblings.as_ref());
+        let begun = client::begin(settings, peer.clone(), link, siblings.as_ref(), self.pool());
+        let (client, driver) = begun;
         let medium = self.place.medium(connected.is_some());
         let shared = Arc::clone(&client.0);
         let lanes = connected.clone().zip(siblings);
         let lanes = lanes
             .map(|(connected, siblings)| Lanes::new(connected, peer, settings, siblings))
             .map(Arc::new);
-        let is_alone = self.lock().current.is_none();
-        let driver = driver.on_hello(self.greeting(medium, is_alone));
-        if !self.put_in_place(Current { client, lanes }) {
-            return;
-        }
-        if let Some(retirement) = retirement {
-            let (inner, client) = (Arc::clone(self), Arc::downgrade(&shared));
-            let earliest = timer::now() + SUCCESSOR_AFTER;
-            tokio::spawn(async move {
-                if retirement.await {
-                    tokio::time::sleep_until(earliest.into()).await;
-                    inner.retire(&client);
+        let member = self.member(client, lanes);
+        let (greeted, greeting) = oneshot::channel();
+        let driver = match role {
+            Role::Another => {
+                let inner = Arc::clone(self);
+                driver.on_hello(Box::new(move || {
+                    inner.counts.opened(medium, false);
+                    if inner.put_in_place(member, role) {
+                        let _ = greeted.send(());
+                    }
+                }))
+            }
+            Role::Next | Role::Instead => {
+                let is_alone = self.lock().members.is_empty();
+                let driver = driver.on_hello(self.greeting(medium, is_alone));
+                if !self.put_in_place(member, role) {
+                    return greeting;
                 }
-            });
+                driver
+            }
+        };
+        if let Some(retirement) = retirement {
+            self.await_retirement(retirement, &shared);
         }
         let watch = Watching::default();
         if let Some(connected) = connected.clone() {
@@ -130,9 +162,35 @@ impl Inner {
             connected,
             medium,
             watch,
+            role,
             is_early: false,
         };
         tokio::spawn(Arc::clone(self).drive(run));
+        greeting
+    }
+
+    /// Has a link succeeded when it asks for that.
+    fn await_retirement(self: &Arc<Self>, retirement: Retirement, shared: &Arc<Shared>) {
+        let (inner, shared) = (Arc::clone(self), Arc::downgrade(shared));
+        let earliest = timer::now() + SUCCESSOR_AFTER;
+        tokio::spawn(async move {
+            if retirement.await {
+                tokio::time::sleep_until(earliest.into()).await;
+                inner.retire(&shared);
+            }
+        });
+    }
+
+    /// A connection as it is given to calls.
+    pub(super) fn member(&self, client: Arc<Client>, lanes: Option<Arc<Lanes>>) -> Member {
+        let now = timer::now();
+        Member::new(client, lanes, now, self.retire_at(now))
+    }
+
+    /// Where calls wait that find a connection full; nowhere else if there is to be one alone.
+    pub(super) fn pool(self: &Arc<Self>) -> Option<Weak<dyn Pool>> {
+        let inner: Weak<Self> = Arc::downgrade(self);
+        (self.settings.connections_max > 1).then_some(inner as Weak<dyn Pool>)
     }
 
     /// What follows the server's hello on a new connection; `is_alone` where no other was left.
@@ -144,23 +202,28 @@ impl Inner {
         })
     }
 
-    /// Gives new calls a connection; false if the channel is gone.
-    pub(super) fn put_in_place(&self, current: Current) -> bool {
+    /// Gives new calls a connection; false if the channel is gone, or has enough of them.
+    pub(super) fn put_in_place(&self, member: Member, role: Role) -> bool {
         let mut wakers = Vec::new();
         let former = {
             let mut state = self.lock();
-            if state.gone {
+            if state.gone || role == Role::Another && !self.may_grow(&state) {
                 return false;
             }
             state.failure = None;
             state.wanted = false;
-            state.retiring = false;
             state.waiting.wake_all(&mut wakers);
-            state.current.replace(current)
+            let mut former = match role {
+                Role::Instead => state.members.take(|_| true),
+                Role::Next | Role::Another => Vec::new(),
+            };
+            former.extend(state.members.put(member, self.settings.connections_max));
+            former
         };
         // What was succeeded ends with its last call.
         drop(former);
         self.detoured.notify_one();
+        self.placed.notify_one();
         self.changed.notify_waiters();
         wakers.into_iter().for_each(Waker::wake);
         true
@@ -184,8 +247,10 @@ impl Inner {
             connected,
             medium,
             watch,
+            role,
             is_early,
         } = run;
+        let begun = timer::now();
         let closed = driver.run_session().await;
         watch.get().inspect(|watch| watch.abort());
         // What comes next does not wait until the peer has taken the last words.
@@ -193,7 +258,11 @@ impl Inner {
         let was_made = !is_early || watch.get().is_some();
         let is_early = early.is_some() || !was_made;
         drop(early);
-        self.ended(&shared, medium, closed.as_ref(), is_early);
+        if role == Role::Another && shared.was_connected() {
+            let lived = timer::now().saturating_duration_since(begun);
+            self.lock().growth.ended(lived, random());
+        }
+        self.ended(&shared, medium, closed.as_ref(), is_early, role);
         driver.part(closed.as_ref()).await;
         drop(driver);
         if let (Some(connected), Some(closed)) = (connected, &closed) {
@@ -211,16 +280,16 @@ impl Inner {
 
     /// Has a successor made for a connection, which goes on until that is there.
     pub(super) fn retire(&self, retired: &Weak<Shared>) {
-        {
-            let mut state = self.lock();
-            let current = state.current.as_ref().filter(|it| it.client.is_open());
-            if current.is_none_or(|it| retired.as_ptr() != Arc::as_ptr(&it.client.0)) {
-                return;
-            }
-            state.retiring = true;
+        let Some(shared) = retired.upgrade() else {
+            return;
+        };
+        let mut over = Vec::new();
+        let is_wanted = self.lock().members.retire(&shared, &mut over);
+        drop(over);
+        if is_wanted {
+            tracing::debug!(endpoint = %self.endpoint, "a connection is to be succeeded");
+            self.asked.notify_one();
         }
-        tracing::debug!(endpoint = %self.endpoint, "a connection is to be succeeded");
-        self.asked.notify_one();
     }
 
     /// A connection is over.
@@ -230,6 +299,7 @@ impl Inner {
         medium: usize,
         closed: Option<&Closed>,
         is_early: bool,
+        role: Role,
     ) {
         let why = closed.map_or(ConnectionEnd::Link, end_of);
         // A server may say hello and then that it does not speak with this client.
@@ -245,11 +315,14 @@ impl Inner {
         if is_early {
             return;
         }
-        let over = self.take_current(shared);
-        let succeeded = over.is_none() && self.lock().current.is_some();
         // Its lanes end with their last calls.
-        drop(over);
-        if succeeded || shared.was_connected() && !refused {
+        drop(self.take(shared));
+        let has_others = self.lock().members.is_live();
+        // One beside others that was never in use is no reason to give the endpoint up.
+        let was_spare = role == Role::Another && !shared.was_connected();
+        if was_spare {
+            tracing::debug!(endpoint = %self.endpoint, reason, "another connection is refused");
+        } else if has_others || shared.was_connected() && !refused {
             tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
             self.lock().backoff.succeed();
         } else {
@@ -260,10 +333,9 @@ impl Inner {
     }
 
     pub(super) fn fail(&self, reason: &str) {
-        let random = RandomState::new().hash_one(0_u8) as u32;
         let mut wakers = Vec::new();
         let mut state = self.lock();
-        let pause = state.backoff.fail(random);
+        let pause = state.backoff.fail(random());
         let until = timer::now() + pause;
         let status = Status::unavailable(format!("{} cannot be reached: {reason}", self.endpoint));
         state.failure = Some((status, until));
@@ -290,4 +362,4 @@ fn end_of(closed: &Closed) -> ConnectionEnd {
 
 /// How old a connection is at least before it is succeeded: a proxy that asks for a successor of
 /// each connection at once, as some do that are overloaded, must not be dialled without end.
-const SUCCESSOR_AFTER: Duration = Duration::from_secs(1);
+pub(super) const SUCCESSOR_AFTER: Duration = Duration::from_secs(1);

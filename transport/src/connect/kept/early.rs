@@ -14,8 +14,8 @@ use dreammesh_core::port::Connection;
 
 use super::super::client::{self, Client};
 use super::super::lanes::Lanes;
-use super::connecting::Running;
-use super::{Current, Inner, State, Watching};
+use super::connecting::{Role, Running};
+use super::{Inner, State, Watching};
 use crate::driver::shared::Shared;
 use crate::quic::dial::{Connected, Offer};
 
@@ -65,7 +65,7 @@ impl Inner {
     /// Begins lane 0 before the handshake is done; false if nobody has a use for that.
     fn begin_early(self: &Arc<Self>, connected: Connected) -> bool {
         let is_wanted =
-            |state: &State| !state.gone && state.current.is_none() && state.early.is_none();
+            |state: &State| !state.gone && state.members.is_empty() && state.early.is_none();
         if !is_wanted(&self.lock()) {
             return false;
         }
@@ -75,7 +75,13 @@ impl Inner {
         let (siblings, watch) = (VerdictCache::new(), Watching::default());
         let peer = self.peer(Some(connected.identity()));
         let link = Box::new(lane);
-        let (client, driver) = client::begin(&self.settings, peer.clone(), link, Some(&siblings));
+        let (client, driver) = client::begin(
+            &self.settings,
+            peer.clone(),
+            link,
+            Some(&siblings),
+            self.pool(),
+        );
         let shared = Arc::clone(&client.0);
         let medium = self.place.medium(true);
         let driver = driver.on_hello(self.greeting(medium, true));
@@ -101,6 +107,7 @@ impl Inner {
             connected: Some(connected),
             medium,
             watch,
+            role: Role::Next,
             is_early: true,
         };
         tokio::spawn(Arc::clone(self).drive(run));
@@ -121,14 +128,14 @@ impl Inner {
         let shared = Arc::clone(&client.0);
         let lanes = Lanes::new(connected.clone(), peer, &self.settings, siblings);
         let lanes = Some(Arc::new(lanes));
-        if !self.put_in_place(Current { client, lanes }) {
+        if !self.put_in_place(self.member(client, lanes), Role::Next) {
             return;
         }
         self.watch_path(connected, &shared, &watch);
         // Its driver runs already: one that ended meanwhile found nothing to end.
         if !shared.is_open_to_calls() {
             watch.get().inspect(|watch| watch.abort());
-            drop(self.take_current(&shared));
+            drop(self.take(&shared));
         }
     }
 }

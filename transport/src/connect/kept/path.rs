@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use dreammesh_core::layer::ConnectFailure;
 
 use super::Inner;
+use super::connecting::Role;
 use crate::connect::Place;
 use crate::connect::secured::Secured;
 use crate::driver::shared::Shared;
@@ -27,7 +28,7 @@ impl Inner {
                 }
             }
             // Without a connection there is nothing to replace: the next dial begins anew.
-            if self.lock().current.is_none() {
+            if self.lock().members.is_empty() {
                 self.detoured.notified().await;
                 continue;
             }
@@ -37,7 +38,7 @@ impl Inner {
             match tokio::time::timeout(limit, dialled).await {
                 Ok(Ok(dialled)) => {
                     tracing::info!(endpoint = %self.endpoint, "the suited medium is back");
-                    self.begin(dialled);
+                    self.begin(dialled, Role::Instead);
                 }
                 Ok(Err(_)) => self.still_blocked(secured, ConnectFailure::Dial),
                 Err(_) => self.still_blocked(secured, ConnectFailure::Timeout),
@@ -78,7 +79,10 @@ impl Inner {
         let heard = connected.heard();
         let mut sessions = vec![Arc::downgrade(&shared)];
         // One that was succeeded says nothing about its successor.
-        if let Some(over) = self.take_current(&shared) {
+        if let Some(over) = self.take(&shared) {
+            // What goes the same way is no better, and finds that out by itself.
+            let same_way = self.lock().members.take(|it| it.lanes.is_some());
+            drop(same_way);
             if let Place::Secured(secured) = &self.place {
                 secured.quic_stalled();
             }
@@ -116,7 +120,7 @@ impl Inner {
             changed.as_mut().enable();
             let there = {
                 let state = self.lock();
-                state.gone || state.current.is_some()
+                state.gone || state.members.is_live()
             };
             if there {
                 return;
