@@ -18,6 +18,7 @@ mod healing;
 mod hostile;
 mod http;
 mod media;
+mod places;
 mod pool;
 mod quic;
 mod relayed;
