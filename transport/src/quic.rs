@@ -5,7 +5,7 @@
 //! as on TCP. Streaming calls and large requests get a *bulk* lane, one each where possible, so
 //! that the loss of a packet of theirs, or a slow reader, holds up nobody else.
 //!
-//! - `lane`: a stream as a link. `socket`: UDP sockets and their buffers.
+//! - `lane`: a stream as a link. `socket`: UDP sockets and their buffers. `told`: TLS, and why it fails.
 //! - `dial`: the client, whose choice of lanes is in `connect/lanes`.
 //! - `listen`, `handshake`, `serve`: the server; `flood`, `busiest`: what it takes from nobody; `port`,
 //!   `peers`: how its port is handed over to a successor.
@@ -29,6 +29,7 @@ mod peers;
 mod port;
 pub(crate) mod serve;
 mod socket;
+mod told;
 
 /// What both sides set alike; `lanes` is how many the peer may open here.
 fn transport(lanes: u32, keepalive: Option<Keepalive>) -> TransportConfig {

@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::task::JoinSet;
 
 use super::lane::{self, Lane};
+use super::told::Told;
 use super::{socket, transport};
 use crate::tls::explain::{Explained, Side};
 use crate::tls::{ALPN, ClientTls};
@@ -41,7 +42,7 @@ impl Target {
         // One value serves all connections, so that one finds the tickets of those before it.
         let crypto = QuicClientConfig::try_from(tls.rustls_quic_client(&[ALPN]));
         let crypto = crypto.expect("the provider has the suite that QUIC begins with");
-        let mut config = ClientConfig::new(Arc::new(crypto));
+        let mut config = ClientConfig::new(Arc::new(Told(Arc::new(crypto))));
         config.transport_config(Arc::new(transport(0, keepalive)));
         Self {
             host,

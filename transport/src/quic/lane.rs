@@ -195,7 +195,8 @@ pub(super) fn connection_error(error: ConnectionError, side: Side) -> io::Error 
             None => format!("the peer gave the connection up: {close}"),
         },
         ConnectionError::TransportError(error) if alert(error.code).is_some() => {
-            format!("TLS failed: {}", error.reason)
+            // In the words of `told`.
+            error.reason
         }
         ConnectionError::TimedOut => "the peer has fallen silent".to_owned(),
         ConnectionError::Reset => "the peer knows nothing of the connection".to_owned(),
@@ -206,7 +207,7 @@ pub(super) fn connection_error(error: ConnectionError, side: Side) -> io::Error 
 }
 
 /// The TLS alert in a code of QUIC's, RFC 9001 section 4.8.
-fn alert(code: TransportErrorCode) -> Option<AlertDescription> {
+pub(super) fn alert(code: TransportErrorCode) -> Option<AlertDescription> {
     let alert = u64::from(code).checked_sub(0x100)?;
     u8::try_from(alert).ok().map(AlertDescription::from)
 }

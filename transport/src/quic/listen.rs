@@ -17,6 +17,7 @@ use super::busiest::Busiest;
 use super::handshake::Handshake;
 use super::peers::Peers;
 use super::port::Port;
+use super::told::Told;
 use super::{LANES_MAX, socket, transport};
 use crate::tls::{ALPN, ServerTls};
 
@@ -54,7 +55,7 @@ impl Listener {
     pub(crate) fn bind(address: SocketAddr, options: &Options) -> io::Result<Self> {
         let crypto = options.tls.rustls_quic_server(&[ALPN]);
         let crypto = QuicServerConfig::try_from(crypto).map_err(io::Error::other)?;
-        let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+        let mut config = ServerConfig::with_crypto(Arc::new(Told(Arc::new(crypto))));
         config
             .transport_config(Arc::new(transport(LANES_MAX, options.keepalive)))
             .max_incoming(UNANSWERED_MAX)

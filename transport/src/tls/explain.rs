@@ -27,6 +27,31 @@ impl Side {
     }
 }
 
+/// What was last found wrong with a certificate on this thread, for who drives a handshake and is
+/// not told by those between.
+pub(crate) mod verdict {
+    use std::cell::Cell;
+
+    use rustls::Error;
+
+    thread_local! {
+        static LAST: Cell<Option<Error>> = const { Cell::new(None) };
+    }
+
+    /// Passes a verdict on and notes it.
+    pub(in crate::tls) fn noted<T>(verdict: Result<T, Error>) -> Result<T, Error> {
+        verdict.inspect_err(|error| LAST.set(Some(error.clone())))
+    }
+
+    pub(crate) fn take() -> Option<Error> {
+        LAST.take()
+    }
+
+    pub(crate) fn forget() {
+        LAST.take();
+    }
+}
+
 /// A server that is not the one that was asked for.
 #[derive(Debug)]
 pub(super) struct WrongIdentity {

@@ -16,6 +16,7 @@ use crate::authority::{Authority, Made, Validity};
 use crate::echo::{Echo, EchoServer, ask, call};
 
 const TLS: &str = "dreammesh+tls://127.0.0.1:0";
+const QUIC: &str = "dreammesh+quic://127.0.0.1:0";
 
 fn certificate(made: &Made) -> Certificate {
     Certificate::from_pem(&made.chain, &made.key).unwrap()
@@ -119,20 +120,38 @@ async fn a_client_says_why_it_does_not_believe_a_server() {
     ] {
         let made = authority.issue_valid(&[names], validity);
         let tls = ServerTls::new(certificate(&made));
-        let (target, _) = serve(Server::builder().tls(tls), TLS).await;
         let connector = Connector::new().tls(ClientTls::new(roots(believed)));
-        let reason = reason(&connector, &target).await;
+        for address in [TLS, QUIC] {
+            let (target, _) = serve(Server::builder().tls(tls.clone()), address).await;
+            let reason = reason(&connector, &target).await;
+            assert!(reason.contains(why), "{reason}");
+            assert!(reason.contains(&target), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_says_whom_it_wants_and_whom_it_finds() {
+    let authority = Authority::new("root");
+    let made = authority.issue(&["127.0.0.1", "spiffe://example.org/one"]);
+    let client = ClientTls::new(roots(&authority));
+    let client = client
+        .server_identity("spiffe://example.org/other")
+        .unwrap();
+    for address in [TLS, QUIC] {
+        let tls = ServerTls::new(certificate(&made));
+        let (target, _) = serve(Server::builder().tls(tls), address).await;
+        let reason = reason(&Connector::new().tls(client.clone()), &target).await;
+        let why = "is that of spiffe://example.org/one, not of spiffe://example.org/other";
         assert!(reason.contains(why), "{reason}");
-        assert!(reason.contains(&target), "{reason}");
     }
 }
 
 #[tokio::test]
 async fn a_client_hears_why_a_server_does_not_believe_it() {
     let (authority, other) = (Authority::new("root"), Authority::new("other"));
-    let tls = ServerTls::new(certificate(&authority.issue(&["127.0.0.1"])));
-    let tls = tls.client_roots(roots(&authority));
-    let (target, _) = serve(Server::builder().tls(tls), TLS).await;
+    let server = ServerTls::new(certificate(&authority.issue(&["127.0.0.1"])));
+    let server = server.client_roots(roots(&authority));
     let client = ClientTls::new(roots(&authority));
     let past = authority.issue_valid(&["till.example"], Validity::Past);
     for (certificate, why) in [
@@ -150,8 +169,11 @@ async fn a_client_hears_why_a_server_does_not_believe_it() {
             Some(certificate) => client.clone().certificate(certificate),
             None => client.clone(),
         };
-        let reason = reason(&Connector::new().tls(tls), &target).await;
-        assert!(reason.contains(why), "{reason}");
+        for address in [TLS, QUIC] {
+            let (target, _) = serve(Server::builder().tls(server.clone()), address).await;
+            let reason = reason(&Connector::new().tls(tls.clone()), &target).await;
+            assert!(reason.contains(why), "{reason}");
+        }
     }
 }
 
