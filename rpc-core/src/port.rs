@@ -219,6 +219,8 @@ pub struct Ended {
     /// Whether the server ended this call alone. What brought a connection down says nothing of the
     /// calls on it, while a server that answers one means what it says.
     pub stated: bool,
+    /// Whether the server ended it because it drains.
+    pub drained: bool,
     /// The metadata that came with the status.
     pub trailers: Metadata,
 }
@@ -231,6 +233,7 @@ impl Ended {
             initiator: Initiator::Library,
             begun,
             stated: false,
+            drained: false,
             trailers: Metadata::new(),
         }
     }
@@ -242,6 +245,7 @@ impl Ended {
             initiator: Initiator::Caller,
             begun,
             stated: false,
+            drained: false,
             trailers: Metadata::new(),
         }
     }
@@ -253,6 +257,7 @@ impl Ended {
             initiator: Initiator::Peer,
             begun,
             stated: true,
+            drained: false,
             trailers,
         }
     }
@@ -296,7 +301,10 @@ impl Ended {
 /// An end as the caller's error; the channel adds the endpoint.
 impl From<Ended> for CallError {
     fn from(ended: Ended) -> Self {
-        Self::new(ended.status, ended.initiator, ended.begun).with_trailers(ended.trailers)
+        let error = Self::new(ended.status, ended.initiator, ended.begun);
+        error
+            .with_drained(ended.drained)
+            .with_trailers(ended.trailers)
     }
 }
 

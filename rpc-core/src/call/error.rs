@@ -41,6 +41,7 @@ struct Inner {
     status: Status,
     initiator: Initiator,
     begun: Begun,
+    drained: bool,
     endpoint: Option<Endpoint>,
     trailers: Metadata,
 }
@@ -58,6 +59,7 @@ impl CallError {
             status,
             initiator,
             begun,
+            drained: false,
             endpoint: None,
             trailers,
         }))
@@ -67,6 +69,13 @@ impl CallError {
     #[must_use]
     pub fn with_endpoint(mut self, endpoint: Endpoint) -> Self {
         self.0.endpoint = Some(endpoint);
+        self
+    }
+
+    /// Says whether the server ended the attempt because it drains.
+    #[must_use]
+    pub(crate) fn with_drained(mut self, drained: bool) -> Self {
+        self.0.drained = drained;
         self
     }
 
@@ -100,6 +109,13 @@ impl CallError {
     /// Whether the server may have begun to process it.
     pub fn begun(&self) -> Begun {
         self.0.begun
+    }
+
+    /// Whether the server ended it because it drains and waits no longer: a stream, or other work
+    /// that can go on where it stopped, is to be resumed with a new call, at once. The channel leads
+    /// that elsewhere.
+    pub fn is_drained(&self) -> bool {
+        self.0.drained
     }
 
     /// The endpoint it went to, when one was chosen.

@@ -48,4 +48,6 @@ pub struct Closed {
     pub reason: String,
     /// Whether the peer ended it.
     pub by_peer: bool,
+    /// How many calls ended with it that may have begun.
+    pub calls_ended: u32,
 }

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use dreammesh_core::call::{MethodKind, Peer};
+use dreammesh_core::layer::ConnectionCounts;
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::ConnectionAsk;
+use dreammesh_session::Closed;
+use dreammesh_session::frame::CloseCode;
 
 use super::Settings;
 use super::client::{self, Client};
@@ -26,6 +29,7 @@ struct Inner {
     settings: Settings,
     /// What the lanes learnt of the server's layouts.
     layouts: VerdictCache,
+    counts: Arc<ConnectionCounts>,
     state: Mutex<State>,
 }
 
@@ -50,6 +54,7 @@ impl Lanes {
         peer: Peer,
         settings: &Settings,
         layouts: VerdictCache,
+        counts: &Arc<ConnectionCounts>,
     ) -> Self {
         let mut settings = settings.clone();
         settings.session = quic::bulk(&settings.session);
@@ -61,6 +66,7 @@ impl Lanes {
             peer,
             settings,
             layouts,
+            counts: Arc::clone(counts),
             state: Mutex::default(),
         }))
     }
@@ -153,11 +159,12 @@ impl Inner {
             Some(&self.layouts),
             None,
         );
-        let connection = self.connection.clone();
+        let (connection, counts) = (self.connection.clone(), Arc::clone(&self.counts));
         tokio::spawn(async move {
             let closed = driver.run().await;
             drop(driver);
             if let Some(closed) = closed {
+                count_drained(&counts, &closed);
                 connection.lane_ended(&closed, false);
             }
         });
@@ -165,6 +172,13 @@ impl Inner {
             client,
             rested: false,
         })
+    }
+}
+
+/// Counts the calls that a server has ended because it drains.
+pub(super) fn count_drained(counts: &ConnectionCounts, closed: &Closed) {
+    if closed.by_peer && closed.code == CloseCode::SHUTDOWN {
+        counts.drained(closed.calls_ended.into());
     }
 }
 

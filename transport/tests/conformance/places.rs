@@ -101,7 +101,7 @@ async fn what_does_not_go_when_it_is_retired_is_ended() {
 }
 
 /// Begins a tunnel.
-async fn tunnel(requests: &mut SendRequest<Bytes>) -> (ResponseFuture, h2::SendStream<Bytes>) {
+async fn tunnel(requests: &SendRequest<Bytes>) -> (ResponseFuture, h2::SendStream<Bytes>) {
     let request = Request::builder()
         .method(Method::POST)
         .uri("http://x/dreammesh.Tunnel/Session")
@@ -120,21 +120,21 @@ async fn a_tunnel_takes_a_place_and_one_beyond_is_refused() {
     let server = |it: ServerBuilder| it.max_connections(3 + TUNNELS);
     let site = Site::with(Medium::Memory, Echo::default(), server, |it| it).await;
     let link = site.hub.dial("test").unwrap();
-    let (mut requests, connection) = h2::client::handshake(link).await.unwrap();
+    let (requests, connection) = h2::client::handshake(link).await.unwrap();
     let driven = tokio::spawn(async move { drop(connection.await) });
     let mut tunnels = Vec::new();
     for _ in 0..TUNNELS {
-        let (answer, send) = tunnel(&mut requests).await;
+        let (answer, send) = tunnel(&requests).await;
         let answer = answer.await.unwrap();
         assert_eq!(answer.status(), 200);
         tunnels.push((answer, send));
     }
-    let refused = tunnel(&mut requests).await.0.await.unwrap_err();
+    let refused = tunnel(&requests).await.0.await.unwrap_err();
     assert_eq!(refused.reason(), Some(Reason::REFUSED_STREAM));
     // The place of one that has ended is free again.
     tunnels.pop();
     let mut attempts = 0;
-    while tunnel(&mut requests).await.0.await.is_err() {
+    while tunnel(&requests).await.0.await.is_err() {
         attempts += 1;
         assert!(attempts < 1_000, "the place is not free again");
     }

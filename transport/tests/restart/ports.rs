@@ -99,9 +99,16 @@ async fn a_stream_that_outlives_the_drain_is_told_to_resume_elsewhere() {
             };
             let told = (error.code(), error.begun());
             assert_eq!(told, (Code::Unavailable, Begun::Maybe), "{address}");
+            assert!(error.is_drained(), "{address}");
             let message = error.message();
             assert!(message.contains("resume elsewhere"), "{address}: {message}");
         }
+        let drained: u64 = channel
+            .connections()
+            .iter()
+            .map(|it| it.calls_drained)
+            .sum();
+        assert_eq!(drained, 2, "{address}");
         // Elsewhere is where the channel goes by itself.
         assert_eq!(answerer(&channel).await, second.id().to_string());
         let report = first.ended().await;

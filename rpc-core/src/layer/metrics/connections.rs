@@ -29,6 +29,7 @@ struct Figures {
     stalls: u64,
     reconnects: u64,
     calls_repeated: u64,
+    calls_drained: u64,
 }
 
 /// Why a connection was not made.
@@ -120,6 +121,10 @@ pub struct ConnectionSnapshot {
     pub reconnects: u64,
     /// How many calls were made again because their connection was over.
     pub calls_repeated: u64,
+    /// How many calls their server ended because it drains and waits no longer
+    /// ([`CallError::is_drained`](crate::call::CallError::is_drained)), those among them that were
+    /// made again.
+    pub calls_drained: u64,
 }
 
 impl ConnectionCounts {
@@ -182,6 +187,11 @@ impl ConnectionCounts {
         self.lock().calls_repeated += 1;
     }
 
+    /// A server that drains and waits no longer has ended calls.
+    pub fn drained(&self, calls: u64) {
+        self.lock().calls_drained += calls;
+    }
+
     /// What was counted so far.
     pub fn snapshot(&self) -> ConnectionSnapshot {
         let figures = self.lock();
@@ -203,6 +213,7 @@ impl ConnectionCounts {
             stalls: figures.stalls,
             reconnects: figures.reconnects,
             calls_repeated: figures.calls_repeated,
+            calls_drained: figures.calls_drained,
         }
     }
 
@@ -238,6 +249,7 @@ impl ConnectionSnapshot {
         self.stalls += other.stalls;
         self.reconnects += other.reconnects;
         self.calls_repeated += other.calls_repeated;
+        self.calls_drained += other.calls_drained;
     }
 }
 

@@ -137,7 +137,7 @@ type OfConnections = (
     fn(&ConnectionSnapshot) -> Vec<(&'static str, u64)>,
 );
 
-const CONNECTIONS: [OfConnections; 8] = [
+const CONNECTIONS: [OfConnections; 9] = [
     (
         "connections_open",
         "gauge",
@@ -193,6 +193,13 @@ const CONNECTIONS: [OfConnections; 8] = [
         "Calls made again because their connection was over.",
         "",
         |it| vec![("", it.calls_repeated)],
+    ),
+    (
+        "calls_drained_total",
+        "counter",
+        "Calls that their server ended because it drains.",
+        "",
+        |it| vec![("", it.calls_drained)],
     ),
 ];
 

@@ -10,7 +10,7 @@ use dreammesh_core::wire::Segment;
 use super::slots::{End, NEVER, State, key_of};
 use super::{Drain, Role, Session, micros_of};
 use crate::flow;
-use crate::frame::end::End as EndFrame;
+use crate::frame::end::{End as EndFrame, EndReason};
 use crate::frame::metadata::Refused;
 use crate::frame::open::{IDEMPOTENCY_KEY_BYTES_MAX, OpenHead};
 use crate::frame::{Frame, Violation, cancel, headers, metadata};
@@ -320,7 +320,10 @@ impl<U: Default> Session<U> {
         } else if end.status.is_ok() {
             return Err(Violation::protocol("success before the end of a message"));
         } else {
-            End::Failed(Box::new(Ended::by_peer(end.status, end.begun, trailers)))
+            End::Failed(Box::new(Ended {
+                drained: end.reason == EndReason::DRAINING,
+                ..Ended::by_peer(end.status, end.begun, trailers)
+            }))
         };
         self.leave_wire(index);
         self.notify(index);
@@ -345,6 +348,7 @@ impl<U: Default> Session<U> {
                 let status = Status::unavailable("the server is draining");
                 let ended = Ended {
                     initiator: Initiator::Peer,
+                    drained: true,
                     ..Ended::by_library(status, Begun::No)
                 };
                 slot.end = End::Failed(Box::new(ended));

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use dreammesh_core::call::{Begun, Initiator, Status};
+use dreammesh_core::port::Ended;
 
 use super::slots::State;
 use super::{Role, Session};
@@ -118,23 +119,31 @@ impl<U: Default> Session<U> {
         close.write(self.output.buffer());
         self.closed = true;
         let status = Status::unavailable(format!("session closed: {reason}"));
-        self.end_all(&status, Initiator::Library, u64::MAX);
+        let ended = Ended::by_library(status, Begun::Maybe);
+        let calls_ended = self.end_all(&ended, u64::MAX);
         let reason = reason.to_owned();
         self.events.push_back(Event::Closed(Closed {
             code,
             reason,
             by_peer: false,
+            calls_ended,
         }));
     }
 
     pub(crate) fn closed_by_peer(&mut self, code: CloseCode, reason: String, last_begun: u64) {
         self.closed = true;
         let status = Status::unavailable(format!("the peer closed the session: {reason}"));
-        self.end_all(&status, Initiator::Peer, last_begun);
+        let ended = Ended {
+            initiator: Initiator::Peer,
+            drained: code == CloseCode::SHUTDOWN,
+            ..Ended::by_library(status, Begun::Maybe)
+        };
+        let calls_ended = self.end_all(&ended, last_begun);
         self.events.push_back(Event::Closed(Closed {
             code,
             reason,
             by_peer: true,
+            calls_ended,
         }));
     }
 
@@ -155,17 +164,21 @@ impl<U: Default> Session<U> {
         }
         self.closed = true;
         let status = Status::unavailable(format!("connection lost: {reason}"));
-        self.end_all(&status, Initiator::Library, last_begun);
+        let ended = Ended::by_library(status, Begun::Maybe);
+        let calls_ended = self.end_all(&ended, last_begun);
         let (code, reason) = (CloseCode::LINK, reason.to_owned());
         self.events.push_back(Event::Closed(Closed {
             code,
             reason,
             by_peer: false,
+            calls_ended,
         }));
     }
 
-    /// Ends every stream; those after `last_begun`, or never handed to the link, did not begin.
-    fn end_all(&mut self, status: &Status, initiator: Initiator, last_begun: u64) {
+    /// Ends every stream; those after `last_begun`, or never handed to the link, did not begin. Says
+    /// how many others there were.
+    fn end_all(&mut self, ended: &Ended, last_begun: u64) -> u32 {
+        let mut calls_ended = 0;
         for index in self.slots.indexes() {
             let slot = self.slots.at(index);
             if slot.state.has(State::LIVE) {
@@ -175,12 +188,18 @@ impl<U: Default> Session<U> {
                 } else {
                     self.begun(ordinal)
                 };
-                self.lose(index, status, initiator, begun);
+                calls_ended += u32::from(begun == Begun::Maybe);
+                let ended = Ended {
+                    begun,
+                    ..ended.clone()
+                };
+                self.lose(index, ended);
             }
         }
         if self.room_wanted {
             self.events.push_back(Event::Room);
         }
+        calls_ended
     }
 }
 

@@ -1,6 +1,6 @@
 //! Messages that arrive, until the application takes them.
 
-use dreammesh_core::call::{Begun, Initiator, Status};
+use dreammesh_core::call::{Begun, Status};
 use dreammesh_core::port::{Ended, Received, StreamKey, WireMode};
 
 use super::bulk::Incoming;
@@ -233,11 +233,7 @@ impl<U: Default> Session<U> {
     }
 
     /// Ends a stream because the session ended, and tells whoever waits for it.
-    pub(crate) fn lose(&mut self, index: u32, status: &Status, initiator: Initiator, begun: Begun) {
-        let ended = Ended {
-            initiator,
-            ..Ended::by_library(status.clone(), begun)
-        };
+    pub(crate) fn lose(&mut self, index: u32, ended: Ended) {
         let slot = self.slots.at(index);
         slot.end = End::Failed(Box::new(ended));
         let key = key_of(index, slot.generation);

@@ -87,6 +87,7 @@ fn a_client_ends_later_calls_as_not_begun_and_opens_no_more() {
         (ended.begun, ended.status.code()),
         (Begun::No, Code::Unavailable)
     );
+    assert!(ended.drained);
     assert!(
         side.session.take_unary(early).is_none(),
         "the earlier one goes on"
@@ -101,11 +102,17 @@ fn a_client_ends_later_calls_as_not_begun_and_opens_no_more() {
 
 #[test]
 fn a_close_says_which_calls_did_not_begin() {
+    for (code, drained) in [(CloseCode::SHUTDOWN, true), (CloseCode::VERSION, false)] {
+        close_says_which_calls_did_not_begin(code, drained);
+    }
+}
+
+fn close_says_which_calls_did_not_begin(code: CloseCode, drained: bool) {
     let mut side = Side::client(Config::default());
     let early = side.open(&METHODS[0], Some(3), true, None).expect("room");
     let late = side.open(&METHODS[0], Some(3), true, None).expect("room");
     side.frames();
-    let head = [10_u64.to_le_bytes(), 1_u64.to_le_bytes()].concat();
+    let head = [u64::from(code.0).to_le_bytes(), 1_u64.to_le_bytes()].concat();
     side.hear(&frame(kind::CLOSE, 0, (0, 0), &head, b"going home"));
     for (key, begun) in [(early, Begun::Maybe), (late, Begun::No)] {
         let ended = side
@@ -113,11 +120,12 @@ fn a_close_says_which_calls_did_not_begin() {
             .take_unary(key)
             .expect("it ended")
             .expect_err("closed");
-        assert_eq!(ended.begun, begun);
+        assert_eq!((ended.begun, ended.drained), (begun, drained));
         assert!(ended.status.message().contains("going home"));
     }
     let closed = side.closed().expect("closed");
-    assert_eq!((closed.code, closed.by_peer), (CloseCode::SHUTDOWN, true));
+    assert_eq!((closed.code, closed.by_peer), (code, true));
+    assert_eq!(closed.calls_ended, 1);
     assert!(side.frames().is_empty());
 }
 

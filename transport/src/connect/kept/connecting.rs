@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::super::Dialled;
 use super::super::client::{self, Client};
-use super::super::lanes::Lanes;
+use super::super::lanes::{Lanes, count_drained};
 use super::members::Member;
 use super::tending::random;
 use super::{Inner, Watching};
@@ -126,7 +126,9 @@ impl Inner {
         let shared = Arc::clone(&client.0);
         let lanes = connected.clone().zip(siblings);
         let lanes = lanes
-            .map(|(connected, siblings)| Lanes::new(connected, peer, settings, siblings))
+            .map(|(connected, siblings)| {
+                Lanes::new(connected, peer, settings, siblings, &self.counts)
+            })
             .map(Arc::new);
         let member = self.member(client, lanes);
         let (greeted, greeting) = oneshot::channel();
@@ -302,6 +304,7 @@ impl Inner {
         role: Role,
     ) {
         let why = closed.map_or(ConnectionEnd::Link, end_of);
+        closed.inspect(|closed| count_drained(&self.counts, closed));
         // A server may say hello and then that it does not speak with this client.
         let by_peer = closed.is_some_and(|closed| closed.by_peer);
         let refused = by_peer && why == ConnectionEnd::Protocol;

@@ -126,7 +126,13 @@ impl Inner {
             watch,
         } = early;
         let shared = Arc::clone(&client.0);
-        let lanes = Lanes::new(connected.clone(), peer, &self.settings, siblings);
+        let lanes = Lanes::new(
+            connected.clone(),
+            peer,
+            &self.settings,
+            siblings,
+            &self.counts,
+        );
         let lanes = Some(Arc::new(lanes));
         if !self.put_in_place(self.member(client, lanes), Role::Next) {
             return;

@@ -32,7 +32,9 @@ async fn connect(address: SocketAddr, tls: ClientTls) -> Lanes {
     let first = connected.first_lane().await.unwrap();
     std::mem::forget(first);
     let peer = Peer::new(Endpoint::new("there"));
-    Lanes::new(connected, peer, &Settings::default(), VerdictCache::new())
+    let counts = Arc::new(ConnectionCounts::new(peer.endpoint().clone(), &["quic"]));
+    let settings = Settings::default();
+    Lanes::new(connected, peer, &settings, VerdictCache::new(), &counts)
 }
 
 const BULK_LANES: usize = quic::LANES_MAX as usize - 1;
