@@ -9,6 +9,7 @@
 //! - `model`: the schema independent of parsing libraries.
 //! - `layout`: offsets, presence bits and the hashes of revisions.
 //! - `emit`: Rust text out.
+//! - `breaking`: what a revision of a schema breaks for those who have an earlier one.
 //!
 //! ```no_run
 //! // build.rs
@@ -18,6 +19,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod breaking;
 mod check;
 mod diagnostic;
 mod emit;
@@ -30,6 +32,9 @@ mod parse;
 mod raw;
 mod report;
 
+pub use breaking::{
+    Agreement, BreakingReport, Breaks, Change, DirectionAgreement, MethodAgreement, ReportFormat,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::Error;
 pub use options::Builder;

@@ -278,6 +278,13 @@ impl Schema {
         }
         reached.into_values().collect()
     }
+
+    /// Returns the method of a service's full name and its own.
+    pub(crate) fn method(&self, service: &str, name: &str) -> Option<&Method> {
+        let mut services = self.files.values().flat_map(|file| &file.services);
+        let service = services.find(|known| known.full_name == service)?;
+        service.methods.iter().find(|method| method.name == name)
+    }
 }
 
 const SCALARS: [(&str, Scalar); 15] = [

@@ -1,6 +1,9 @@
 //! What a caller can ask of the compiler.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::parse::Files;
 
 /// Compiles schemas with options; [`compile`](crate::compile) is the short way without.
 ///
@@ -47,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) include_file: Option<String>,
     /// Whether cargo is told what to watch and warn of; on where `OUT_DIR` is used.
     pub(crate) cargo: Option<bool>,
+    /// Where source text is read from.
+    pub(crate) files: Files,
 }
 
 impl Default for Builder {
@@ -73,6 +78,7 @@ impl Builder {
             descriptor_set: None,
             include_file: None,
             cargo: None,
+            files: Files::Disk,
         };
         Self { options }
     }
@@ -177,6 +183,21 @@ impl Builder {
     #[must_use]
     pub fn descriptor_set(mut self, encoded: impl Into<Vec<u8>>) -> Self {
         self.options.descriptor_set = Some(encoded.into());
+        self
+    }
+
+    /// Reads source text through `read` instead of from the disk.
+    ///
+    /// It is asked for the paths given to the compiler and for each import below each include
+    /// directory, and says none where there is no such file. `label` goes in front of a path where
+    /// diagnostics name one.
+    #[must_use]
+    pub fn read_with(
+        mut self,
+        label: impl Into<String>,
+        read: impl Fn(&Path) -> io::Result<Option<String>> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.files = Files::given(label.into(), read);
         self
     }
 

@@ -139,7 +139,7 @@ impl Builder {
     }
 
     /// Parses, checks and models, which every use begins with.
-    fn front(&self, paths: &[PathBuf]) -> Result<(Parsed, Schema, Diagnostics), Error> {
+    pub(crate) fn front(&self, paths: &[PathBuf]) -> Result<(Parsed, Schema, Diagnostics), Error> {
         let parsed = match &self.options.descriptor_set {
             Some(bytes) => {
                 let names = paths
@@ -148,7 +148,7 @@ impl Builder {
                     .collect::<Vec<_>>();
                 parse::parse_descriptor_set(bytes, &names)?
             }
-            None => parse::parse_files(paths, &self.includes(paths))?,
+            None => parse::parse_files(paths, &self.includes(paths), &self.options.files)?,
         };
         let mut found = Diagnostics::default();
         check::check(&parsed, &mut found);
@@ -191,12 +191,14 @@ impl Builder {
             return self.options.includes.clone();
         }
         let mut seen = BTreeSet::new();
-        let roots = paths.iter().map(|path| parse::proto_root(path));
+        let roots = paths
+            .iter()
+            .map(|path| parse::proto_root(path, &self.options.files));
         roots.filter(|root| seen.insert(root.clone())).collect()
     }
 }
 
-fn owned<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<PathBuf> {
+pub(crate) fn owned<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<PathBuf> {
     paths
         .into_iter()
         .map(|path| path.as_ref().to_owned())

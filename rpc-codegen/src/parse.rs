@@ -4,6 +4,7 @@
 //! finding files, bounding hostile input and reporting are ours.
 
 mod editions;
+mod files;
 mod load;
 mod report;
 mod scan;
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic as _;
 use prost_reflect::{DescriptorPool, FileDescriptor};
 
+pub(crate) use self::files::Files;
 use self::source::Finder;
-pub(crate) use self::source::Sources;
+pub(crate) use self::source::{Sources, is_shipped};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::error::Error;
 
@@ -31,8 +33,12 @@ pub(crate) struct Parsed {
 }
 
 /// Parses the files at `paths` and all they import.
-pub(crate) fn parse_files(paths: &[PathBuf], includes: &[PathBuf]) -> Result<Parsed, Error> {
-    guarded(|| parse_here(paths, includes))
+pub(crate) fn parse_files(
+    paths: &[PathBuf],
+    includes: &[PathBuf],
+    files: &Files,
+) -> Result<Parsed, Error> {
+    guarded(|| parse_here(paths, &Finder::new(includes, files)))
 }
 
 /// Takes the files of an encoded `FileDescriptorSet`; the ones named, or all.
@@ -97,12 +103,12 @@ fn decode_set(bytes: &[u8], names: &[String]) -> Result<Parsed, Error> {
 /// Finds the directory that a file's imports are relative to, judging by its package and imports.
 ///
 /// For `proto/shop/v1/catalog.proto` of package `shop.v1` that is `proto`.
-pub(crate) fn proto_root(path: &Path) -> PathBuf {
+pub(crate) fn proto_root(path: &Path, files: &Files) -> PathBuf {
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    let Some(text) = std::fs::read_to_string(path).ok() else {
+    let Some(text) = files.read(path).ok().flatten() else {
         return dir.to_owned();
     };
     if scan::scan(&text) != scan::Scan::default() {
@@ -125,8 +131,9 @@ pub(crate) fn proto_root(path: &Path) -> PathBuf {
     let lost = file
         .dependency
         .iter()
-        .find(|import| !source::is_shipped(import) && !root.join(import).is_file());
-    let holding = lost.and_then(|import| dir.ancestors().find(|up| up.join(import).is_file()));
+        .find(|import| !is_shipped(import) && !files.is_file(&root.join(import)));
+    let holding =
+        lost.and_then(|import| dir.ancestors().find(|up| files.is_file(&up.join(import))));
     match holding {
         Some(up) if up.as_os_str().is_empty() => PathBuf::from("."),
         Some(up) => up.to_owned(),
@@ -134,8 +141,7 @@ pub(crate) fn proto_root(path: &Path) -> PathBuf {
     }
 }
 
-fn parse_here(paths: &[PathBuf], includes: &[PathBuf]) -> Result<Parsed, Error> {
-    let finder = Finder::new(includes);
+fn parse_here(paths: &[PathBuf], finder: &Finder<'_>) -> Result<Parsed, Error> {
     let mut found = Diagnostics::default();
     let mut roots = Vec::new();
     for path in paths {
@@ -144,12 +150,15 @@ fn parse_here(paths: &[PathBuf], includes: &[PathBuf]) -> Result<Parsed, Error> 
             Some(_) => {}
             None => found.push(
                 Diagnostic::error(format!("`{}` is in no include directory", path.display()))
-                    .note(format!("the include directories are {includes:?}"))
+                    .note(format!(
+                        "the include directories are {:?}",
+                        finder.includes()
+                    ))
                     .help("name one of its parent directories with `Builder::include`, or `-I`"),
             ),
         }
     }
-    let loaded = load::load(&finder, &roots, &mut found)?;
+    let loaded = load::load(finder, &roots, &mut found)?;
     let pool = resolve(loaded.files, &loaded.sources, &mut found);
     if found.has_errors() {
         return Err(Error::Schema(found));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::files::Files;
 use crate::diagnostic::Place;
 use crate::error::Error;
 
@@ -70,11 +71,16 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct Finder<'a> {
     includes: &'a [PathBuf],
+    files: &'a Files,
 }
 
 impl<'a> Finder<'a> {
-    pub(crate) fn new(includes: &'a [PathBuf]) -> Self {
-        Self { includes }
+    pub(crate) fn new(includes: &'a [PathBuf], files: &'a Files) -> Self {
+        Self { includes, files }
+    }
+
+    pub(crate) const fn includes(&self) -> &'a [PathBuf] {
+        self.includes
     }
 
     /// Returns the import name of a file the user named.
@@ -92,7 +98,7 @@ impl<'a> Finder<'a> {
             path.strip_prefix(include).ok().and_then(import_name)
         };
         self.includes.iter().find_map(under).or_else(|| {
-            let found = |include: &&PathBuf| include.join(path).is_file();
+            let found = |include: &&PathBuf| self.files.is_file(&include.join(path));
             path.is_relative()
                 .then(|| self.includes.iter().find(found))?;
             self.includes
@@ -106,8 +112,10 @@ impl<'a> Finder<'a> {
     pub(crate) fn read(&self, name: &str) -> Result<Option<Source>, Error> {
         for include in self.includes {
             let path = include.join(name);
-            if path.is_file() {
-                return read_file(path).map(Some);
+            match self.files.read(&path) {
+                Ok(None) => {}
+                Ok(Some(text)) => return Ok(Some(self.source(path, &text))),
+                Err(source) => return Err(Error::Read { path, source }),
             }
         }
         Ok(embedded(name).map(|text| Source {
@@ -115,6 +123,15 @@ impl<'a> Finder<'a> {
             text: text.to_owned(),
             path: None,
         }))
+    }
+
+    fn source(&self, path: PathBuf, text: &str) -> Source {
+        Source {
+            shown: self.files.shown(&path),
+            // A byte order mark is no part of the language, and editors leave one behind.
+            text: text.trim_start_matches('\u{feff}').to_owned(),
+            path: Some(path),
+        }
     }
 }
 
@@ -126,24 +143,6 @@ fn embedded(name: &str) -> Option<&'static str> {
 /// Says whether an import can be read without a file of its own.
 pub(crate) fn is_shipped(name: &str) -> bool {
     name == OPTIONS_PROTO || name.starts_with("google/protobuf/")
-}
-
-fn read_file(path: PathBuf) -> Result<Source, Error> {
-    let length = std::fs::metadata(&path).map(|m| m.len());
-    if length.as_ref().is_ok_and(|length| *length > FILE_BYTES_MAX) {
-        let reason = format!("a schema file is at most {FILE_BYTES_MAX} bytes long");
-        let source = std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason);
-        return Err(Error::Read { path, source });
-    }
-    match std::fs::read_to_string(&path) {
-        // A byte order mark is no part of the language, and editors leave one behind.
-        Ok(text) => Ok(Source {
-            shown: path.display().to_string(),
-            text: text.trim_start_matches('\u{feff}').to_owned(),
-            path: Some(path),
-        }),
-        Err(source) => Err(Error::Read { path, source }),
-    }
 }
 
 /// Turns a path below an include into the name an import uses.
@@ -169,10 +168,6 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// The import name of the options that ship with the compiler.
 pub(crate) const OPTIONS_PROTO: &str = "dreammesh/options.proto";
-
-/// The longest schema file read. The largest published ones are under 1 MiB, and the checks after
-/// the parser are quadratic in the number of mistakes.
-const FILE_BYTES_MAX: u64 = 8 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -204,7 +199,7 @@ mod tests {
     #[test]
     fn names_are_relative_to_the_first_include_that_fits() {
         let includes = [PathBuf::from("proto"), PathBuf::from(".")];
-        let finder = Finder::new(&includes);
+        let finder = Finder::new(&includes, &Files::Disk);
         assert_eq!(
             finder.name_of(Path::new("proto/a/b.proto")).as_deref(),
             Some("a/b.proto")

@@ -1,0 +1,122 @@
+//! The table of commands and options, from which parsing and help come.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command, value_parser};
+
+/// The whole command line.
+pub(crate) fn command() -> Command {
+    Command::new("dreammesh")
+        .about("Works with the schemas and services of a mesh")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(idl())
+}
+
+fn idl() -> Command {
+    Command::new("idl")
+        .about("Looks at .proto files")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("check")
+                .about("Parses files and all they import, and reports what is wrong with its place")
+                .after_help(SCHEMA_STATUSES)
+                .args(sources()),
+        )
+        .subcommand(
+            Command::new("layout")
+                .about("Prints each message's offsets, presence bits and hashes")
+                .after_help(SCHEMA_STATUSES)
+                .args(sources())
+                .arg(json("Print one JSON array of messages")),
+        )
+        .subcommand(breaking())
+}
+
+fn breaking() -> Command {
+    let formats = PossibleValuesParser::new(["text", "json", "github", "lines"]);
+    let rules = PossibleValuesParser::new(["wire", "json"]);
+    Command::new("breaking")
+        .about("Says what these files break for those who have an earlier revision of them")
+        .after_help(BREAKING_STATUSES)
+        .args(sources())
+        .arg(
+            Arg::new("against")
+                .long("against")
+                .value_name("REVISION")
+                .required(true)
+                .help("The earlier revision: a .proto file, a descriptor set, or a git revision"),
+        )
+        .arg(
+            Arg::new("against-include")
+                .long("against-include")
+                .value_name("DIR")
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(PathBuf))
+                .help("As -I, for an earlier revision that is a .proto file"),
+        )
+        .arg(
+            Arg::new("rules")
+                .long("rules")
+                .value_name("SET")
+                .value_parser(rules)
+                .default_value("json")
+                .help("What must not break: `wire` is protobuf, `json` is protobuf and JSON"),
+        )
+        .arg(
+            Arg::new("keep-archives")
+                .long("keep-archives")
+                .action(ArgAction::SetTrue)
+                .help("Count a method that falls back to protobuf as broken"),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(formats)
+                .default_value("text")
+                .help("How to write the report"),
+        )
+}
+
+/// The schema files that a command looks at.
+fn sources() -> [Arg; 2] {
+    [
+        Arg::new("include")
+            .short('I')
+            .long("include")
+            .value_name("DIR")
+            .action(ArgAction::Append)
+            .value_parser(value_parser!(PathBuf))
+            .help("Look imports up below DIR; the first that has the file wins")
+            .long_help(
+                "Look imports up below DIR; may be repeated, the first that has the file wins. \
+                 Without any, each file's imports are relative to the root of its package.",
+            ),
+        Arg::new("files")
+            .value_name("FILE")
+            .num_args(1..)
+            .required(true)
+            .value_parser(value_parser!(PathBuf))
+            .help("A .proto file"),
+    ]
+}
+
+fn json(help: &'static str) -> Arg {
+    Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help(help)
+}
+
+const SCHEMA_STATUSES: &str = "\
+Exit status: 0 all is well, warnings included; 1 a schema is at fault; 2 the command line is wrong \
+or a file cannot be read.";
+
+const BREAKING_STATUSES: &str = "\
+Exit status: 0 nothing breaks; 1 something breaks; 2 the command line is wrong, or a revision \
+cannot be read or compiled.";

@@ -1,0 +1,43 @@
+//! `dreammesh`: what one does with schemas and services from a command line.
+//!
+//! It is thin: each command reads its arguments, calls a room of the house and writes what that
+//! says. What a command means is documented with it in `arguments`, from which help comes too.
+//!
+//! - `arguments`: the table of commands and options.
+//! - `outcome`: how a command ends, and with which exit status.
+//! - `idl`: what is said of schemas.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod idl;
+mod outcome;
+
+use std::process::ExitCode;
+
+use crate::outcome::Outcome;
+
+fn main() -> ExitCode {
+    let matches = match arguments::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // A reader that went away, as `head` does, is no failure.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() {
+                outcome::USAGE
+            } else {
+                outcome::FINE
+            });
+        }
+    };
+    let ended: Outcome = match matches.subcommand() {
+        Some(("idl", matches)) => idl::run(matches),
+        _ => Ok(outcome::FINE),
+    };
+    match ended {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            failure.report();
+            ExitCode::from(failure.status())
+        }
+    }
+}

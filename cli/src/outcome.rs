@@ -1,0 +1,67 @@
+//! How a command ends: what it wrote, or one line about why it could not, and its exit status.
+
+use std::io::{self, Write as _};
+
+/// The exit status of a command, or why it failed.
+pub(crate) type Outcome = Result<u8, Failure>;
+
+/// All is well.
+pub(crate) const FINE: u8 = 0;
+/// The command did its work, and what it looked at is at fault.
+pub(crate) const FOUND: u8 = 1;
+/// The command line, or what it names, cannot be used.
+pub(crate) const USAGE: u8 = 2;
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: u8,
+    text: String,
+}
+
+impl Failure {
+    pub(crate) fn new(status: u8, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { status, text }
+    }
+
+    /// What the command line names cannot be used.
+    pub(crate) fn input(text: impl Into<String>) -> Self {
+        Self::new(USAGE, text)
+    }
+
+    pub(crate) const fn status(&self) -> u8 {
+        self.status
+    }
+
+    pub(crate) fn report(&self) {
+        complain(&self.text);
+    }
+}
+
+/// Writes a result to standard output.
+///
+/// Whoever reads it may have seen enough, as `head` does: that is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::input(format!("cannot write the output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a remark to standard error, which nobody need read.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+fn complain(text: &str) {
+    let prefix = if text.starts_with("error") {
+        ""
+    } else {
+        "error: "
+    };
+    note(&format!("{prefix}{text}"));
+}

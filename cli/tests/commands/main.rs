@@ -1,0 +1,7 @@
+//! The built program: what it writes, and with which exit status it ends.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod breaking;
+mod idl;
+mod scratch;
