@@ -71,6 +71,18 @@ fn the_status_types_are_fresh() {
     compare(&builder, &files, &manifest("../rpc-core/src/gen"));
 }
 
+#[test]
+fn the_services_of_every_server_are_fresh() {
+    let root = manifest("../rpc-core/services/proto");
+    let mut files = Vec::new();
+    proto_files(&root, &mut files);
+    files.sort();
+    let builder = Builder::new()
+        .include(root)
+        .runtime("::dreammesh_core::codegen");
+    compare(&builder, &files, &manifest("../rpc-core/services/src/gen"));
+}
+
 fn compare(builder: &Builder, files: &[PathBuf], directory: &Path) {
     let output = builder.generate(files).unwrap();
     let bless = std::env::var_os("DREAMMESH_BLESS").is_some();
