@@ -45,6 +45,7 @@ pub use dreammesh_core::wire::{
     WireError,
 };
 pub use dreammesh_core::{codegen, layer, rpc, wkt};
+pub use dreammesh_services::{Health, ServingStatus};
 pub use dreammesh_transport::tls;
 pub use dreammesh_transport::{
     BindError, Connect, ConnectError, Connector, Medium, MemoryHub, Server, ServerBuilder, Stopped,

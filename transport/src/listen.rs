@@ -10,6 +10,7 @@ use dreammesh_core::call::WireOption;
 use dreammesh_core::layer::{HandlerService, Metrics};
 use dreammesh_core::port::{Outcome, ServerCall};
 use dreammesh_core::server::{Router, RouterBuilder, Service};
+use dreammesh_services::{Health, ReflectionError};
 use dreammesh_session::{Config, Keepalive};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -26,6 +27,7 @@ use crate::tls::ServerTls;
 use accept::accept_loop;
 use serving::Serving;
 use stop::{Phase, Stop};
+use tooling::Tooling;
 
 mod accept;
 pub(crate) mod carrier;
@@ -33,11 +35,13 @@ mod detect;
 mod refusal;
 pub(crate) mod serving;
 mod stop;
+mod tooling;
 
 /// Collects the services and settings of a server.
 #[derive(Debug)]
 pub struct ServerBuilder {
     router: RouterBuilder,
+    tooling: Tooling,
     hub: MemoryHub,
     tcp: TcpOptions,
     tls: Option<ServerTls>,
@@ -48,6 +52,7 @@ pub struct ServerBuilder {
 #[derive(Debug)]
 pub struct Server {
     router: Router,
+    health: Health,
     /// What was bound, as clients dial it.
     addresses: Vec<Address>,
     /// One or two for each address.
@@ -101,6 +106,7 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             router: Router::builder(),
+            tooling: Tooling::default(),
             hub: MemoryHub::new(),
             tcp: TcpOptions::default(),
             tls: None,
@@ -161,6 +167,7 @@ impl Server {
     pub async fn serve_until(self, shutdown: impl Future) -> Stopped {
         let Self {
             router,
+            health,
             listeners,
             tls,
             settings,
@@ -194,6 +201,7 @@ impl Server {
             ));
         }
         shutdown.await;
+        health.shut_down();
         stop.advance(Phase::Draining);
         let mut stopped = Stopped { calls_ended: 0 };
         let ended = async {
@@ -300,6 +308,25 @@ impl ServerBuilder {
     #[must_use]
     pub fn grpc_compression(mut self, encoding: Encoding) -> Self {
         self.settings.grpc_encoding = Some(encoding);
+        self
+    }
+
+    /// Sets where the states of the services are, as `grpc.health.v1.Health` tells them to load
+    /// balancers and operators; by default each service serves until the server drains.
+    ///
+    /// What nothing has been said of serves, and nothing does once the server drains. A program
+    /// that adds a service of that name itself has that one alone.
+    #[must_use]
+    pub fn health(mut self, health: &Health) -> Self {
+        self.tooling.health = health.clone();
+        self
+    }
+
+    /// Sets whether tools such as grpcurl may learn the services and their messages from the server
+    /// (`grpc.reflection.v1.ServerReflection`, and `v1alpha`); off by default.
+    #[must_use]
+    pub fn reflection(mut self, served: bool) -> Self {
+        self.tooling.reflection = served;
         self
     }
 
@@ -444,11 +471,16 @@ impl ServerBuilder {
     pub async fn bind(self, address: &str) -> Result<Server, BindError> {
         let Self {
             router,
+            tooling,
             hub,
             tcp,
             tls,
             settings,
         } = self;
+        let router = tooling.add_to(router).map_err(|error| BindError {
+            address: address.to_owned(),
+            cause: Cause::Descriptors(error),
+        })?;
         let router = router.build();
         if tls.is_some() {
             crate::tls::seeded().await;
@@ -458,6 +490,7 @@ impl ServerBuilder {
         let (address, listeners) = bind(&address, &hub, &tcp, quic.as_ref()).await?;
         Ok(Server {
             router,
+            health: tooling.health,
             addresses: vec![address],
             listeners,
             hub,
@@ -528,6 +561,7 @@ enum Cause {
     Address(TargetError),
     NoTls,
     Plaintext,
+    Descriptors(ReflectionError),
     Io(io::Error),
 }
 
@@ -546,6 +580,7 @@ impl fmt::Display for BindError {
                  see `ServerBuilder::permit_plaintext`",
                 self.address
             ),
+            Cause::Descriptors(error) => write!(f, "reflection cannot be served: {error}"),
             Cause::Io(error) => write!(f, "cannot listen on `{}`: {error}", self.address),
         }
     }
@@ -556,6 +591,7 @@ impl std::error::Error for BindError {
         match &self.cause {
             Cause::Address(error) => Some(error),
             Cause::NoTls | Cause::Plaintext => None,
+            Cause::Descriptors(error) => Some(error),
             Cause::Io(error) => Some(error),
         }
     }

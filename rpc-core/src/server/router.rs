@@ -128,6 +128,21 @@ impl RouterBuilder {
         self
     }
 
+    /// Adds a service, unless there is one of its name.
+    #[must_use]
+    pub fn service_unless_there(self, service: &impl Service) -> Self {
+        let is_there = self.services().any(|(name, _)| name == service.name());
+        match is_there {
+            true => self,
+            false => self.service(service),
+        }
+    }
+
+    /// The name and the serialised descriptor set of each service that was added so far.
+    pub fn services(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> + '_ {
+        self.services.iter().copied()
+    }
+
     /// Adds a layer around every method; the one added first sees a call first.
     ///
     /// Each call runs on a clone of the wrapped service, so state that calls share belongs behind

@@ -27,5 +27,6 @@ mod secured;
 mod table;
 mod tcp_relay;
 mod tls;
+mod tooling;
 mod tunnel;
 mod udp_relay;

@@ -31,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "dreammesh",
         &[
             "dreammesh-core",
+            "dreammesh-services",
             "dreammesh-session",
             "dreammesh-transport",
             "dreammesh-agent-api",
