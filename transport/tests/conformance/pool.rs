@@ -1,19 +1,25 @@
 //! How many connections a channel has to its endpoint: more while one is full, none while nobody
 //! calls, and new ones in place of old ones.
 
+use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Code};
 use dreammesh_core::channel::Channel;
 use dreammesh_core::layer::{ConnectFailure, ConnectionEnd, ConnectionSnapshot};
-use dreammesh_transport::link::BoxLink;
+use dreammesh_transport::link::memory::{self, MemoryLink};
+use dreammesh_transport::link::{BoxLink, Link, Retirement};
 use dreammesh_transport::{Connector, ServerBuilder};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::echo::{Echo, Probe, ask, call};
+use crate::echo::{Echo, Probe, ask, call, chat};
 use crate::media::{Medium, Site, serve};
 use crate::table::media;
 
@@ -164,6 +170,47 @@ async fn calls_that_give_up_while_they_wait_leave_the_room_to_others() {
     let_go(&site.probe, patient).await;
 }
 
+/// Calls that come, wait, are answered and give up on several threads: none is forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_call_that_waits_is_forgotten() {
+    const CALLERS: u64 = 600;
+    for max in [1, 2, 4] {
+        let site = busy(Medium::Memory, max).await;
+        let calling = (0..CALLERS).map(|caller| {
+            let channel = site.channel.clone();
+            tokio::spawn(async move {
+                for round in 0..60 {
+                    let mut calling = call(&channel, &ask("echo")).into_future();
+                    // Some give up after a few polls, wherever they are then.
+                    let polls = match (caller + round) % 5 {
+                        0 => (caller * 7 + round * 3) % 4,
+                        _ => u64::MAX,
+                    };
+                    let mut left = polls;
+                    let answer = poll_fn(|cx| match left.checked_sub(1) {
+                        None => Poll::Ready(None),
+                        Some(less) => {
+                            left = less;
+                            Pin::new(&mut calling).poll(cx).map(Some)
+                        }
+                    });
+                    if let Some(answer) = answer.await {
+                        assert!(answer.is_ok(), "{caller} {round}: {answer:?}");
+                    }
+                }
+            })
+        });
+        let calling: Vec<_> = calling.collect();
+        for calling in calling {
+            let ended = tokio::time::timeout(MINUTE, calling).await;
+            ended.expect("a call was forgotten").unwrap();
+        }
+        let seen = counts(&site.channel);
+        assert_eq!(seen.opened_in_all(), max as u64, "{seen:?}");
+        assert!(call(&site.channel, &ask("echo")).await.is_ok());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn connections_that_are_needed_no_more_go_and_come_back() {
     let site = busy(Medium::Memory, 4).await;
@@ -203,10 +250,10 @@ async fn a_place_that_takes_one_connection_alone_harms_no_call() {
         let site = Site::with(Medium::Memory, Echo::default(), few_calls, |it| it).await;
         let (hub, dialled) = (site.hub.clone(), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&dialled);
-        let silent = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let silent = Arc::new(Mutex::new(Vec::new()));
         let dial = move || {
             let first = count.fetch_add(1, Ordering::SeqCst) == 0;
-            let (near, far) = dreammesh_transport::link::memory::pair();
+            let (near, far) = memory::pair();
             let link: io::Result<BoxLink> = match beyond {
                 _ if first => hub.dial("test"),
                 Beyond::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -329,6 +376,27 @@ async fn a_connection_is_kept_for_ever_if_that_is_asked() {
     );
 }
 
+/// What runs on a bulk lane is nothing that lane 0 knows of.
+#[tokio::test]
+async fn a_stream_keeps_its_connection_on_a_medium_with_lanes() {
+    let idle = |it: Connector| it.idle_timeout(SECOND);
+    let site = Site::with(Medium::Quic, Echo::default(), |it| it, idle).await;
+    let (notes, mut answers) = chat(&site.channel).await.unwrap();
+    notes.send(ask("one")).await.unwrap();
+    assert!(answers.next().await.unwrap().is_some());
+    // Another channel with the same settings says when the time has passed, twice.
+    let connector = site.connector().idle_timeout(SECOND);
+    let other = connector.connect(&site.target).await.unwrap();
+    for _ in 0..2 {
+        assert!(call(&other, &ask("echo")).await.is_ok());
+        open_is(&other, 0).await;
+    }
+    assert_eq!(open(&site.channel), 1);
+    notes.send(ask("two")).await.unwrap();
+    assert!(answers.next().await.unwrap().is_some());
+    assert_eq!(counts(&site.channel).opened_in_all(), 1);
+}
+
 /// Calls that begin just when the connection is closed because nobody used it.
 #[tokio::test(start_paused = true)]
 async fn no_call_is_lost_to_a_connection_that_is_closed_because_it_was_idle() {
@@ -413,6 +481,130 @@ async fn a_connection_is_a_second_old_before_it_is_succeeded() {
             (SECOND - slack..SECOND + slack).contains(&lived),
             "{lived:?}"
         );
+    }
+}
+
+/// A link that asks for a successor as soon as it is told to.
+#[derive(Debug)]
+struct Retiring {
+    link: MemoryLink,
+    told: Option<oneshot::Receiver<()>>,
+}
+
+impl AsyncRead for Retiring {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Retiring {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.link).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.link).poll_shutdown(cx)
+    }
+}
+
+impl Link for Retiring {
+    fn peer(&self) -> String {
+        self.link.peer()
+    }
+
+    fn retirement(&mut self) -> Option<Retirement> {
+        let told = self.told.take()?;
+        Some(Box::pin(async move { told.await.is_ok() }))
+    }
+}
+
+/// What tells the links of a channel to ask for successors, in the order in which they were made.
+type Tell = Arc<Mutex<Vec<Option<oneshot::Sender<()>>>>>;
+
+/// A channel whose links can be told to ask for successors.
+async fn retiring(site: &Site) -> (Channel, Tell) {
+    let (hub, tell) = (site.hub.clone(), Tell::default());
+    let senders = Arc::clone(&tell);
+    let dial = move || {
+        let (sender, told) = oneshot::channel();
+        senders.lock().unwrap().push(Some(sender));
+        let (near, far) = memory::pair();
+        let far_end = hub.dial("test");
+        async move {
+            let mut far_end = far_end?;
+            let mut far = far;
+            tokio::spawn(async move { copy_bidirectional(&mut far, &mut far_end).await });
+            Ok(Box::new(Retiring {
+                link: near,
+                told: Some(told),
+            }) as BoxLink)
+        }
+    };
+    let channel = Connector::new().connect_with("retiring", dial);
+    assert!(call(&channel, &ask("echo")).await.is_ok());
+    (channel, tell)
+}
+
+/// However soon a link asks for a successor, that comes a second after it at the earliest.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_asks_for_a_successor_is_a_second_old_before_that() {
+    let site = Site::new(Medium::Memory).await;
+    let (channel, tell) = retiring(&site).await;
+    let slack = Duration::from_millis(5);
+    for (asked_after, succeeded_after) in [
+        (Duration::ZERO, SECOND),
+        (SECOND / 2, SECOND),
+        (SECOND, SECOND),
+        (3 * SECOND, 3 * SECOND),
+    ] {
+        let made = counts(&channel).opened_in_all();
+        let begun = tokio::time::Instant::now();
+        tokio::time::sleep(asked_after).await;
+        let last = tell.lock().unwrap().last_mut().unwrap().take().unwrap();
+        last.send(()).unwrap();
+        while counts(&channel).opened_in_all() == made {
+            assert!(begun.elapsed() < MINUTE);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let after = begun.elapsed();
+        let expected = succeeded_after - slack..succeeded_after + slack;
+        assert!(expected.contains(&after), "{asked_after:?}: {after:?}");
+        open_is(&channel, 1).await;
+    }
+}
+
+/// Of several connections the one that is to go is no longer given calls, and needs no successor.
+#[tokio::test(start_paused = true)]
+async fn of_several_connections_each_may_go_and_its_calls_finish() {
+    for goes in [0, 1] {
+        let site = Site::with(Medium::Memory, Echo::default(), few_calls, |it| it).await;
+        let (channel, tell) = retiring(&site).await;
+        let calling = hold(&channel, 2 * CALLS);
+        site.probe.alive_is(2 * CALLS).await;
+        assert_eq!(open(&channel), 2);
+        tokio::time::sleep(2 * SECOND).await;
+        let told = tell.lock().unwrap()[goes].take().unwrap();
+        told.send(()).unwrap();
+        tokio::time::sleep(SECOND).await;
+        // Both are full still, and whoever comes now has another one.
+        let more = hold(&channel, CALLS);
+        site.probe.alive_is(3 * CALLS).await;
+        assert_eq!(open(&channel), 3, "{goes}");
+        let_go(&site.probe, calling).await;
+        let_go(&site.probe, more).await;
+        assert_eq!(counts(&channel).failed_by(ConnectFailure::Dial), 0);
     }
 }
 

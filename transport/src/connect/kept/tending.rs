@@ -14,6 +14,7 @@ use super::{Inner, State};
 use crate::connect::Dialled;
 use crate::driver::standing::Pool;
 use crate::driver::timer::{self, NEVER};
+use crate::quic::dial::Offer;
 
 /// What is known of opening more connections than one.
 #[derive(Debug, Default)]
@@ -108,14 +109,15 @@ impl Inner {
     /// may refuse more than one, and a call that waits for room must not be harmed by that.
     async fn open_another(self: &Arc<Self>) {
         let limit = self.settings.connect_timeout;
-        let offer = self.offer();
+        // Calls travel early where there is no connection, which `attempt` sees to.
+        let offer: Offer = Arc::new(|_| false);
         let dialled = tokio::time::timeout(limit, self.place.dial(&offer)).await;
         let greeted = match dialled {
             Ok(Ok(Dialled::Link(link))) => Ok(self.begin_on(link, None, Role::Another)),
             Ok(Ok(Dialled::Quic(Some(lane), connected))) => {
                 Ok(self.begin_on(lane, Some(connected), Role::Another))
             }
-            // Nobody takes such a connection before its handshake is done, while there is another.
+            // It was offered to nobody.
             Ok(Ok(Dialled::Quic(None, _))) => Err(None),
             Ok(Err(error)) => Err(Some((ConnectFailure::Dial, error.to_string()))),
             Err(_) => Err(Some((
