@@ -334,6 +334,8 @@ impl ServerBuilder {
     ///
     /// What one connection can make the server hold is this times the stream credit, and the
     /// connection credit.
+    /// A channel whose calls wait for more opens another connection, up to four in all unless it was
+    /// made otherwise.
     #[must_use]
     pub fn max_concurrent_calls(mut self, count: u32) -> Self {
         self.settings.session.calls_max = count;
