@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -28,6 +28,8 @@ use crate::waiting::Waiting;
 pub(crate) struct Shared {
     state: Mutex<State>,
     peer: Peer,
+    /// The same once it has proved who it is, if the session began before.
+    proven: OnceLock<Peer>,
     is_client: bool,
     /// Whether it takes calls; a copy outside the lock for those who choose a connection.
     pub(crate) standing: Standing,
@@ -115,6 +117,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             peer,
+            proven: OnceLock::new(),
             is_client,
             standing: Standing::new(),
             pool: None,
@@ -191,7 +194,13 @@ impl Shared {
     }
 
     pub(crate) fn peer_ref(&self) -> &Peer {
-        &self.peer
+        self.proven.get().unwrap_or(&self.peer)
+    }
+
+    /// Notes who the peer has proved to be, where the session began before it had.
+    pub(crate) fn prove(&self, peer: Peer) {
+        // It is done once, behind the handshake.
+        let _ = self.proven.set(peer);
     }
 
     /// Ends a call with what its handler left, unless the call is gone.

@@ -12,7 +12,7 @@ use dreammesh_session::frame::CloseCode;
 use dreammesh_session::{Closed, Keepalive};
 use quinn::crypto::rustls::{HandshakeData, QuicClientConfig};
 use quinn::{ClientConfig, Endpoint, EndpointConfig, TokioRuntime, VarInt};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
 
 use super::lane::{self, Lane};
@@ -58,7 +58,8 @@ impl Target {
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
     connection: quinn::Connection,
-    identity: Identity,
+    /// Who the server is; while the handshake is under way, what is known of that without it.
+    identity: Option<Identity>,
     /// Whether lane 0 is in use already, by somebody to whom it was offered early.
     begun: bool,
     /// What has the socket, for this connection alone.
@@ -123,8 +124,8 @@ async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Res
     let name = target.tls.server_name_for(&target.host, address.ip());
     let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connecting = endpoint.connect_with(target.config.clone(), address, &name.to_str());
-    let connected = |connection, begun| Connected {
-        identity: identity_of(&connection, &target.tls, &name),
+    let connected = |connection, identity, begun| Connected {
+        identity,
         connection,
         begun,
         endpoint: endpoint.clone(),
@@ -133,7 +134,8 @@ async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Res
     let (connection, begun) = match connecting.map_err(invalid)?.into_0rtt() {
         Err(connecting) => (connecting.await.map_err(client_error)?, false),
         Ok((connection, accepted)) => {
-            let begun = offer(connected(connection.clone(), false));
+            let identity = target.tls.identity_before_handshake();
+            let begun = offer(connected(connection.clone(), identity, false));
             let accepted = accepted.await;
             if let Some(error) = connection.close_reason() {
                 return Err(client_error(error));
@@ -149,7 +151,8 @@ async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Res
         close(&connection, CloseCode::VERSION, &error.to_string());
         return Err(io::Error::other(error.to_string()));
     }
-    Ok(connected(connection, begun))
+    let identity = target.tls.identity_of_server(&chain(&connection), &name);
+    Ok(connected(connection, Some(identity), begun))
 }
 
 /// The certificates that the peer has shown, now or before a handshake that was resumed.
@@ -167,14 +170,6 @@ fn any_for(peer: SocketAddr) -> SocketAddr {
     }
 }
 
-fn identity_of(
-    connection: &quinn::Connection,
-    tls: &ClientTls,
-    name: &ServerName<'static>,
-) -> Identity {
-    tls.identity_of_server(&chain(connection), name)
-}
-
 /// Refuses a connection on which another protocol was agreed, or none.
 pub(super) fn check_protocol(connection: &quinn::Connection) -> io::Result<()> {
     let data = connection.handshake_data();
@@ -189,9 +184,9 @@ pub(super) fn check_protocol(connection: &quinn::Connection) -> io::Result<()> {
 }
 
 impl Connected {
-    /// Who the server is, which its certificate shows.
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
+    /// Who the server is, which its certificate shows; none if that is not known yet.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// Opens lane 0, unless somebody who was offered the connection early has done so.

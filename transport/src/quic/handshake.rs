@@ -120,3 +120,59 @@ impl Handshake {
 fn server_error(error: ConnectionError) -> io::Error {
     connection_error(error, Side::Server)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::{Arc, Mutex};
+
+    use super::super::dial::{self, Offer, Target};
+    use super::super::listen::{Listener, Options};
+    use crate::tls::test_certificates::Authority;
+    use crate::tls::{Certificate, ClientTls, Roots, ServerTls};
+
+    const ID: &str = "spiffe://example.org/shop";
+
+    #[tokio::test]
+    async fn who_the_server_is_is_said_early_only_if_it_is_known() {
+        let authority = Authority::new("root");
+        let made = authority.issue(&["127.0.0.1", ID]);
+        let tls = ServerTls::new(Certificate::from_pem(made.chain, made.key).unwrap());
+        let options = Options {
+            tls: tls.early_data(true),
+            keepalive: None,
+            buffer_bytes: None,
+            take_over: false,
+        };
+        let listener = Listener::bind((Ipv4Addr::LOCALHOST, 0).into(), &options).unwrap();
+        let port = listener.local_addr().port();
+        let client = ClientTls::new(Roots::from_pem(authority.pem()).unwrap());
+        let client = client.early_data(true);
+        let expecting = client.clone().server_identity(ID).unwrap();
+        for (client, early) in [(client, None), (expecting, Some(ID.to_owned()))] {
+            let target = Target::new("127.0.0.1".to_owned(), port, client, None, None);
+            let offered = Arc::<Mutex<Vec<_>>>::default();
+            let offers = Arc::clone(&offered);
+            let offer: Offer = Arc::new(move |connected| {
+                let identity = connected.identity().map(|it| it.name().to_owned());
+                offers.lock().unwrap().push(identity);
+                false
+            });
+            // Until a ticket has come in time, and is used.
+            for _ in 0..100 {
+                let serving = async { listener.accept().await.unwrap().done().await };
+                let (served, dialled) = tokio::join!(serving, dial::dial(&target, &offer));
+                let identity = dialled.as_ref().unwrap().identity().unwrap().name();
+                assert_eq!(identity, ID);
+                if !offered.lock().unwrap().is_empty() {
+                    break;
+                }
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
+                drop((served, dialled));
+            }
+            assert_eq!(*offered.lock().unwrap(), [early]);
+        }
+    }
+}

@@ -195,6 +195,16 @@ impl ClientTls {
         }
     }
 
+    /// Who a server is that has yet to show its certificate, but is none if it is not this one.
+    ///
+    /// Of a host name that is not so: its certificate may have a SPIFFE ID.
+    pub(crate) fn identity_before_handshake(&self) -> Option<Identity> {
+        match &self.expected {
+            Expected::SpiffeId(id) => Some(Identity::new(id.clone())),
+            Expected::Host | Expected::Name(_) => None,
+        }
+    }
+
     /// Who a server is whose certificate was verified for the name.
     ///
     /// A SPIFFE ID, if it has one; otherwise the name, for which its certificate holds.

@@ -92,7 +92,7 @@ impl Inner {
             }
             Dialled::Quic(None, connected) => {
                 match former.filter(|early| early.is_on(&connected)) {
-                    Some(early) => self.adopt(early),
+                    Some(early) => self.adopt(early, connected),
                     None => self.fail("the connection was lost when it was made"),
                 }
                 return;
@@ -115,7 +115,7 @@ impl Inner {
         let retirement = link.retirement();
         let siblings = connected.as_ref().map(|_| VerdictCache::new());
         let identity = match &connected {
-            Some(connected) => Some(connected.identity().clone()),
+            Some(connected) => connected.identity().cloned(),
             None => link.identity(),
         };
         let peer = self.peer(identity.as_ref());

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use dreammesh_core::call::Peer;
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::Connection;
 
@@ -23,7 +22,6 @@ use crate::quic::dial::{Connected, Offer};
 pub(super) struct Early {
     client: Arc<Client>,
     connected: Connected,
-    peer: Peer,
     siblings: VerdictCache,
     watch: Watching,
 }
@@ -73,15 +71,10 @@ impl Inner {
             return false;
         };
         let (siblings, watch) = (VerdictCache::new(), Watching::default());
-        let peer = self.peer(Some(connected.identity()));
+        let peer = self.peer(connected.identity());
         let link = Box::new(lane);
-        let (client, driver) = client::begin(
-            &self.settings,
-            peer.clone(),
-            link,
-            Some(&siblings),
-            self.pool(),
-        );
+        let (client, driver) =
+            client::begin(&self.settings, peer, link, Some(&siblings), self.pool());
         let shared = Arc::clone(&client.0);
         let medium = self.place.medium(true);
         let driver = driver.on_hello(self.greeting(medium, true));
@@ -95,7 +88,6 @@ impl Inner {
             state.early = Some(Early {
                 client,
                 connected: connected.clone(),
-                peer,
                 siblings,
                 watch: Arc::clone(&watch),
             });
@@ -116,16 +108,17 @@ impl Inner {
     }
 
     /// Takes over a connection whose lane 0 was begun early, now that the server is known to have
-    /// taken that.
-    pub(super) fn adopt(self: &Arc<Self>, early: Early) {
+    /// taken that, and who it is.
+    pub(super) fn adopt(self: &Arc<Self>, early: Early, connected: Connected) {
         let Early {
             client,
-            peer,
             siblings,
-            connected,
             watch,
+            ..
         } = early;
+        let peer = self.peer(connected.identity());
         let shared = Arc::clone(&client.0);
+        shared.prove(peer.clone());
         let lanes = Lanes::new(
             connected.clone(),
             peer,
