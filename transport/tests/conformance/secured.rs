@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use dreammesh_core::channel::{Channel, UnaryCall};
 use dreammesh_core::wkt::Any;
-use dreammesh_transport::{Connector, Medium, Server};
+use dreammesh_transport::{Connector, Medium, Server, ServerBuilder};
 use tokio::task::JoinHandle;
 
 use crate::certificates;
-use crate::echo::{Echo, EchoServer, IDEMPOTENT, QUERY, ask, call};
+use crate::echo::{Echo, EchoServer, IDEMPOTENT, Probe, QUERY, ask, call};
 use crate::udp_relay::{UdpRelay, Weather};
 
 /// Nothing gets through.
@@ -20,6 +20,7 @@ const BLOCKED: Weather = Weather {
 
 /// A server by TLS and, through a relay, by QUIC under one port number.
 struct Place {
+    probe: Arc<Probe>,
     relay: UdpRelay,
     target: String,
     serving: JoinHandle<()>,
@@ -27,10 +28,16 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
+        Self::with(|server| server).await
+    }
+
+    async fn with(settings: fn(ServerBuilder) -> ServerBuilder) -> Self {
         loop {
             let (tls, _) = certificates::pair();
-            let server = Server::builder()
-                .service(EchoServer(Arc::new(Echo::default())))
+            let echo = Echo::default();
+            let probe = Arc::clone(&echo.probe);
+            let server = Server::builder().service(EchoServer(Arc::new(echo)));
+            let server = settings(server)
                 .tls(tls)
                 .bind("dreammesh+quic://127.0.0.1:0")
                 .await
@@ -42,6 +49,7 @@ impl Place {
                 continue;
             };
             return Self {
+                probe,
                 relay,
                 target: format!("dreammesh://{place}"),
                 serving: tokio::spawn(server.serve()),
@@ -193,6 +201,44 @@ async fn calls_that_are_not_made_again_wait_for_udp() {
             let answer = call.await.unwrap();
             assert!(answer.is_ok(), "{answer:?}");
         }
+    }
+}
+
+/// Several connections that go the same way are left together, and what runs on them goes on when
+/// the way is back.
+#[tokio::test]
+async fn several_connections_are_left_together() {
+    const CALLS: usize = 64;
+    let place = Place::with(|server| server.max_concurrent_calls(CALLS as u32)).await;
+    let connector = place.connector().media_retry(Duration::from_secs(3600));
+    let channel = connector.connect(&place.target).await.unwrap();
+    assert_eq!(place.goes_by(&channel).await, Medium::Quic);
+    let mut calls: Vec<_> = (0..2 * CALLS - 10)
+        .map(|_| {
+            let channel = channel.clone();
+            tokio::spawn(async move { call(&channel, &ask("gate")).await })
+        })
+        .collect();
+    place.probe.alive_is(2 * CALLS - 10).await;
+    let [counts] = channel.connections().try_into().unwrap();
+    assert_eq!(counts.open, [("tls", 0), ("quic", 2)]);
+    // The first connection has room again, beside the second one that is in use.
+    calls.drain(..CALLS).for_each(|calling| calling.abort());
+    place.probe.alive_is(CALLS - 10).await;
+    assert_eq!(place.goes_by(&channel).await, Medium::Quic);
+    place.relay.set(BLOCKED);
+    // What is lost on the second is not sent to the first, to be lost once more.
+    let answer = UnaryCall::<Any>::new(&channel, &IDEMPOTENT, ask("echo")).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    let [counts] = channel.connections().try_into().unwrap();
+    assert_eq!((counts.medium, counts.calls_repeated), (Some("tls"), 1));
+    place.relay.set(Weather::CLEAR);
+    for calling in calls {
+        while !calling.is_finished() {
+            place.probe.gate.notify_waiters();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(calling.await.unwrap().is_ok());
     }
 }
 
