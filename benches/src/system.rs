@@ -30,6 +30,7 @@ pub mod capnp;
 #[cfg(feature = "connectrpc")]
 pub mod connectrpc;
 pub mod dreammesh;
+pub mod dreammesh_grpc;
 pub mod echo;
 pub mod h2;
 #[cfg(feature = "quic")]
@@ -96,6 +97,7 @@ pub fn all() -> Vec<&'static dyn System> {
     vec![
         &dreammesh::DreamMesh::DEFAULT,
         &dreammesh::DreamMesh::FULL,
+        &dreammesh_grpc::GrpcServer,
         &tonic::Tonic,
         #[cfg(feature = "tarpc")]
         &tarpc::Tarpc,

@@ -6,11 +6,13 @@
 //!
 //! - `two`: an HTTP/2 connection; `preface`: how it begins; `limits`: what it may cost.
 //! - `life`: how long it lives.
+//! - `bell`: a waker that does not wake a task which is at work.
 //! - `watch`: which frames a peer sends, and when they are too many or do not come to an end.
 //! - `one`: an HTTP/1 connection.
 //! - `answer`: what a request gets, and the names that the tunnel goes by.
 
 pub(crate) mod answer;
+mod bell;
 mod life;
 pub(crate) mod limits;
 mod one;

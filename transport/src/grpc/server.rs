@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use dreammesh_core::call::{Deadline, Metadata, Peer, Status};
+use dreammesh_core::call::{Deadline, Metadata, Peer, Status, Timeout};
 use dreammesh_core::port::{
     HandlerFuture, Outcome, Received, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
 };
@@ -28,7 +28,8 @@ use http::Request;
 use http::request::Parts;
 
 use super::encoding::Encoding;
-use super::head::RequestHead;
+use super::head::{self, RequestHead};
+use super::timeout;
 use crate::driver::route::{LONG_POLL, Pace, Route, Routes};
 use crate::driver::timer;
 use answer::{Form, send_whole};
@@ -57,9 +58,18 @@ pub(crate) struct Calls {
     known: Vec<Arc<Route>>,
     /// Calls that are not begun while too much of earlier answers is held; no more than there may
     /// be streams.
-    waiting: VecDeque<(Request<()>, Http2, Instant)>,
+    waiting: VecDeque<Waiting>,
     answers: Arc<Held>,
     running: Arc<Running>,
+}
+
+/// A call that is not begun.
+#[derive(Debug)]
+struct Waiting {
+    parts: Parts,
+    exchange: Http2,
+    arrived: Instant,
+    deadline: Option<Deadline>,
 }
 
 impl Calls {
@@ -108,19 +118,47 @@ impl Calls {
         if self.waiting.is_empty() && self.has_room() {
             self.begin(&parts, exchange, now);
         } else {
-            let request = Request::from_parts(parts, ());
-            self.waiting.push_back((request, exchange, now));
+            // What is wrong with it is said when it begins.
+            let timeout = parts.headers.get(head::TIMEOUT);
+            let timeout = timeout.and_then(|value| timeout::read(value).ok());
+            self.waiting.push_back(Waiting {
+                parts,
+                exchange,
+                arrived: now,
+                deadline: deadline(timeout, now),
+            });
         }
+    }
+
+    /// Lets go of calls that wait and were given up, ends those whose time is over, and says when
+    /// the next one's is.
+    pub(crate) fn poll_waiting(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<Instant> {
+        let mut next: Option<Deadline> = None;
+        self.waiting.retain_mut(|waiting| {
+            if waiting.exchange.poll_gone(cx).is_ready() {
+                return false;
+            }
+            if waiting
+                .deadline
+                .is_some_and(|deadline| deadline.is_past(now))
+            {
+                refuse(&mut waiting.exchange, &overdue());
+                return false;
+            }
+            next = Deadline::earlier(next, waiting.deadline);
+            true
+        });
+        next.map(Deadline::instant)
     }
 
     /// Begins calls that waited, as far as there is room; says whether there were any.
     pub(crate) fn resume(&mut self) -> bool {
         let mut any = false;
         while self.has_room() {
-            let Some((request, exchange, arrived)) = self.waiting.pop_front() else {
+            let Some(waiting) = self.waiting.pop_front() else {
                 break;
             };
-            self.begin(&request.into_parts().0, exchange, arrived);
+            self.begin(&waiting.parts, waiting.exchange, waiting.arrived);
             any = true;
         }
         any
@@ -148,10 +186,8 @@ impl Calls {
         let route = self.route(parts.uri.path())?;
         let head = RequestHead::read(&parts.headers, Metadata::DEFAULT_LIMIT_BYTES)?;
         // A time that is over already, or was while the call waited, leaves nothing to begin.
-        match deadline(&head, arrived) {
-            Some(deadline) if deadline.is_past(timer::now()) => {
-                Err(Status::deadline_exceeded("deadline exceeded"))
-            }
+        match deadline(head.timeout, arrived) {
+            Some(deadline) if deadline.is_past(timer::now()) => Err(overdue()),
             _ => Ok((route, head)),
         }
     }
@@ -192,7 +228,7 @@ impl Calls {
     ) {
         let method = route.method();
         let mut call = ServerCall::new(method, self.peer.clone());
-        call.deadline = deadline(&head, arrived);
+        call.deadline = deadline(head.timeout, arrived);
         call.arrived = Some(arrived);
         call.limits = self.limits;
         call.trace = head.trace;
@@ -273,9 +309,12 @@ impl Calls {
 }
 
 /// By when a call has to have ended.
-fn deadline(head: &RequestHead, arrived: Instant) -> Option<Deadline> {
-    head.timeout
-        .and_then(|timeout| Deadline::after(arrived, timeout.as_duration()))
+fn deadline(timeout: Option<Timeout>, arrived: Instant) -> Option<Deadline> {
+    timeout.and_then(|timeout| Deadline::after(arrived, timeout.as_duration()))
+}
+
+fn overdue() -> Status {
+    Status::deadline_exceeded("deadline exceeded")
 }
 
 /// What has come of the request of a method that takes one, and whether that is all of it.

@@ -17,6 +17,7 @@ use http::{HeaderValue, Method, Request, Response};
 use tokio::task::JoinSet;
 
 use super::answer::{Answer, NOT_FOUND, NOT_GRPC, Route, TUNNEL_TYPE, route};
+use super::bell::Bell;
 use super::life::{Due, End, Life};
 use super::watch::{Eye, Watched};
 use super::{limits, preface};
@@ -133,7 +134,8 @@ impl Two {
         let mut draining = pin!(carrier.draining());
         let mut closed = pin!(carrier.closed());
         let (mut drains, mut closes) = (false, false);
-        poll_fn(|cx| {
+        let bell = Bell::new();
+        let mut work = |cx: &mut Context<'_>| {
             if !drains && draining.as_mut().poll(cx).is_ready() {
                 drains = true;
                 self.drain();
@@ -143,8 +145,8 @@ impl Two {
                 self.life.close();
             }
             self.poll(cx, carrier)
-        })
-        .await
+        };
+        poll_fn(|cx| bell.poll(cx, &mut work)).await
     }
 
     /// Takes no more requests; those that run go on.
@@ -170,6 +172,10 @@ impl Two {
                     return Poll::Ready(End::Closed);
                 }
             }
+        }
+        if let Poll::Ready(Err(error)) = self.eye.poll_flush(cx) {
+            tracing::debug!(peer = self.outer.peer, %error, "an HTTP/2 connection failed");
+            return Poll::Ready(End::Closed);
         }
         while let Poll::Ready(Some(_)) = self.tunnels.poll_join_next(cx) {}
         while let Poll::Ready(Some(_)) = self.rests.poll_join_next(cx) {}
@@ -249,6 +255,8 @@ impl Two {
         loop {
             let (now, busy) = (timer::now(), self.is_busy(cx));
             self.timer.is_due(now);
+            let waiting = self.calls.as_mut();
+            let waiting = waiting.and_then(|calls| calls.poll_waiting(now, cx));
             match self.life.poll(now, self.eye.look(), busy) {
                 Due::End(end) => return Poll::Ready(end),
                 Due::Drain => {
@@ -265,6 +273,7 @@ impl Two {
                     }
                 }
                 Due::At(next) => {
+                    let next = waiting.map_or(next, |waiting| next.min(waiting));
                     if !self.timer.arm(Some(next), cx) {
                         return Poll::Pending;
                     }
@@ -289,7 +298,12 @@ impl Two {
             End::Drained => Reason::NO_ERROR,
         };
         self.connection.abrupt_shutdown(reason);
-        let _ = poll_fn(|cx| self.connection.poll_closed(cx)).await;
+        let _ = poll_fn(|cx| {
+            let closed = self.connection.poll_closed(cx);
+            let _ = self.eye.poll_flush(cx);
+            closed
+        })
+        .await;
     }
 }
 

@@ -1,9 +1,13 @@
-//! An eye on the frames that a peer sends.
+//! An eye on the frames that a peer sends, and a hand on those that go out.
 //!
 //! `h2` bounds what frames make it remember: streams, headers, resets and small frames of data. It
 //! answers each PING and each SETTINGS and skips what it does not know, however many there are, so
 //! that a peer can have a core work for it for nothing. Those are counted here on their way in.
 //! What also shows only here is that a frame does not come to its end.
+//!
+//! `h2` writes each frame of data by itself that is worth no copy, and flushes each time. What it
+//! writes is therefore gathered here, and leaves when whoever drives the connection has nothing
+//! more to do: an answer's head, message and trailers are one system call, and so are many answers.
 
 use std::io;
 use std::pin::Pin;
@@ -11,25 +15,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::preface::Beginning;
 use crate::driver::timer;
 use crate::link::BoxLink;
 
-/// A link whose incoming frames are watched, and which gives once more what was read to begin with.
+/// A link whose incoming frames are watched, and whose outgoing ones are gathered.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct Watched(Arc<Eye>);
+
+/// The link and what was seen of it; shared with who serves the connection, whose task alone uses
+/// either.
+#[derive(Debug)]
+pub(super) struct Eye(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     link: BoxLink,
     /// What the connection began with, as far as it has not been given.
     begun: Bytes,
-    eye: Arc<Eye>,
+    seen: Seen,
+    /// What was written and has not left; at most [`GATHERED_BYTES`].
+    gathered: BytesMut,
 }
-
-/// What was seen; shared with who serves the connection.
-#[derive(Debug)]
-pub(super) struct Eye(Mutex<Seen>);
 
 #[derive(Debug)]
 struct Seen {
@@ -57,13 +67,13 @@ impl Watched {
     pub(super) fn new(link: BoxLink, begun: Beginning) -> (Self, Arc<Eye>) {
         let mut seen = Seen::new(timer::now());
         seen.read(&begun.bytes[begun.settings_end..], timer::now);
-        let eye = Arc::new(Eye(Mutex::new(seen)));
-        let watched = Self {
+        let eye = Arc::new(Eye(Mutex::new(Inner {
             link,
             begun: begun.bytes.into(),
-            eye: Arc::clone(&eye),
-        };
-        (watched, eye)
+            seen,
+            gathered: BytesMut::new(),
+        })));
+        (Self(Arc::clone(&eye)), eye)
     }
 }
 
@@ -80,7 +90,7 @@ pub(super) struct Look {
 
 impl Eye {
     pub(super) fn look(&self) -> Look {
-        let seen = self.lock();
+        let seen = &self.lock().seen;
         Look {
             flooded: seen.flooded,
             incomplete: seen.incomplete,
@@ -88,8 +98,59 @@ impl Eye {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    /// Has leave what was written.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lock().poll_flush(cx)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Takes parts in, or writes them behind what was gathered if they are more than that.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if self.gathered.len() + total <= GATHERED_BYTES {
+            for part in parts {
+                self.gathered.extend_from_slice(part);
+            }
+            return Poll::Ready(Ok(total));
+        }
+        while !self.gathered.is_empty() {
+            let mut all = Vec::with_capacity(parts.len() + 1);
+            all.push(io::IoSlice::new(&self.gathered));
+            all.extend(parts.iter().map(|part| io::IoSlice::new(part)));
+            let count = ready!(Pin::new(&mut self.link).poll_write_vectored(cx, &all))?;
+            self.seen.wrote(count);
+            let before = self.gathered.len();
+            self.gathered.advance(count.min(before));
+            match count.checked_sub(before) {
+                None if count == 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                None | Some(0) => {}
+                Some(taken) => return Poll::Ready(Ok(taken)),
+            }
+        }
+        let count = ready!(Pin::new(&mut self.link).poll_write_vectored(cx, parts))?;
+        self.seen.wrote(count);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let count = ready!(Pin::new(&mut self.link).poll_write(cx, &self.gathered))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.seen.wrote(count);
+            self.gathered.advance(count);
+        }
+        Pin::new(&mut self.link).poll_flush(cx)
     }
 }
 
@@ -182,58 +243,57 @@ impl Seen {
 
 impl AsyncRead for Watched {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.begun.is_empty() {
-            let count = self.begun.len().min(buffer.remaining());
-            buffer.put_slice(&self.begun.split_to(count));
+        let inner = &mut *self.0.lock();
+        if !inner.begun.is_empty() {
+            let count = inner.begun.len().min(buffer.remaining());
+            buffer.put_slice(&inner.begun.split_to(count));
             return Poll::Ready(Ok(()));
         }
-        if self.eye.lock().flooded {
+        if inner.seen.flooded {
             // Nothing of it is taken in any more; who serves it looks, and ends it.
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.link).poll_read(cx, buffer))?;
-        let bytes = &buffer.filled()[before..];
-        self.eye.lock().read(bytes, timer::now);
+        ready!(Pin::new(&mut inner.link).poll_read(cx, buffer))?;
+        inner.seen.read(&buffer.filled()[before..], timer::now);
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.link).poll_write(cx, bytes))?;
-        self.eye.lock().wrote(count);
-        Poll::Ready(Ok(count))
+        self.0.lock().poll_write(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.link).poll_write_vectored(cx, parts))?;
-        self.eye.lock().wrote(count);
-        Poll::Ready(Ok(count))
+        self.0.lock().poll_write(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.link.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.link).poll_flush(cx)
+    /// Leaves it to [`Eye::poll_flush`].
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.link).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let inner = &mut *self.0.lock();
+        ready!(inner.poll_flush(cx))?;
+        Pin::new(&mut inner.link).poll_shutdown(cx)
     }
 }
 
@@ -257,6 +317,10 @@ const BUDGET_PER_SECOND: u64 = 1024;
 /// acknowledged, and more than the acknowledgements of PING and SETTINGS, which must not pay for
 /// the next.
 const BYTES_A_FRAME: u64 = 32;
+
+/// What is gathered before it leaves in any case: some hundred small answers, and few enough that
+/// the processor still has them at hand when they do.
+const GATHERED_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

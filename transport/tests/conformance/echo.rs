@@ -41,6 +41,8 @@ pub(crate) static CHAT: MethodInfo = method("/test.Echo/Chat", MethodKind::Bidi)
 pub(crate) struct Probe {
     /// Handlers that began.
     pub(crate) begun: AtomicUsize,
+    /// Messages that handlers of `list` have sent.
+    pub(crate) sent: AtomicUsize,
     /// Handlers of `never` and `gate` that are alive.
     pub(crate) alive: AtomicUsize,
     /// Told whenever a handler begins or is dropped.
@@ -187,6 +189,7 @@ impl Echo {
                 ..Any::default()
             };
             items.send(&item).await?;
+            self.probe.sent.fetch_add(1, Ordering::SeqCst);
         }
         let mut trailers = Metadata::new();
         trailers.append("x-sent", count.to_string()).unwrap();

@@ -2,4 +2,6 @@
 
 mod caller;
 mod calls;
+mod frames;
 mod hostile;
+mod slow;

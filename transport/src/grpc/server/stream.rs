@@ -15,6 +15,7 @@ use dreammesh_core::wire::Segment;
 use super::answer::{Form, send_whole, trailers_of, trailers_only};
 use super::exchange::Exchange;
 use super::held::Held;
+use super::overdue;
 use super::running::{Close, Place};
 use crate::grpc::encoding::{self, Encoding};
 use crate::grpc::prefix::Reader;
@@ -136,7 +137,10 @@ impl<E: Exchange> Stream<E> {
                 return Poll::Ready(Some(outcome));
             }
             match &mut alarm {
-                Some(alarm) => alarm.as_mut().poll(cx).map(|()| Some(overdue())),
+                Some(alarm) => alarm
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Some(Outcome::of(overdue()))),
                 None => Poll::Pending,
             }
         });
@@ -311,10 +315,6 @@ pub(super) fn refuse<E: Exchange>(exchange: &mut E, status: &Status) {
         .insert(encoding::ACCEPT_ENCODING, encoding::ACCEPTED);
     // Whoever is gone needs no answer.
     let _ = exchange.send_head(answer, true);
-}
-
-fn overdue() -> Outcome {
-    Outcome::of(Status::deadline_exceeded("deadline exceeded"))
 }
 
 fn cancelled() -> Ended {

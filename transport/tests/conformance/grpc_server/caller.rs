@@ -40,10 +40,9 @@ pub(crate) struct Answered {
 
 impl Caller {
     pub(crate) async fn new(site: &Site) -> Self {
-        Self::with(site, &h2::client::Builder::new()).await
-    }
-
-    pub(crate) async fn with(site: &Site, settings: &h2::client::Builder) -> Self {
+        let mut settings = h2::client::Builder::new();
+        // Streams that nobody reads leave the others of the connection room.
+        settings.initial_connection_window_size(1 << 30);
         let link = site.hub.dial("test").unwrap();
         let (requests, connection) = settings.handshake(link).await.unwrap();
         let driven = tokio::spawn(connection);

@@ -1,0 +1,144 @@
+//! Frames made by hand, for what no client of HTTP/2 can be brought to send.
+
+use dreammesh_transport::link::BoxLink;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::caller::{Caller, UNARY, framed};
+use crate::echo::ask;
+use crate::media::{Medium, Site};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+const GO_AWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// A connection on which frames are sent as they are.
+struct Wire(BoxLink);
+
+impl Wire {
+    async fn new(site: &Site) -> Self {
+        let mut link = site.hub.dial("test").unwrap();
+        link.write_all(PREFACE).await.unwrap();
+        let mut wire = Self(link);
+        wire.send(SETTINGS, 0, 0, &[]).await;
+        wire
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+        // The server may have ended the connection.
+        let _ = self.0.write_all(&[&head[..], payload].concat()).await;
+    }
+
+    /// Sends a call with headers besides those that every call has.
+    async fn call(&mut self, stream: u32, headers: &[(&[u8], &[u8])]) {
+        let mut block = Vec::new();
+        for (name, value) in [
+            (&b":method"[..], &b"POST"[..]),
+            (b":scheme", b"http"),
+            (b":path", UNARY.as_bytes()),
+            (b":authority", b"x"),
+            (b"content-type", b"application/grpc"),
+        ]
+        .iter()
+        .chain(headers)
+        {
+            // A literal that is not indexed, its name and value as they are (RFC 7541 section 6.2.2).
+            block.push(0);
+            for text in [name, value] {
+                block.push(u8::try_from(text.len()).unwrap());
+                block.extend_from_slice(text);
+            }
+        }
+        self.send(HEADERS, END_HEADERS, stream, &block).await;
+        let body = framed(&ask("echo"));
+        self.send(DATA, END_STREAM, stream, &body).await;
+    }
+
+    /// The next frame that says something of a stream: its kind, its number and its payload.
+    async fn answer(&mut self) -> Option<(u8, u32, Vec<u8>)> {
+        loop {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).await.ok()?;
+            let [a, b, c, kind, _, stream @ ..] = head;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            self.0.read_exact(&mut payload).await.ok()?;
+            if matches!(kind, DATA | HEADERS | RESET | GO_AWAY) {
+                return Some((kind, u32::from_be_bytes(stream), payload));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_http_2_forbids_resets_the_call_alone() {
+    let site = Site::new(Medium::Memory).await;
+    let mut wire = Wire::new(&site).await;
+    let headers: [(&[u8], &[u8]); 6] = [
+        (b"connection", b"keep-alive"),
+        (b"keep-alive", b"5"),
+        (b"proxy-connection", b"close"),
+        (b"transfer-encoding", b"chunked"),
+        (b"upgrade", b"h2c"),
+        (b"te", b"gzip"),
+    ];
+    let mut stream = 1;
+    for header in headers {
+        wire.call(stream, &[header]).await;
+        let (kind, of, reason) = wire.answer().await.unwrap();
+        let name = String::from_utf8_lossy(header.0);
+        assert_eq!((kind, of), (RESET, stream), "{name}");
+        assert_eq!(reason, [0, 0, 0, 1], "{name}");
+        wire.call(stream + 2, &[(b"te", b"trailers")]).await;
+        let (kind, of, _) = wire.answer().await.unwrap();
+        assert_eq!((kind, of), (HEADERS, stream + 2), "{name}");
+        for expected in [DATA, HEADERS] {
+            assert_eq!(wire.answer().await.unwrap().0, expected, "{name}");
+        }
+        stream += 4;
+    }
+}
+
+#[tokio::test]
+async fn line_ends_and_nul_in_a_value_harm_nobody_else() {
+    let site = Site::new(Medium::Memory).await;
+    let caller = Caller::new(&site).await;
+    for value in [&b"a\rb"[..], b"a\nb", b"a\0b", b"a\r\ngrpc-status: 0"] {
+        let mut wire = Wire::new(&site).await;
+        wire.call(1, &[(b"x-name", value)]).await;
+        let (kind, of, reason) = wire.answer().await.unwrap();
+        assert!(
+            matches!((kind, of), (RESET, 1) | (GO_AWAY, 0)),
+            "{kind} {of} {reason:?}"
+        );
+        assert!(caller.is_well().await);
+    }
+}
+
+#[tokio::test]
+async fn metadata_of_bytes_that_are_no_text_is_left_out() {
+    let site = Site::new(Medium::Memory).await;
+    let mut wire = Wire::new(&site).await;
+    wire.call(1, &[(b"x-name", b"\xff\xfe")]).await;
+    assert_eq!(wire.answer().await.unwrap().0, HEADERS);
+    assert_eq!(wire.answer().await.unwrap().0, DATA);
+}
+
+#[tokio::test]
+async fn headers_beyond_what_is_taken_end_the_call_alone() {
+    let site = Site::new(Medium::Memory).await;
+    let caller = Caller::new(&site).await;
+    // What HTTP/2 counts of it is more than 16 KiB, and what the server takes at all is four times
+    // that.
+    let value = "v".repeat(20 * 1024);
+    let answered = caller
+        .call(UNARY, &[("x-name", &value)], framed(&ask("echo")))
+        .await;
+    assert_eq!(answered.http, 431);
+    assert!(caller.is_well().await);
+}
