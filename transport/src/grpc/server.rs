@@ -32,6 +32,7 @@ use super::head::{self, RequestHead};
 use super::timeout;
 use crate::driver::route::{LONG_POLL, Pace, Route, Routes};
 use crate::driver::timer;
+use crate::listen::carrier::OVERDUE;
 use answer::{Form, send_whole};
 use exchange::{Exchange, Http2};
 use held::Held;
@@ -59,6 +60,10 @@ pub(crate) struct Calls {
     /// Calls that are not begun while too much of earlier answers is held; no more than there may
     /// be streams.
     waiting: VecDeque<Waiting>,
+    /// Calls whose one request has not come whole; at most [`GATHERING_CALLS`].
+    gathering: VecDeque<Gathering>,
+    /// When one of them may be overdue; none only if there is none that can be.
+    gathering_due: Option<Instant>,
     answers: Arc<Held>,
     running: Arc<Running>,
 }
@@ -70,6 +75,34 @@ struct Waiting {
     exchange: Http2,
     arrived: Instant,
     deadline: Option<Deadline>,
+}
+
+/// A call whose request is gathered.
+#[derive(Debug)]
+struct Gathering {
+    call: Prepared<Http2>,
+    /// How often it was looked at in vain.
+    looks: u32,
+}
+
+/// A call that can begin.
+#[derive(Debug)]
+struct Prepared<E> {
+    route: Arc<Route>,
+    call: ServerCall,
+    incoming: Incoming,
+    form: Form,
+    exchange: E,
+}
+
+/// How far the request of a method that takes one has come.
+enum Come {
+    /// It is there, and nothing follows it.
+    Whole,
+    /// Something is still to come.
+    Partly,
+    /// There is none, or more than one; its handler says what it thinks of that.
+    Oddly,
 }
 
 impl Calls {
@@ -86,6 +119,8 @@ impl Calls {
             peer,
             known: Vec::new(),
             waiting: VecDeque::new(),
+            gathering: VecDeque::new(),
+            gathering_due: None,
             answers: Arc::default(),
             running: Arc::default(),
         }
@@ -98,7 +133,7 @@ impl Calls {
 
     /// Whether any has not ended; if so, the waker is told when that changes.
     pub(crate) fn is_busy(&self, waker: &Waker) -> bool {
-        !self.waiting.is_empty() || !self.running.is_empty(waker)
+        !self.waiting.is_empty() || !self.gathering.is_empty() || !self.running.is_empty(waker)
     }
 
     /// Whether there is a method of that path.
@@ -130,30 +165,49 @@ impl Calls {
         }
     }
 
-    /// Lets go of calls that wait and were given up, ends those whose time is over, and says when
-    /// the next one's is.
+    /// Lets go of calls that are not begun and were given up, ends those whose time is over, and
+    /// says when the next one's is.
     pub(crate) fn poll_waiting(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<Instant> {
         let mut next: Option<Deadline> = None;
-        self.waiting.retain_mut(|waiting| {
-            if waiting.exchange.poll_gone(cx).is_ready() {
+        let mut stays = |exchange: &mut Http2, deadline: Option<Deadline>| {
+            if exchange.poll_gone(cx).is_ready() {
                 return false;
             }
-            if waiting
-                .deadline
-                .is_some_and(|deadline| deadline.is_past(now))
-            {
-                refuse(&mut waiting.exchange, &overdue());
+            if deadline.is_some_and(|deadline| deadline.is_past(now)) {
+                refuse(exchange, &overdue());
                 return false;
             }
-            next = Deadline::earlier(next, waiting.deadline);
+            next = Deadline::earlier(next, deadline);
             true
-        });
-        next.map(Deadline::instant)
+        };
+        self.waiting
+            .retain_mut(|waiting| stays(&mut waiting.exchange, waiting.deadline));
+        // Most are whole at the next look, so that they are not looked at here each time.
+        if self.gathering_due.is_some_and(|due| due <= now) || !self.has_room() {
+            self.gathering
+                .retain_mut(|it| stays(&mut it.call.exchange, it.call.call.deadline));
+            self.gathering_due = next.map(Deadline::instant);
+        }
+        let next = next.map(Deadline::instant);
+        next.into_iter().chain(self.gathering_due).min()
     }
 
-    /// Begins calls that waited, as far as there is room; says whether there were any.
+    /// Begins calls that waited or whose requests have become whole; says whether there were any.
     pub(crate) fn resume(&mut self) -> bool {
         let mut any = false;
+        for _ in 0..self.gathering.len() {
+            if !self.has_room() {
+                break;
+            }
+            let Some(mut gathering) = self.gathering.pop_front() else {
+                break;
+            };
+            gathering.looks += 1;
+            any |= self.gather(gathering);
+        }
+        if self.gathering.is_empty() {
+            self.gathering_due = None;
+        }
         while self.has_room() {
             let Some(waiting) = self.waiting.pop_front() else {
                 break;
@@ -164,18 +218,65 @@ impl Calls {
         any
     }
 
+    /// Ends the calls that are not begun, as the server ends.
+    pub(crate) fn close(&mut self) {
+        let waiting = self.waiting.drain(..).map(|waiting| waiting.exchange);
+        let gathering = self.gathering.drain(..).map(|it| it.call.exchange);
+        for mut exchange in waiting.chain(gathering) {
+            refuse(&mut exchange, &Status::unavailable(OVERDUE));
+        }
+    }
+
     fn has_room(&self) -> bool {
         self.answers.bytes() < ANSWERS_BYTES
     }
 
-    fn begin<E: Exchange>(&mut self, parts: &Parts, mut exchange: E, arrived: Instant) {
-        match self.prepare(parts, arrived) {
-            Ok((route, head)) => {
-                let form = self.form(&route, &head);
-                self.call(&route, head, form, exchange, arrived);
-            }
-            Err(status) => refuse(&mut exchange, &status),
+    fn begin(&mut self, parts: &Parts, mut exchange: Http2, arrived: Instant) {
+        let (route, head) = match self.prepare(parts, arrived) {
+            Ok(prepared) => prepared,
+            Err(status) => return refuse(&mut exchange, &status),
+        };
+        let call = Prepared {
+            form: self.form(&route, &head),
+            incoming: Incoming::new(self.limits.max_bytes, head.encoding),
+            call: self.server_call(&route, head, arrived),
+            route,
+            exchange,
+        };
+        if call.route.method().kind().streams_requests() {
+            return self.call_stream(call);
         }
+        self.gather(Gathering { call, looks: 0 });
+    }
+
+    /// Begins a call if its request is there, and looks again later if it is not; says whether
+    /// there is an end to that.
+    ///
+    /// Many clients send the head by itself, and what follows it in the next packet. A task that
+    /// waits for that would cost more than the call.
+    fn gather(&mut self, mut gathering: Gathering) -> bool {
+        let call = &mut gathering.call;
+        match call.come() {
+            Ok(Come::Whole) => {
+                call.call.half_closed = true;
+                if call.route.method().kind().streams_responses() {
+                    self.call_stream(gathering.call);
+                } else {
+                    self.call_whole(gathering.call);
+                }
+            }
+            Ok(Come::Partly)
+                if gathering.looks < LOOKS && self.gathering.len() < GATHERING_CALLS =>
+            {
+                let due = call.call.deadline.map(Deadline::instant);
+                self.gathering_due = self.gathering_due.into_iter().chain(due).min();
+                self.gathering.push_back(gathering);
+                return false;
+            }
+            Ok(Come::Partly | Come::Oddly) => self.call_stream(gathering.call),
+            Err(status) => refuse(&mut call.exchange, &status),
+        }
+        true
     }
 
     fn prepare(
@@ -218,16 +319,8 @@ impl Calls {
         }
     }
 
-    fn call<E: Exchange>(
-        &self,
-        route: &Arc<Route>,
-        head: RequestHead,
-        form: Form,
-        mut exchange: E,
-        arrived: Instant,
-    ) {
-        let method = route.method();
-        let mut call = ServerCall::new(method, self.peer.clone());
+    fn server_call(&self, route: &Route, head: RequestHead, arrived: Instant) -> ServerCall {
+        let mut call = ServerCall::new(route.method(), self.peer.clone());
         call.deadline = deadline(head.timeout, arrived);
         call.arrived = Some(arrived);
         call.limits = self.limits;
@@ -236,34 +329,20 @@ impl Calls {
         call.attempt = head.attempt;
         call.idempotency_key = head.idempotency_key;
         call.metadata = head.metadata;
-        let mut incoming = Incoming::new(self.limits.max_bytes, head.encoding);
-        if !method.kind().streams_requests() {
-            match first(&mut incoming, &mut exchange) {
-                Ok((first, whole)) => {
-                    call.first = first;
-                    call.half_closed = whole;
-                }
-                Err(status) => return refuse(&mut exchange, &status),
-            }
-        }
-        if call.half_closed && !method.kind().streams_responses() {
-            self.call_whole(route, call, incoming, form, exchange);
-        } else {
-            self.call_stream(route, call, incoming, form, exchange);
-        }
+        call
     }
 
     /// Runs a call that has nothing more to read and one answer.
-    fn call_whole<E: Exchange>(
-        &self,
-        route: &Arc<Route>,
-        call: ServerCall,
-        incoming: Incoming,
-        form: Form,
-        mut exchange: E,
-    ) {
+    fn call_whole<E: Exchange>(&self, prepared: Prepared<E>) {
+        let Prepared {
+            route,
+            call,
+            incoming,
+            form,
+            mut exchange,
+        } = prepared;
         let deadline = call.deadline;
-        match poll_first(route, route.handler().call(call)) {
+        match poll_first(&route, route.handler().call(call)) {
             Ok(outcome) => {
                 // Whoever is gone needs no answer.
                 let _ = send_whole(&mut exchange, outcome, &form, &self.answers);
@@ -277,21 +356,21 @@ impl Calls {
     }
 
     /// Runs a call that reads or writes as it goes.
-    fn call_stream<E: Exchange>(
-        &self,
-        route: &Arc<Route>,
-        mut call: ServerCall,
-        incoming: Incoming,
-        form: Form,
-        exchange: E,
-    ) {
+    fn call_stream<E: Exchange>(&self, prepared: Prepared<E>) {
+        let Prepared {
+            route,
+            mut call,
+            incoming,
+            form,
+            exchange,
+        } = prepared;
         let deadline = call.deadline;
         let answers = Arc::clone(&self.answers);
         let stream = Arc::new(Stream::new(exchange, incoming, form, answers));
         let port: Arc<dyn StreamPort> = Arc::clone(&stream) as _;
         let key = StreamKey::from_bits(0);
         call.stream = Some(ServerStream { port, key });
-        match poll_first(route, route.handler().call(call)) {
+        match poll_first(&route, route.handler().call(call)) {
             Ok(outcome) => stream.finish(outcome),
             Err(future) => self.spawn(stream, future, deadline),
         }
@@ -317,33 +396,32 @@ fn overdue() -> Status {
     Status::deadline_exceeded("deadline exceeded")
 }
 
-/// What has come of the request of a method that takes one, and whether that is all of it.
-fn first<E: Exchange>(
-    incoming: &mut Incoming,
-    exchange: &mut E,
-) -> Result<(Option<Received>, bool), Status> {
-    let mut cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(message) = incoming.poll_message(exchange, &mut cx) else {
-        return Ok((None, false));
-    };
-    // Without one, the handler finds the end itself, and says what it thinks of that.
-    let mode = WireMode::Protobuf;
-    let message = message?.map(|bytes| Received { bytes, mode });
-    let mut whole = message.is_some() && incoming.is_between();
-    while whole && !exchange.is_end() {
-        match exchange.poll_data(&mut cx) {
-            // Many clients say that it is the end in a frame of its own.
-            Poll::Ready(Some(Ok(data))) if data.is_empty() => {}
-            Poll::Ready(Some(Ok(data))) => {
-                incoming.handle_data(data, exchange);
-                whole = false;
+impl<E: Exchange> Prepared<E> {
+    /// Takes what has come of the request of a method that takes one.
+    fn come(&mut self) -> Result<Come, Status> {
+        let mut cx = Context::from_waker(Waker::noop());
+        if self.call.first.is_none() {
+            match self.incoming.poll_message(&mut self.exchange, &mut cx)? {
+                Poll::Pending => return Ok(Come::Partly),
+                Poll::Ready(None) => return Ok(Come::Oddly),
+                Poll::Ready(Some(bytes)) => {
+                    let mode = WireMode::Protobuf;
+                    self.call.first = Some(Received { bytes, mode });
+                }
             }
-            Poll::Ready(Some(Err(status))) => return Err(status),
-            Poll::Ready(None) => break,
-            Poll::Pending => whole = false,
         }
+        while self.incoming.is_between() {
+            if self.exchange.is_end() {
+                return Ok(Come::Whole);
+            }
+            match self.exchange.poll_data(&mut cx) {
+                Poll::Ready(Some(data)) => self.incoming.handle_data(data?, &mut self.exchange),
+                Poll::Ready(None) => return Ok(Come::Whole),
+                Poll::Pending => return Ok(Come::Partly),
+            }
+        }
+        Ok(Come::Oddly)
     }
-    Ok((message, whole))
 }
 
 /// Polls a handler for the first time, unless its method is known to be slow.
@@ -366,6 +444,12 @@ fn poll_first(route: &Route, mut future: HandlerFuture) -> Result<Outcome, Handl
 
 /// More than most services have; so many are compared in less time than one is looked up.
 const KNOWN_ROUTES: usize = 16;
+/// As many requests as a client commonly has on their way at once; what is beyond that becomes
+/// tasks.
+const GATHERING_CALLS: usize = 256;
+/// A request that is not whole after so many looks, each of which follows on something having come,
+/// becomes a task, so that none is looked at for ever.
+const LOOKS: u32 = 8;
 /// What may be held of the answers of a connection before further calls are not begun: four of the
 /// largest that clients take by default.
 const ANSWERS_BYTES: usize = 16 * 1024 * 1024;

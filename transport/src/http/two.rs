@@ -143,6 +143,9 @@ impl Two {
             if !closes && closed.as_mut().poll(cx).is_ready() {
                 closes = true;
                 self.life.close();
+                if let Some(calls) = &mut self.calls {
+                    calls.close();
+                }
             }
             self.poll(cx, carrier)
         };
