@@ -47,21 +47,18 @@ pub fn send(
     }
 }
 
-/// Appends an archive as protobuf to what is there already, such as a prefix.
+/// An archive as protobuf behind a prefix that is made from its length, such as gRPC's.
+///
+/// Long strings and bytes are shared with the archive, as parts of their own behind the first one.
 ///
 /// # Errors
 /// When the segment is no valid archive of the layout, which one built by this library is.
-pub fn append_protobuf(
+pub fn send_parts<const N: usize>(
     segment: Segment,
     layout: &'static Layout,
-    out: &mut Vec<u8>,
-) -> Result<(), WireError> {
-    let archive = segment.into_bytes();
-    protobuf::append(
-        DynTable::from_archive(layout, &archive, &send_limits())?,
-        out,
-    );
-    Ok(())
+    prefix: impl FnOnce(usize) -> [u8; N],
+) -> Result<(Bytes, Vec<Bytes>), WireError> {
+    protobuf::to_parts(layout, &segment.into_bytes(), &send_limits(), prefix)
 }
 
 /// Why a received message cannot be read, as the status of its call.

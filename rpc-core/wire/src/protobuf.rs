@@ -19,6 +19,8 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
+
 use crate::WireError;
 use crate::dynamic::DynTable;
 use crate::layout::{Kind, Layout};
@@ -62,6 +64,30 @@ pub fn append(table: DynTable<'_>, out: &mut Vec<u8>) {
     let mut writer = Backward::new(out, EXPECTED_BYTES);
     encode::table(&mut writer, table);
     writer.finish();
+}
+
+/// Turns an archive into protobuf behind a prefix that is made from its length.
+///
+/// Long strings and bytes are not copied but shared with the archive, as parts of their own behind
+/// the first one; joined, the parts are the whole.
+///
+/// # Errors
+///
+/// When the bytes are no valid archive of the layout.
+pub fn to_parts<const N: usize>(
+    layout: &'static Layout,
+    archive: &Bytes,
+    limits: &Limits,
+    prefix: impl FnOnce(usize) -> [u8; N],
+) -> Result<(Bytes, Vec<Bytes>), WireError> {
+    let table = DynTable::from_archive(layout, archive, limits)?;
+    let mut out = Vec::new();
+    let expected = archive.len().min(EXPECTED_BYTES) + N;
+    let mut writer = Backward::new(&mut out, expected).sharing(archive);
+    encode::table(&mut writer, table);
+    let prefix = prefix(writer.written());
+    writer.put(&prefix);
+    Ok(writer.into_parts())
 }
 
 /// How many bytes an archived message takes as protobuf.

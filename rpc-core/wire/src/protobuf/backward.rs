@@ -4,6 +4,8 @@
 //! twice or moves bytes after the fact. Written backwards, the length is known when its turn comes:
 //! one pass, no table of lengths, linear at any depth.
 
+use bytes::{Buf, Bytes};
+
 /// Bytes that grow towards the front, at the end of a caller's buffer.
 ///
 /// The written bytes are `buffer[head..]`; everything before `base` is the caller's and untouched.
@@ -14,6 +16,19 @@ pub(crate) struct Backward<'a> {
     base: usize,
     /// The first written byte; `base <= head <= buffer.len()`.
     head: usize,
+    /// What long values are shared with instead of being copied, if they are.
+    shared: Option<Shared<'a>>,
+}
+
+/// Values that are not copied.
+#[derive(Debug)]
+struct Shared<'a> {
+    /// Where they lie.
+    source: &'a Bytes,
+    /// The last one first, each with how much of the buffer is behind it.
+    parts: Vec<(usize, Bytes)>,
+    /// What they come to.
+    len: usize,
 }
 
 impl<'a> Backward<'a> {
@@ -22,12 +37,33 @@ impl<'a> Backward<'a> {
         let base = buffer.len();
         buffer.resize(base + expected, 0);
         let head = buffer.len();
-        Self { buffer, base, head }
+        Self {
+            buffer,
+            base,
+            head,
+            shared: None,
+        }
+    }
+
+    /// Has long values that lie in `source` shared with it.
+    pub(crate) fn sharing(mut self, source: &'a Bytes) -> Self {
+        self.shared = Some(Shared {
+            source,
+            parts: Vec::new(),
+            len: 0,
+        });
+        self
     }
 
     /// How many bytes have been written; differences of it measure what lies between.
     #[inline]
     pub(crate) fn written(&self) -> usize {
+        let shared = self.shared.as_ref().map_or(0, |shared| shared.len);
+        self.in_buffer() + shared
+    }
+
+    #[inline]
+    fn in_buffer(&self) -> usize {
         self.buffer.len() - self.head
     }
 
@@ -35,6 +71,20 @@ impl<'a> Backward<'a> {
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.room(bytes.len()).copy_from_slice(bytes);
+    }
+
+    /// Puts a value in front of everything written so far, by reference if that is worth it.
+    #[inline]
+    pub(crate) fn put_value(&mut self, bytes: &[u8]) {
+        if bytes.len() >= SHARED_BYTES_MIN {
+            let behind = self.in_buffer();
+            if let Some(shared) = &mut self.shared {
+                shared.parts.push((behind, shared.source.slice_ref(bytes)));
+                shared.len += bytes.len();
+                return;
+            }
+        }
+        self.put(bytes);
     }
 
     #[inline(always)]
@@ -62,9 +112,30 @@ impl<'a> Backward<'a> {
 
     /// Moves what was written directly behind the caller's bytes.
     pub(crate) fn finish(self) {
-        let written = self.written();
+        let written = self.in_buffer();
         self.buffer.copy_within(self.head.., self.base);
         self.buffer.truncate(self.base + written);
+    }
+
+    /// What was written, in order; the shared values are parts of their own.
+    ///
+    /// The buffer must have been empty.
+    pub(crate) fn into_parts(self) -> (Bytes, Vec<Bytes>) {
+        let shared = self.shared.map(|shared| shared.parts).unwrap_or_default();
+        let mut written = Bytes::from(core::mem::take(self.buffer));
+        written.advance(self.head);
+        let end = written.len();
+        let mut rest = Vec::with_capacity(2 * shared.len());
+        // From the back to the front, as they were written.
+        for (behind, value) in shared {
+            let after = written.split_off(end - behind);
+            if !after.is_empty() {
+                rest.push(after);
+            }
+            rest.push(value);
+        }
+        rest.reverse();
+        (written, rest)
     }
 
     /// The `count` bytes in front of what has been written, now counted as written.
@@ -79,7 +150,7 @@ impl<'a> Backward<'a> {
 
     #[cold]
     fn grow(&mut self, count: usize) {
-        let written = self.written();
+        let written = self.in_buffer();
         let added = count.max(written).max(GROWTH_MIN);
         self.buffer.resize(self.buffer.len() + added, 0);
         self.buffer
@@ -88,6 +159,8 @@ impl<'a> Backward<'a> {
     }
 }
 
+/// To send one buffer more costs about as much as to copy this much.
+const SHARED_BYTES_MIN: usize = 4096;
 /// Small enough to waste nothing that matters, large enough to make growth rare.
 const GROWTH_MIN: usize = 64;
 

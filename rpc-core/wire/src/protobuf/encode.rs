@@ -33,11 +33,11 @@ pub(super) fn table(out: &mut Backward<'_>, table: DynTable<'_>) {
 fn single(out: &mut Backward<'_>, number: u32, kind: &Kind, value: Value<'_>) {
     match value {
         Value::Str(text) => {
-            out.put(text.as_bytes());
+            out.put_value(text.as_bytes());
             out.put_varint(text.len() as u64);
         }
         Value::Bytes(bytes) => {
-            out.put(bytes);
+            out.put_value(bytes);
             out.put_varint(bytes.len() as u64);
         }
         Value::Message(nested) => {

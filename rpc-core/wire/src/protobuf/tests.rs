@@ -54,7 +54,29 @@ fn canonical(layout: &'static Layout, input: &[u8]) -> Result<Vec<u8>, WireError
     let table = DynTable::from_archive(layout, &archive, &limits).expect("our archives are valid");
     let output = from_archive(table);
     assert_eq!(output.len(), encoded_len(table));
+    let length = |length: usize| (length as u32).to_be_bytes();
+    let (first, rest) = to_parts(layout, &archive.into(), &limits, length)?;
+    let joined = [&first[..], &rest.concat()].concat();
+    assert_eq!(joined, [&length(output.len())[..], &output].concat());
     Ok(output)
+}
+
+#[test]
+fn long_values_are_shared_with_the_archive_and_short_ones_are_not() {
+    let limits = Limits::default();
+    let kind = KINDS.iter().position(|kind| matches!(kind, Kind::Bytes));
+    let field = number(0, kind.unwrap());
+    let long = vec![7; 4096];
+    let input = Pb::new().bytes(field, &long).0;
+    let archive: Bytes = to_archive(all_kinds(), &input, &limits).unwrap().into();
+    let (first, rest) = to_parts(all_kinds(), &archive, &limits, |_| [9; 5]).unwrap();
+    let range = archive.as_ptr_range();
+    assert_eq!((first.len(), rest.len()), (5 + input.len() - long.len(), 1));
+    assert!(range.contains(&rest[0].as_ptr()) && rest[0] == long[..]);
+    let input = Pb::new().bytes(field, &long[1..]).0;
+    let archive: Bytes = to_archive(all_kinds(), &input, &limits).unwrap().into();
+    let (first, rest) = to_parts(all_kinds(), &archive, &limits, |_| [9; 5]).unwrap();
+    assert_eq!((&first[5..], rest.len()), (&input[..], 0));
 }
 
 #[track_caller]

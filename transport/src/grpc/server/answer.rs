@@ -24,28 +24,28 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// A message with its prefix, as it is sent.
+    /// A message with its prefix, as it is sent: a first part, and often nothing behind it.
     ///
     /// # Errors
     /// INTERNAL when the segment is no archive of the layout, RESOURCE_EXHAUSTED when gRPC has no
     /// message so long.
-    pub(super) fn message(&self, message: Segment) -> Result<Bytes, Status> {
-        let mut out = vec![0; PREFIX_BYTES];
-        message::append_protobuf(message, self.layout, &mut out)
+    pub(super) fn message(&self, message: Segment) -> Result<(Bytes, Vec<Bytes>), Status> {
+        let mut length = 0;
+        let mut prefixed = Ok(());
+        let prefix = |message_bytes| {
+            length = message_bytes;
+            prefix::prefix(false, length).unwrap_or_else(|status| {
+                prefixed = Err(status);
+                [0; PREFIX_BYTES]
+            })
+        };
+        let parts = message::send_parts(message, self.layout, prefix)
             .map_err(|error| Status::internal(format!("the message cannot be sent: {error}")))?;
-        if let Some(encoding) = self.encoding
-            && out.len() - PREFIX_BYTES >= COMPRESSED_BYTES_MIN
-        {
-            let short = encoding.compress(&out[PREFIX_BYTES..]);
-            // What does not become shorter is better sent as it is.
-            if short.len() < out.len() - PREFIX_BYTES {
-                let prefix = prefix::prefix(true, short.len())?;
-                return Ok([&prefix[..], &short].concat().into());
-            }
+        prefixed?;
+        match self.encoding {
+            Some(encoding) if length >= COMPRESSED_BYTES_MIN => compressed(encoding, parts),
+            _ => Ok(parts),
         }
-        let prefix = prefix::prefix(false, out.len() - PREFIX_BYTES)?;
-        out[..PREFIX_BYTES].copy_from_slice(&prefix);
-        Ok(out.into())
     }
 
     /// What stands before the messages.
@@ -57,6 +57,28 @@ impl Form {
         }
         response
     }
+}
+
+/// The same message, compressed if that makes it shorter.
+fn compressed(
+    encoding: Encoding,
+    parts: (Bytes, Vec<Bytes>),
+) -> Result<(Bytes, Vec<Bytes>), Status> {
+    let (first, rest) = &parts;
+    let joined;
+    let message = match rest.is_empty() {
+        true => &first[PREFIX_BYTES..],
+        false => {
+            joined = [&first[PREFIX_BYTES..], &rest.concat()].concat();
+            &joined
+        }
+    };
+    let short = encoding.compress(message);
+    if short.len() >= message.len() {
+        return Ok(parts);
+    }
+    let prefix = prefix::prefix(true, short.len())?;
+    Ok((Bytes::copy_from_slice(&prefix), vec![short]))
 }
 
 /// Sends all of the answer of a method with one response.
@@ -79,9 +101,12 @@ pub(super) fn send_whole<E: Exchange>(
         _ => Err(status),
     };
     match message {
-        Ok(message) => {
+        Ok((first, rest)) => {
             exchange.send_head(form.head(&headers), false)?;
-            exchange.send_data(counted(message, held))?;
+            exchange.send_data(counted(first, held))?;
+            for part in rest {
+                exchange.send_data(counted(part, held))?;
+            }
             exchange.send_trailers(trailers_of(&Status::ok(), &trailers))
         }
         Err(status) => exchange.send_head(trailers_only(&status, &headers, &trailers), true),

@@ -1,9 +1,9 @@
 //! One call whose handler reads or writes as it goes, or takes its time.
 
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::{iter, mem};
 
 use bytes::Bytes;
 use dreammesh_core::call::{Begun, Deadline, Metadata, Status};
@@ -243,11 +243,15 @@ impl<E: Exchange> StreamPort for Stream<E> {
             return Poll::Ready(Ok(()));
         };
         let formed = self.form.message(message);
-        let formed = formed.map_err(|status| Ended::by_library(status, Begun::Maybe))?;
-        let counted = self.held.count(formed);
+        let formed = formed.map_err(|status| Ended::by_library(status, Begun::Maybe));
+        let (first, rest) = formed?;
         let mut state = self.lock();
         let exchange = state.begin(&self.form, &Metadata::new())?;
-        Poll::Ready(exchange.send_data(counted).map_err(|_| cancelled()))
+        for part in iter::once(first).chain(rest) {
+            let sent = exchange.send_data(self.held.count(part));
+            sent.map_err(|_| cancelled())?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     // Nothing can be said of the end before the status of the call.

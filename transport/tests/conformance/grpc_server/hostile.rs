@@ -1,5 +1,7 @@
 //! Requests that are not as they should be, none of which harms another.
 
+use std::io::Write;
+
 use dreammesh_core::codec::Protobuf;
 
 use super::caller::{CHAT, Caller, LIST, RECORD, UNARY, flagged, framed};
@@ -102,6 +104,24 @@ async fn a_message_beyond_the_limit_is_refused_by_its_prefix() {
             let said = format!("a message of {length} bytes exceeds the limit of 1000");
             assert_eq!(answered.said(), said);
         }
+    }
+    assert!(caller.is_well().await);
+}
+
+#[tokio::test]
+async fn what_comes_to_more_than_the_limit_is_not_decompressed() {
+    let site = Site::new(Medium::Memory).await;
+    let caller = Caller::new(&site).await;
+    // 64 MiB of nothing, where the limit is 4.
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let zeros = vec![0; 1 << 20];
+    (0..64).for_each(|_| encoder.write_all(&zeros).unwrap());
+    let bomb = encoder.finish().unwrap();
+    assert!(bomb.len() < 4 << 20);
+    for path in [UNARY, LIST, RECORD, CHAT] {
+        let headers = [("grpc-encoding", "gzip")];
+        let answered = caller.call(path, &headers, flagged(1, &bomb)).await;
+        assert_eq!(answered.status(), EXHAUSTED, "{path}");
     }
     assert!(caller.is_well().await);
 }
