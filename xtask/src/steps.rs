@@ -106,6 +106,11 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(foreign::differential),
         ),
         slow(
+            "grpc",
+            "grpcio makes calls of all kinds to our server",
+            Box::new(foreign::grpc),
+        ),
+        slow(
             "restart",
             "servers are replaced under 5,000 calls a second and lose none",
             Box::new(cargo::restart),

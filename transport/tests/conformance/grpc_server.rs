@@ -2,6 +2,7 @@
 
 mod caller;
 mod calls;
+mod foreign;
 mod frames;
 mod hostile;
 mod slow;

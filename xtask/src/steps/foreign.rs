@@ -18,6 +18,9 @@ const ENVOY: &str = "xtask/envoy.txt";
 /// What aioquic needs, each file by its hash.
 const AIOQUIC: &str = "xtask/aioquic.txt";
 
+/// What grpcio needs, each file by its hash.
+const GRPCIO: &str = "xtask/grpcio.txt";
+
 /// The Debian packages of nginx, h2load and gtlsclient, and the libraries of theirs that few
 /// machines have.
 const PROXIES: [&str; 12] = [
@@ -71,6 +74,16 @@ pub(crate) fn corpus(root: &Path) -> Result<Notes, String> {
 pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
     let python = python(root, REQUIREMENTS, &root.join("target/python"))?;
     ignored_test(root, "dreammesh-differential", "differential")
+        .env("DREAMMESH_TEST_PYTHON", python)
+        .run()?;
+    Ok(Notes::new())
+}
+
+/// Calls of gRPC's own implementation to our server.
+pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
+    let python = python(root, GRPCIO, &root.join("target/grpcio"))?;
+    ignored_test(root, "dreammesh-transport", "conformance")
+        .args(["grpc_server::foreign"])
         .env("DREAMMESH_TEST_PYTHON", python)
         .run()?;
     Ok(Notes::new())
