@@ -48,7 +48,8 @@ pub use dreammesh_core::{codegen, layer, rpc, wkt};
 pub use dreammesh_services::{Health, ServingStatus};
 pub use dreammesh_transport::tls;
 pub use dreammesh_transport::{
-    BindError, Connect, ConnectError, Connector, Medium, MemoryHub, Server, ServerBuilder, Stopped,
+    BindError, Connect, ConnectError, Connector, Encoding, Medium, MemoryHub, Server,
+    ServerBuilder, Stopped,
 };
 
 #[cfg(doctest)]

@@ -11,13 +11,16 @@ use dreammesh_core::channel::{Channel, ChannelBuilder};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::wire::Limits;
 use dreammesh_session::{Config, Keepalive};
+use http::uri::Scheme;
 
 use crate::driver::timer::NEVER;
+use crate::grpc::client::{self as grpc, OpenedLink};
+use crate::grpc::encoding::Encoding;
 use crate::link::BoxLink;
 use crate::link::address::{Address, TargetError};
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
-use crate::link::{listener, tls, tunnel};
+use crate::link::{listener, tcp, tls, tunnel};
 use crate::quic::dial::{self, Connected, Offer};
 use crate::tls::{ClientTls, TlsError};
 use kept::KeptLink;
@@ -75,6 +78,10 @@ impl Connect for Channel {
 }
 
 /// Connects channels with settings of one's own.
+///
+/// A server of plain gRPC is called in the same way, by `grpc://host:port` or, with [`tls`](Self::tls),
+/// by `grpcs://host:port`; so is one that turns out to speak nothing else when it is named by
+/// `dreammesh://` or `dreammesh+tls://`.
 #[derive(Clone, Debug, Default)]
 pub struct Connector {
     hub: MemoryHub,
@@ -100,6 +107,10 @@ struct Settings {
     media_retry: Duration,
     /// What connections of this process learnt of the layouts of their servers.
     layouts: VerdictCache,
+    /// What requests over plain gRPC are compressed with.
+    grpc_encoding: Option<Encoding>,
+    /// When a server of plain gRPC that is silent is asked for a sign of life.
+    grpc_keepalive: Keepalive,
 }
 
 impl Default for Settings {
@@ -115,6 +126,8 @@ impl Default for Settings {
             // Short enough to come back soon after a network changed, long enough to cost nothing.
             media_retry: Duration::from_secs(30),
             layouts: VerdictCache::process(),
+            grpc_encoding: None,
+            grpc_keepalive: GRPC_KEEPALIVE,
         }
     }
 }
@@ -134,12 +147,28 @@ impl Connector {
 
     /// Sets after how much silence the peer is asked for a sign of life, and after how much more
     /// it counts as dead; 20 and 10 seconds by default.
+    ///
+    /// A server of plain gRPC is asked only while calls run, and after 5 minutes and 10 seconds by
+    /// default: most end the connection of a client that asks more than every 5 minutes. One that
+    /// says so is asked half as often from then on.
     #[must_use]
     pub fn keepalive(mut self, interval: Duration, timeout: Duration) -> Self {
-        self.settings.session.keepalive = Some(Keepalive {
+        let keepalive = Keepalive {
             interval: interval.min(NEVER),
             timeout: timeout.min(NEVER),
-        });
+        };
+        self.settings.session.keepalive = Some(keepalive);
+        self.settings.grpc_keepalive = keepalive;
+        self
+    }
+
+    /// Compresses the requests of calls that go by plain gRPC; they are not compressed by default.
+    ///
+    /// A server that does not know the encoding answers UNIMPLEMENTED and says which it knows.
+    /// Answers are taken in each of them, whatever is set here.
+    #[must_use]
+    pub fn compress_grpc(mut self, encoding: Encoding) -> Self {
+        self.settings.grpc_encoding = Some(encoding);
         self
     }
 
@@ -349,6 +378,18 @@ impl Connector {
                 host,
                 port,
             }),
+            Address::Grpc { host, port } => Place::Grpc(Box::new(Grpc {
+                secure: None,
+                tcp: self.tcp.clone(),
+                host,
+                port,
+            })),
+            Address::Grpcs { host, port } => Place::Grpc(Box::new(Grpc {
+                secure: Some(checked(tls::Dialler::for_http(self.client_tls()?), &host)?),
+                tcp: self.tcp.clone(),
+                host,
+                port,
+            })),
             address => Place::Stream(Stream {
                 address,
                 hub: self.hub.clone(),
@@ -414,6 +455,7 @@ enum Place {
     Tunnel(Tunnel),
     Quic(dial::Target),
     Secured(Box<Secured>),
+    Grpc(Box<Grpc>),
 }
 
 /// A place that is reached by one link.
@@ -440,6 +482,38 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Calls that waited for a connection have had their turn by then.
 const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
+/// A place where a server of plain gRPC is.
+struct Grpc {
+    /// Absent in plaintext.
+    secure: Option<tls::Dialler>,
+    tcp: TcpOptions,
+    host: String,
+    port: u16,
+}
+
+impl Grpc {
+    async fn dial(&self) -> io::Result<OpenedLink> {
+        let Self {
+            secure,
+            tcp,
+            host,
+            port,
+        } = self;
+        let (link, scheme) = match secure {
+            None => (tcp::dial(host, *port, tcp).await?, Scheme::HTTP),
+            Some(secure) => (secure.dial(host, *port, tcp).await?.0, Scheme::HTTPS),
+        };
+        grpc::open(link, scheme, host, *port).await
+    }
+}
+
+/// Longer than the 5 minutes that servers of gRPC have their clients keep between pings by default,
+/// by more than clocks and queues bring; and as long for the answer as their clients wait.
+const GRPC_KEEPALIVE: Keepalive = Keepalive {
+    interval: Duration::from_secs(310),
+    timeout: Duration::from_secs(20),
+};
+
 /// Below the hour after which load balancers commonly end a connection whatever it carries.
 const TUNNEL_AGE_MAX: Duration = Duration::from_secs(50 * 60);
 
@@ -448,9 +522,25 @@ enum Dialled {
     Link(BoxLink),
     /// Lane 0, unless it is in use since before the handshake, and what opens more of them.
     Quic(Option<BoxLink>, Connected),
+    /// The server speaks plain gRPC.
+    Grpc(Box<OpenedLink>),
 }
 
 impl Dialled {
+    /// What a link inside of TLS is, by what the server has agreed to speak there.
+    ///
+    /// One that chose HTTP/2 over the session, which it was offered first, is a server of plain
+    /// gRPC, or a proxy in front of servers that speak that too.
+    async fn spoken(link: BoxLink, spoken: tls::Spoken, host: &str, port: u16) -> io::Result<Self> {
+        match spoken {
+            tls::Spoken::Session => Ok(Self::Link(link)),
+            tls::Spoken::Http => {
+                let opened = grpc::open(link, Scheme::HTTPS, host, port).await?;
+                Ok(Self::Grpc(Box::new(opened)))
+            }
+        }
+    }
+
     async fn quic(target: &dial::Target, offer: &Offer) -> io::Result<Self> {
         let connected = dial::dial(target, offer).await?;
         let lane = connected.first_lane().await?;
@@ -470,10 +560,12 @@ impl Place {
                 Address::H2c { .. } => &["h2c"],
                 _ => &["tcp"],
             },
-            Self::Tls(..) => &["tls"],
+            Self::Tls(..) => &["tls", "grpcs"],
             Self::Tunnel(_) => &["h2"],
             Self::Quic(_) => &["quic"],
-            Self::Secured(_) => &["tls", "quic"],
+            Self::Secured(_) => &["tls", "quic", "grpcs"],
+            Self::Grpc(to) if to.secure.is_some() => &["grpcs"],
+            Self::Grpc(_) => &["grpc"],
         }
     }
 
@@ -491,6 +583,11 @@ impl Place {
         usize::from(is_quic && matches!(self, Self::Secured(_)))
     }
 
+    /// Which of them a connection is of that carries plain gRPC, the last if others are possible.
+    fn grpc_medium(&self) -> usize {
+        self.media().len() - 1
+    }
+
     /// Makes a new connection, and offers one that can be used before that is done; dropping the
     /// future abandons it.
     async fn dial(&self, offer: &Offer) -> io::Result<Dialled> {
@@ -504,11 +601,11 @@ impl Place {
                 Ok(Dialled::Link(link))
             }
             Self::Tls(secure, host, port, options) => {
-                let link = secure.dial(host, *port, options).await?;
-                Ok(Dialled::Link(link))
+                let (link, spoken) = secure.dial(host, *port, options).await?;
+                Dialled::spoken(link, spoken, host, *port).await
             }
             Self::Tunnel(to) => {
-                let link = to.secure.dial(&to.host, to.port, &to.tcp).await?;
+                let (link, _) = to.secure.dial(&to.host, to.port, &to.tcp).await?;
                 let to = tunnel::To {
                     host: &to.host,
                     port: to.port,
@@ -518,6 +615,7 @@ impl Place {
             }
             Self::Quic(target) => Dialled::quic(target, offer).await,
             Self::Secured(secured) => secured.dial(offer).await,
+            Self::Grpc(to) => Ok(Dialled::Grpc(Box::new(to.dial().await?))),
         }
     }
 }

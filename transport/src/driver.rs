@@ -33,7 +33,7 @@ use server::Server;
 use shared::{Slot, State};
 use timer::Timer;
 
-mod gathering;
+pub(crate) mod gathering;
 mod input;
 mod layouts;
 mod payload;

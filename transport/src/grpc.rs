@@ -3,6 +3,7 @@
 //! What both sides share neither does I/O nor knows a runtime; it turns headers into what the call
 //! model knows and back. The rules are those of gRPC over HTTP/2.
 //!
+//! - `client`: the client's side.
 //! - `prefix`: the five bytes before each message.
 //! - `head`: the headers of a request.
 //! - `metadata`: entries of metadata as headers.
@@ -12,15 +13,16 @@
 //! - `encoding`: compressed messages.
 //! - `server`: calls that come as gRPC.
 
-#[allow(dead_code, reason = "both sides are built on this next")]
+pub(crate) mod client;
+
 pub(crate) mod encoding;
-#[allow(dead_code, reason = "both sides are built on this next")]
+
 pub(crate) mod head;
 pub(crate) mod metadata;
 pub(crate) mod percent;
-#[allow(dead_code, reason = "both sides are built on this next")]
+
 pub(crate) mod prefix;
 pub(crate) mod server;
-#[allow(dead_code, reason = "both sides are built on this next")]
+
 pub(crate) mod status;
 pub(crate) mod timeout;

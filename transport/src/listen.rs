@@ -524,13 +524,20 @@ fn place(text: &str, has_tls: bool, permit_plaintext: bool) -> Result<Address, B
     };
     let address = Address::parse_bind(text).map_err(|error| wrong(Cause::Address(error)))?;
     match address {
-        Address::Tls { .. } | Address::H2 { .. } | Address::Secure { .. } if !has_tls => {
+        Address::Tls { .. }
+        | Address::H2 { .. }
+        | Address::Grpcs { .. }
+        | Address::Secure { .. }
+            if !has_tls =>
+        {
             Err(wrong(Cause::NoTls))
         }
         Address::Tcp { host, port } if has_tls && !text.contains("://") => {
             Ok(Address::Secure { host, port })
         }
-        Address::Tcp { .. } | Address::H2c { .. } if has_tls && !permit_plaintext => {
+        Address::Tcp { .. } | Address::H2c { .. } | Address::Grpc { .. }
+            if has_tls && !permit_plaintext =>
+        {
             Err(wrong(Cause::Plaintext))
         }
         address => Ok(address),

@@ -3,11 +3,13 @@
 //! - `members`: the connections that there are, one as a rule; `tending`: when more are opened, and
 //!   when they go.
 //! - `connecting`: making them, and noting how they end; `early`: calls before a handshake is done.
+//! - `grpc`: the connection to a server of plain gRPC.
 //! - `path`: leaving a medium that does not work, and coming back to it.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -23,6 +25,7 @@ use super::client::Client;
 use super::lanes::Lanes;
 use super::{Place, Settings};
 use crate::driver::timer;
+use crate::grpc::client::Client as GrpcClient;
 use crate::waiting::Waiting;
 use early::Early;
 use members::Members;
@@ -30,6 +33,7 @@ use tending::Growth;
 
 mod connecting;
 mod early;
+mod grpc;
 mod members;
 mod path;
 mod tending;
@@ -57,10 +61,14 @@ struct Inner {
     /// A connection was made or has ended, its server said hello, or the channel is gone.
     changed: Notify,
     counts: Arc<ConnectionCounts>,
+    /// How often a server of plain gRPC has said that it is asked for signs of life too often.
+    pinged_too_often: AtomicU32,
 }
 
 struct State {
     members: Members,
+    /// The connection to a server of plain gRPC, in place of those.
+    grpc: Option<Arc<GrpcClient>>,
     /// The connection whose handshake is under way, for calls that may travel before it is done.
     early: Option<Early>,
     /// Calls that wait for a connection, or for room on one.
@@ -82,6 +90,7 @@ impl KeptLink {
     pub(super) fn new(endpoint: Endpoint, place: Place, settings: Settings) -> Self {
         let state = State {
             members: Members::default(),
+            grpc: None,
             early: None,
             waiting: Waiting::default(),
             backoff: Backoff::default(),
@@ -104,6 +113,7 @@ impl KeptLink {
             crowded: Notify::new(),
             changed: Notify::new(),
             counts,
+            pinged_too_often: AtomicU32::new(0),
         });
         tokio::spawn(keep(Arc::clone(&inner)));
         Self(inner)
@@ -125,7 +135,9 @@ impl KeptLink {
             let greeted = {
                 let state = self.0.lock();
                 let greeted = state.members.iter();
-                greeted.map(|member| member.client.0.was_connected()).max()
+                let greeted = greeted.map(|member| member.client.0.was_connected());
+                let grpc = state.grpc.iter().map(|client| client.was_greeted());
+                greeted.chain(grpc).max()
             };
             match greeted {
                 Some(true) => return Ok(()),
@@ -178,7 +190,8 @@ impl Drop for KeptLink {
         let over = {
             let mut state = self.0.lock();
             state.gone = true;
-            (state.members.take(|_| true), state.early.take())
+            let members = state.members.take(|_| true);
+            (members, state.grpc.take(), state.early.take())
         };
         drop(over);
         self.0.asked.notify_one();
@@ -250,6 +263,10 @@ impl Inner {
             }
             return Poll::Ready(Ok(client));
         }
+        if let Some(client) = state.grpc.as_ref().filter(|client| client.is_open()) {
+            let client = Arc::clone(client);
+            return ready(state, ticket, client);
+        }
         self.poll_other(state, cx, wants, ticket, lane)
     }
 
@@ -272,7 +289,10 @@ impl Inner {
             }
         }
         // What is closed goes now, so that its last calls alone decide how long it lives.
-        let closed = state.members.take_closed();
+        let closed = (
+            state.members.take_closed(),
+            state.grpc.take_if(|client| !client.is_open()),
+        );
         let polled = match state.members.is_live() {
             true => self.poll_room(state, cx, wants, ticket),
             false => self.poll_missing(state, cx, wants, ticket),
@@ -363,7 +383,7 @@ impl Inner {
         let state = self.lock();
         match state.members.is_live() {
             true => state.members.is_retiring(),
-            false => state.wanted,
+            false => state.wanted && !state.grpc.as_ref().is_some_and(|it| it.is_open()),
         }
     }
 
@@ -393,7 +413,7 @@ impl Inner {
 fn ready(
     mut state: MutexGuard<'_, State>,
     ticket: &mut OpenTicket,
-    client: Arc<Client>,
+    client: Arc<dyn Connection>,
 ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
     let next = state.waiting.leave(ticket);
     drop(state);

@@ -121,8 +121,8 @@ impl Secured {
         match medium {
             Medium::Tls => {
                 let (host, port) = (&self.quic.host, self.quic.port);
-                let link = self.tls.dial(host, port, &self.tcp).await?;
-                Ok(Dialled::Link(link))
+                let (link, spoken) = self.tls.dial(host, port, &self.tcp).await?;
+                Dialled::spoken(link, spoken, host, port).await
             }
             Medium::Quic => Dialled::quic(&self.quic, offer).await,
         }

@@ -13,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Says when the driver stands back.
 #[derive(Debug)]
-pub(super) struct Gathering {
+pub(crate) struct Gathering {
     /// Whether this runtime runs the task that was woken last first.
     needed: bool,
     /// How many tasks the last batch that woke any woke or started.
@@ -24,7 +24,7 @@ pub(super) struct Gathering {
 
 impl Gathering {
     /// For the current runtime.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
         Self {
             needed: flavor.is_ok_and(|flavor| flavor == RuntimeFlavor::MultiThread),
@@ -36,7 +36,7 @@ impl Gathering {
     /// Whether to let others go first, given how many have sent since the last batch.
     ///
     /// It is asked at the beginning of each poll, and asks for the count only if it matters.
-    pub(super) fn stands_back(&mut self, sent: impl FnOnce() -> usize) -> bool {
+    pub(crate) fn stands_back(&mut self, sent: impl FnOnce() -> usize) -> bool {
         // Nobody is behind a lone caller, so it is sent without delay.
         if !self.needed || self.woken < 2 || self.stood_back {
             self.stood_back = false;
@@ -48,7 +48,7 @@ impl Gathering {
     }
 
     /// Notes how many tasks a batch woke or started.
-    pub(super) fn woke(&mut self, tasks: usize) {
+    pub(crate) fn woke(&mut self, tasks: usize) {
         if tasks > 0 {
             self.woken = tasks;
         }

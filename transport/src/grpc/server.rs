@@ -39,7 +39,7 @@ use held::Held;
 use running::Running;
 use stream::{Incoming, Stream, refuse};
 
-mod answer;
+pub(super) mod answer;
 mod exchange;
 mod held;
 mod running;

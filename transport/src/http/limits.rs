@@ -34,6 +34,22 @@ pub(crate) fn client() -> client::Builder {
     builder
 }
 
+/// The settings of the dialling side of plain gRPC, whose connection carries a stream a call.
+pub(crate) fn grpc_client() -> client::Builder {
+    let mut builder = client::Builder::new();
+    builder
+        .enable_push(false)
+        .max_header_list_size(HEADER_LIST_BYTES)
+        .max_frame_size(GRPC_FRAME_BYTES)
+        .initial_window_size(GRPC_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(GRPC_CONNECTION_WINDOW_BYTES)
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
+        .max_concurrent_reset_streams(GRPC_RESET_STREAMS)
+        .max_local_error_reset_streams(None)
+        .data_frame_budget(DATA_FRAME_BUDGET_BYTES);
+    builder
+}
+
 /// What gRPC servers and nginx customarily take; more than four times as much ends the connection,
 /// less is answered with 431, both by `h2`.
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
@@ -68,3 +84,13 @@ const ERROR_RESET_STREAMS: usize = 256;
 /// ended connections of proxies, which cut what they pass on, after an unread burst of about 150
 /// frames. This many is 16 thousand of them, some 4 MiB with their bookkeeping.
 const DATA_FRAME_BUDGET_BYTES: usize = 4 * 1024 * 1024;
+/// So that a message of 1 MiB may come in one frame, and is read where it arrived.
+const GRPC_FRAME_BYTES: u32 = 1024 * 1024 + 1024;
+/// What one call may have under way, and what one that nobody reads holds: at a round trip of 20 ms
+/// it is worth 200 MB/s.
+const GRPC_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// It takes sixteen calls that nobody reads to make the others wait.
+const GRPC_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// Calls that were dropped here while their answers are under way. One that is forgotten has its
+/// frames answered with a reset, which is why those are not limited: they say nothing of the server.
+const GRPC_RESET_STREAMS: usize = 1024;

@@ -51,6 +51,20 @@ pub enum Address {
         /// The port; 0 lets the kernel choose when binding.
         port: u16,
     },
+    /// Plain gRPC in plaintext, `grpc://host:port`.
+    Grpc {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Plain gRPC inside TLS, `grpcs://host:port`.
+    Grpcs {
+        /// A host name or an IP address; an IPv6 address stands without its brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// A Unix stream socket, `unix:///path`.
     Unix(PathBuf),
     /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
@@ -100,6 +114,8 @@ impl fmt::Display for Address {
             Self::H2c { host, port } => write_host(f, "dreammesh+h2c", host, *port),
             Self::H2 { host, port } => write_host(f, "dreammesh+h2", host, *port),
             Self::Secure { host, port } => write_host(f, "dreammesh", host, *port),
+            Self::Grpc { host, port } => write_host(f, "grpc", host, *port),
+            Self::Grpcs { host, port } => write_host(f, "grpcs", host, *port),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::Memory(name) => write!(f, "memory://{name}"),
         }
@@ -177,12 +193,12 @@ pub const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "grpc",
         form: "host:port",
-        parse: None,
+        parse: Some(grpc),
     },
     Scheme {
         name: "grpcs",
         form: "host:port",
-        parse: None,
+        parse: Some(grpcs),
     },
 ];
 
@@ -272,6 +288,16 @@ fn h2c(text: &str, rest: &str) -> Result<Address, TargetError> {
 fn h2(text: &str, rest: &str) -> Result<Address, TargetError> {
     let (host, port) = host_and_port(text, rest)?;
     Ok(Address::H2 { host, port })
+}
+
+fn grpc(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::Grpc { host, port })
+}
+
+fn grpcs(text: &str, rest: &str) -> Result<Address, TargetError> {
+    let (host, port) = host_and_port(text, rest)?;
+    Ok(Address::Grpcs { host, port })
 }
 
 fn host_and_port(text: &str, rest: &str) -> Result<(String, u16), TargetError> {

@@ -88,12 +88,14 @@ impl Listener {
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
-            Address::Tls { host, port } | Address::H2 { host, port } => Ok(Self::Tls(
+            Address::Tls { host, port }
+            | Address::H2 { host, port }
+            | Address::Grpcs { host, port } => Ok(Self::Tls(
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
             // The port tells by the first bytes what a connection speaks.
-            Address::H2c { host, port } => Ok(Self::Tcp(
+            Address::H2c { host, port } | Address::Grpc { host, port } => Ok(Self::Tcp(
                 tcp::bind(host, *port, options).await?,
                 options.clone(),
             )),
@@ -271,6 +273,8 @@ pub(crate) async fn dial(
         Address::Quic { .. }
         | Address::Tls { .. }
         | Address::H2 { .. }
+        | Address::Grpc { .. }
+        | Address::Grpcs { .. }
         | Address::Secure { .. } => Err(io::ErrorKind::Unsupported.into()),
     }
 }

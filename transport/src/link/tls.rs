@@ -38,14 +38,15 @@ pub(crate) struct Dialler {
 }
 
 impl Dialler {
+    /// For links that carry a session, or plain gRPC to a server that speaks nothing else.
     pub(crate) fn new(tls: ClientTls) -> Self {
-        let config = tls.rustls_client(&[ALPN]);
+        let config = tls.rustls_client(&[ALPN, HTTP]);
         Self { tls, config }
     }
 
     /// For links inside of which HTTP/2 is spoken, by a proxy as like as not.
     pub(crate) fn for_http(tls: ClientTls) -> Self {
-        let config = tls.rustls_client(&[b"h2"]);
+        let config = tls.rustls_client(&[HTTP]);
         Self { tls, config }
     }
 
@@ -56,25 +57,44 @@ impl Dialler {
         self.tls.server_name_for(host, anywhere).map(drop)
     }
 
-    /// Connects to the host and makes sure that it is who it should be.
+    /// Connects to the host and makes sure that it is who it should be; what it speaks is its
+    /// choice of what was offered.
     pub(crate) async fn dial(
         &self,
         host: &str,
         port: u16,
         options: &tcp::TcpOptions,
-    ) -> io::Result<BoxLink> {
+    ) -> io::Result<(BoxLink, Spoken)> {
         let stream = tcp::connect(host, port, options).await?;
         let name = self.tls.server_name_for(host, stream.peer_addr()?.ip());
         let name = name.map_err(io::Error::other)?;
         self.secure(Box::new(stream), name).await
     }
 
-    async fn secure(&self, link: BoxLink, name: ServerName<'static>) -> io::Result<BoxLink> {
+    async fn secure(
+        &self,
+        link: BoxLink,
+        name: ServerName<'static>,
+    ) -> io::Result<(BoxLink, Spoken)> {
         let connection = UnbufferedClientConnection::new(Arc::clone(&self.config), name.clone());
         let connection = connection.map_err(|error| Side::Client.explain(error))?;
         let mut made = handshake::connect(link, connection).await?;
         let identity: Identity = self.tls.identity_of_server(made.certificates(), &name);
         made.identify(Some(identity));
-        Ok(Box::new(made))
+        let spoken = match made.alpn() {
+            Some(HTTP) => Spoken::Http,
+            _ => Spoken::Session,
+        };
+        Ok((Box::new(made), spoken))
     }
 }
+
+/// What a server has agreed to speak inside of TLS; the handshake proves that it was the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    Session,
+    Http,
+}
+
+/// The name of HTTP/2 inside of TLS.
+const HTTP: &[u8] = b"h2";

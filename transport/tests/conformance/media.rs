@@ -23,13 +23,16 @@ pub(crate) enum Medium {
     Memory,
     Tunnel,
     TlsTunnel,
+    /// Plain gRPC from end to end, in plaintext.
+    Grpc,
+    Grpcs,
     /// Through a relay that hands on late and in pieces.
     RelayedTcp,
     RelayedTls,
     RelayedTunnel,
 }
 
-pub(crate) const ALL: [Medium; 11] = [
+pub(crate) const ALL: [Medium; 13] = [
     Medium::Tcp,
     Medium::Tls,
     Medium::Quic,
@@ -38,6 +41,8 @@ pub(crate) const ALL: [Medium; 11] = [
     Medium::Memory,
     Medium::Tunnel,
     Medium::TlsTunnel,
+    Medium::Grpc,
+    Medium::Grpcs,
     Medium::RelayedTcp,
     Medium::RelayedTls,
     Medium::RelayedTunnel,
@@ -48,10 +53,10 @@ impl Medium {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         match self {
-            Self::Tcp | Self::Tunnel | Self::RelayedTcp | Self::RelayedTunnel => {
+            Self::Tcp | Self::Tunnel | Self::Grpc | Self::RelayedTcp | Self::RelayedTunnel => {
                 "dreammesh+tcp://127.0.0.1:0".to_owned()
             }
-            Self::Tls | Self::TlsTunnel | Self::RelayedTls => {
+            Self::Tls | Self::TlsTunnel | Self::Grpcs | Self::RelayedTls => {
                 "dreammesh+tls://127.0.0.1:0".to_owned()
             }
             Self::Quic => "dreammesh+quic://127.0.0.1:0".to_owned(),
@@ -62,6 +67,11 @@ impl Medium {
             }
             Self::Memory => "memory://test".to_owned(),
         }
+    }
+
+    /// Whether calls go as plain gRPC.
+    pub(crate) const fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc | Self::Grpcs)
     }
 
     /// What is in front of a server.
@@ -82,6 +92,8 @@ impl Medium {
         match self {
             Self::Tunnel | Self::RelayedTunnel => bound.replace("dreammesh+tcp", "dreammesh+h2c"),
             Self::TlsTunnel => bound.replace("dreammesh+tls", "dreammesh+h2"),
+            Self::Grpc => bound.replace("dreammesh+tcp", "grpc"),
+            Self::Grpcs => bound.replace("dreammesh+tls", "grpcs"),
             _ => bound.to_owned(),
         }
     }

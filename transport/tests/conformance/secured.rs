@@ -267,14 +267,14 @@ async fn calls_outlive_udp_and_return_to_it() {
     let [counts] = channel.connections().try_into().unwrap();
     assert_eq!((counts.medium, counts.stalls), (Some("tls"), 1));
     assert_eq!((counts.reconnects, counts.calls_repeated), (1, 3));
-    assert_eq!(counts.switched, [("tls", 1), ("quic", 0)]);
+    assert_eq!(counts.switched, [("tls", 1), ("quic", 0), ("grpcs", 0)]);
     place.relay.set(Weather::CLEAR);
     while place.goes_by(&channel).await != Medium::Quic {
         tokio::task::yield_now().await;
     }
     let [counts] = channel.connections().try_into().unwrap();
     assert_eq!((counts.medium, counts.reconnects), (Some("quic"), 1));
-    assert_eq!(counts.switched, [("tls", 1), ("quic", 1)]);
+    assert_eq!(counts.switched, [("tls", 1), ("quic", 1), ("grpcs", 0)]);
 }
 
 #[tokio::test]

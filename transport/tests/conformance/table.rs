@@ -33,8 +33,7 @@ struct Row {
 }
 
 const DOCUMENT: &str = include_str!("../../../docs/TRANSPORTS.md");
-const HEAD: &str =
-    "| Behaviour | TCP | TLS | QUIC | either | Unix | memory | h2c | h2 | TCP~ | TLS~ | h2c~ |";
+const HEAD: &str = "| Behaviour | TCP | TLS | QUIC | either | Unix | memory | h2c | h2 | gRPC | gRPCs | TCP~ | TLS~ | h2c~ |";
 const SHOWN: &str = "x";
 
 fn rows() -> Vec<Row> {
@@ -65,11 +64,19 @@ fn row(line: &str) -> Row {
 }
 
 /// What is not shown, and why.
-const MISSING: [(&str, Medium, &str); 3] = [
+const MISSING: [(&str, Medium, &str); 7] = [
+    (ANOTHER, Medium::Grpc, ONE),
+    (ANOTHER, Medium::Grpcs, ONE),
+    (ARCHIVES, Medium::Grpc, NO_ARCHIVES),
+    (ARCHIVES, Medium::Grpcs, NO_ARCHIVES),
     (NO_SERVER, Medium::RelayedTcp, RELAY_ANSWERS),
     (NO_SERVER, Medium::RelayedTls, RELAY_ANSWERS),
     (NO_SERVER, Medium::RelayedTunnel, RELAY_ANSWERS),
 ];
+const ANOTHER: &str = "calls beyond the servers maximum have another connection opened";
+const ONE: &str = "a channel has one connection to a server of plain gRPC";
+const ARCHIVES: &str = "equal layouts travel as archives until the switch says otherwise";
+const NO_ARCHIVES: &str = "gRPC carries protobuf";
 const NO_SERVER: &str = "without a server calls fail as not begun";
 const RELAY_ANSWERS: &str = "a relay takes connections whether or not there is a server behind it";
 

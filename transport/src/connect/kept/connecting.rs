@@ -87,6 +87,7 @@ impl Inner {
         let former = self.lock().early.take();
         match dialled {
             Dialled::Link(link) => drop(self.begin_on(link, None, role)),
+            Dialled::Grpc(opened) => self.begin_grpc(*opened),
             Dialled::Quic(Some(lane), connected) => {
                 drop(self.begin_on(lane, Some(connected), role));
             }
@@ -220,7 +221,7 @@ impl Inner {
                 Role::Next | Role::Another => Vec::new(),
             };
             former.extend(state.members.put(member, self.settings.connections_max));
-            former
+            (former, state.grpc.take())
         };
         // What was succeeded ends with its last call.
         drop(former);

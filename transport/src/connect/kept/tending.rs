@@ -119,6 +119,8 @@ impl Inner {
             }
             // It was offered to nobody.
             Ok(Ok(Dialled::Quic(None, _))) => Err(None),
+            // Another server answers now, whose turn comes when these are over.
+            Ok(Ok(Dialled::Grpc(_))) => Err(None),
             Ok(Err(error)) => Err(Some((ConnectFailure::Dial, error.to_string()))),
             Err(_) => Err(Some((
                 ConnectFailure::Timeout,

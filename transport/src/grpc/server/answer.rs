@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 /// How the messages of an answer are formed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
-    pub(super) layout: &'static Layout,
+pub(in crate::grpc) struct Form {
+    pub(in crate::grpc) layout: &'static Layout,
     /// What they may be compressed with.
-    pub(super) encoding: Option<Encoding>,
+    pub(in crate::grpc) encoding: Option<Encoding>,
 }
 
 impl Form {
@@ -29,7 +29,7 @@ impl Form {
     /// # Errors
     /// INTERNAL when the segment is no archive of the layout, RESOURCE_EXHAUSTED when gRPC has no
     /// message so long.
-    pub(super) fn message(&self, message: Segment) -> Result<(Bytes, Vec<Bytes>), Status> {
+    pub(in crate::grpc) fn message(&self, message: Segment) -> Result<(Bytes, Vec<Bytes>), Status> {
         let mut length = 0;
         let mut prefixed = Ok(());
         let prefix = |message_bytes| {

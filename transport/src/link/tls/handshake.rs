@@ -61,7 +61,7 @@ pub(super) async fn connect(
     let made = run(link, connection, Vec::new()).await?;
     if made.alpn().is_none() {
         let what = "the server agrees on no protocol inside of TLS (ALPN), \
-                    so it is no DreamMesh server";
+                    so it is neither a DreamMesh server nor one of gRPC";
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
     Ok(made)

@@ -46,7 +46,7 @@ impl Ends {
             .tls
             .server_name_for("shop.example", [10, 0, 0, 7].into());
         let client = async {
-            let mut link = dialler.secure(Box::new(near), name.unwrap()).await?;
+            let (mut link, _) = dialler.secure(Box::new(near), name.unwrap()).await?;
             // What the server thinks of the client comes behind the client's own handshake.
             link.write_all(b"hello").await?;
             link.flush().await?;
@@ -269,7 +269,9 @@ async fn a_server_that_agrees_on_no_protocol_is_none_of_ours() {
         .await
         .unwrap_err();
     assert!(
-        error.to_string().contains("it is no DreamMesh server"),
+        error
+            .to_string()
+            .contains("neither a DreamMesh server nor one of gRPC"),
         "{error}"
     );
     assert!(serving.await.unwrap().is_ok());

@@ -1,0 +1,110 @@
+//! A connection to a server that speaks plain gRPC, in place of one with a session.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use dreammesh_core::layer::ConnectFailure;
+use dreammesh_session::Keepalive;
+
+use super::{GrpcClient, Inner};
+use crate::driver::timer::{self, NEVER};
+use crate::grpc::client::{Driver, OpenedLink, Settings, begin};
+
+impl Inner {
+    /// Gives new calls the connection, and drives it.
+    pub(super) fn begin_grpc(self: &Arc<Self>, opened: OpenedLink) {
+        let peer = self.peer(opened.identity());
+        let (client, driver) = begin(opened, peer, &self.grpc_settings());
+        let medium = self.place.grpc_medium();
+        // One that takes no more calls goes on beside it until its last call has ended.
+        let is_alone = self
+            .counts
+            .snapshot()
+            .open
+            .iter()
+            .all(|(_, open)| *open == 0);
+        let driver = driver.on_hello(self.greeting(medium, is_alone));
+        if self.put_grpc_in_place(&client) {
+            // What calls hold of it says how long it lives.
+            let of = Arc::downgrade(&client);
+            tokio::spawn(Arc::clone(self).drive_grpc(driver, of, medium));
+        }
+    }
+
+    fn grpc_settings(&self) -> Settings {
+        let settings = &self.settings;
+        let Keepalive { interval, timeout } = settings.grpc_keepalive;
+        let too_often = self.pinged_too_often.load(Ordering::Relaxed);
+        let interval = interval.saturating_mul(1 << too_often).min(NEVER);
+        Settings {
+            message_bytes_max: settings.session.message_bytes_max,
+            metadata_bytes_max: settings.session.metadata_bytes_max,
+            encoding: settings.grpc_encoding,
+            keepalive: Keepalive { interval, timeout },
+            greeting_due: timer::now() + settings.connect_timeout,
+            idle_timeout: settings.idle_timeout,
+            retire_at: self.retire_at(timer::now()),
+        }
+    }
+
+    /// As for a session; false if the channel is gone.
+    fn put_grpc_in_place(&self, client: &Arc<GrpcClient>) -> bool {
+        let mut wakers = Vec::new();
+        let former = {
+            let mut state = self.lock();
+            if state.gone {
+                return false;
+            }
+            state.failure = None;
+            state.wanted = false;
+            state.waiting.wake_all(&mut wakers);
+            let members = state.members.take(|_| true);
+            (members, state.grpc.replace(Arc::clone(client)))
+        };
+        drop(former);
+        self.detoured.notify_one();
+        self.changed.notify_waiters();
+        wakers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Drives a connection to its end.
+    async fn drive_grpc(
+        self: Arc<Self>,
+        driver: Driver,
+        client: std::sync::Weak<GrpcClient>,
+        medium: usize,
+    ) {
+        let (ending, was_greeted) = driver.run().await;
+        if ending.pinged_too_often {
+            let doubled = |times: u32| (times < DOUBLINGS_MAX).then_some(times + 1);
+            let _ = self
+                .pinged_too_often
+                .try_update(Ordering::Relaxed, Ordering::Relaxed, doubled);
+        }
+        match was_greeted {
+            true => self.counts.ended(medium, ending.why),
+            false => self.counts.failed(ConnectFailure::Hello),
+        }
+        let (over, has_other) = {
+            let mut state = self.lock();
+            let is_it = |it: &mut Arc<GrpcClient>| std::ptr::eq(Arc::as_ptr(it), client.as_ptr());
+            let over = state.grpc.take_if(is_it);
+            let others = state.members.is_live() || state.grpc.is_some();
+            (over, others)
+        };
+        drop(over);
+        let reason = ending.reason.as_str();
+        if has_other || was_greeted {
+            tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
+            self.lock().backoff.succeed();
+        } else {
+            self.fail(reason);
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+/// After which signs of life are asked for every few days at most.
+const DOUBLINGS_MAX: u32 = 10;

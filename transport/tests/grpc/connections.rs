@@ -1,0 +1,299 @@
+//! What becomes of connections and of the calls on them.
+
+use std::time::Duration;
+
+use dreammesh_core::call::{Begun, Code, Status};
+use dreammesh_core::layer::ConnectionEnd;
+use h2::Reason;
+use h2::server::Builder;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::raw::{Site, list, unary};
+
+#[tokio::test]
+async fn calls_beyond_the_servers_maximum_wait_within_their_deadline() {
+    let site = Site::new().await;
+    let mut builder = Builder::new();
+    builder.max_concurrent_streams(1);
+    let channel = site.channel.clone();
+    let first = tokio::spawn(async move { unary(&channel).await });
+    let mut peer = site.accept_with(&builder).await;
+    let running = peer.call().await;
+    let late = unary(&site.channel)
+        .timeout(Duration::from_millis(50))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (late.code(), late.begun()),
+        (Code::DeadlineExceeded, Begun::No)
+    );
+    let channel = site.channel.clone();
+    let second = tokio::spawn(async move { unary(&channel).await });
+    tokio::task::yield_now().await;
+    running.echo().await;
+    first.await.unwrap().unwrap();
+    // The one that was given up never came.
+    peer.call().await.echo().await;
+    second.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_is_let_go_makes_room_for_the_next() {
+    let site = Site::new().await;
+    let mut builder = Builder::new();
+    builder.max_concurrent_streams(1);
+    let channel = site.channel.clone();
+    let first = tokio::spawn(async move { unary(&channel).await });
+    let mut peer = site.accept_with(&builder).await;
+    let mut running = peer.call().await;
+    for _ in 0..20 {
+        let channel = site.channel.clone();
+        let next = tokio::spawn(async move { unary(&channel).await });
+        next.abort();
+    }
+    let channel = site.channel.clone();
+    let next = tokio::spawn(async move { unary(&channel).await });
+    tokio::task::yield_now().await;
+    first.abort();
+    assert_eq!(running.reset().await, Reason::CANCEL);
+    peer.call().await.echo().await;
+    next.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_finishes_and_new_calls_go_elsewhere() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let first = tokio::spawn(async move { unary(&channel).await });
+    let mut peer = site.accept().await;
+    let running = peer.call().await;
+    peer.go_away();
+    // Until the client has heard of it, it may call here; the server then takes it.
+    let second = loop {
+        let channel = site.channel.clone();
+        let next = tokio::spawn(async move { unary(&channel).await });
+        tokio::select! {
+            call = peer.calls.recv() => {
+                call.unwrap().echo().await;
+                next.await.unwrap().unwrap();
+            }
+            successor = site.accept() => break (successor, next),
+        }
+    };
+    let (mut successor, next) = second;
+    successor.call().await.echo().await;
+    next.await.unwrap().unwrap();
+    running.echo().await;
+    first.await.unwrap().unwrap();
+    let counts = site.channel.connections();
+    assert_eq!(counts[0].opened, [("grpc", 2)]);
+    assert_eq!(counts[0].medium, Some("grpc"));
+}
+
+#[tokio::test]
+async fn calls_beyond_the_last_stream_of_a_goodbye_did_not_begin() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let calls = tokio::spawn(async move {
+        let (first, second) = tokio::join!(unary(&channel), unary(&channel));
+        (first.unwrap_err(), second.unwrap_err())
+    });
+    let mut stream = site.accept_raw().await;
+    greet(&mut stream).await;
+    read_requests(&mut stream, 2).await;
+    // What came on stream 1 may have begun, and what came on stream 3 has not.
+    stream
+        .write_all(&goaway(1, Reason::NO_ERROR, b""))
+        .await
+        .unwrap();
+    drop(stream);
+    let (first, second) = calls.await.unwrap();
+    // Either of them may have been the first.
+    let mut begun = [&first, &second].map(|error| format!("{:?}", error.begun()));
+    begun.sort();
+    assert_eq!(begun, ["Maybe", "No"]);
+    assert_eq!(
+        (first.code(), second.code()),
+        (Code::Unavailable, Code::Unavailable)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_fails_its_calls_and_is_made_again() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let call = tokio::spawn(async move { list(&channel).await.unwrap().next().await });
+    let mut peer = site.accept().await;
+    let running = peer.call().await;
+    peer.abort(Reason::INTERNAL_ERROR);
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(
+        (error.code(), error.begun()),
+        (Code::Unavailable, Begun::Maybe)
+    );
+    drop(running);
+    let channel = site.channel.clone();
+    let next = tokio::spawn(async move { unary(&channel).await });
+    site.accept().await.call().await.echo().await;
+    next.await.unwrap().unwrap();
+    let counts = &site.channel.connections()[0];
+    assert_eq!(counts.reconnects, 1);
+    let ended: u64 = counts.ended.iter().map(|(_, count)| count).sum();
+    assert_eq!(ended, 1);
+}
+
+#[tokio::test]
+async fn what_speaks_no_http_2_is_not_connected() {
+    for hello in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"\0\0\0\x06\0\0\0\0\0\0\0\0\0",
+        b"",
+    ] {
+        let site = Site::new().await;
+        let channel = site.channel.clone();
+        let call = tokio::spawn(async move { unary(&channel).await });
+        let mut stream = site.accept_raw().await;
+        stream.write_all(hello).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{hello:?}");
+        let failed: u64 = site.channel.connections()[0]
+            .failed
+            .iter()
+            .map(|it| it.1)
+            .sum();
+        assert_eq!(failed, 1, "{hello:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_asked_for_a_sign_of_life_while_calls_run() {
+    let second = Duration::from_secs(1);
+    let site = Site::with(|connector| connector.keepalive(20 * second, 10 * second)).await;
+    let channel = site.channel.clone();
+    let call = tokio::spawn(async move { unary(&channel).await.map(drop) });
+    let mut stream = site.accept_raw().await;
+    greet(&mut stream).await;
+    read_requests(&mut stream, 1).await;
+    let begun = tokio::time::Instant::now();
+    let ping = read_until(&mut stream, PING).await;
+    assert!(begun.elapsed() >= 19 * second);
+    // It is answered once, and then no more.
+    let mut pong = ping.clone();
+    pong[4] = ACK;
+    stream.write_all(&pong).await.unwrap();
+    read_until(&mut stream, PING).await;
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(
+        (error.code(), error.begun()),
+        (Code::Unavailable, Begun::Maybe)
+    );
+    assert!(begun.elapsed() >= 49 * second, "{:?}", begun.elapsed());
+    let ended = &site.channel.connections()[0].ended;
+    assert!(ended.contains(&(ConnectionEnd::Silent, 1)), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_calls_and_one_by_default_is_not_asked() {
+    let second = Duration::from_secs(1);
+    let idle = Site::with(|connector| connector.keepalive(20 * second, 10 * second)).await;
+    let unset = Site::new().await;
+    for (site, runs) in [(&idle, false), (&unset, true)] {
+        let channel = site.channel.clone();
+        let call = tokio::spawn(async move { unary(&channel).await.map(drop) });
+        let mut stream = site.accept_raw().await;
+        greet(&mut stream).await;
+        read_requests(&mut stream, 1).await;
+        if !runs {
+            call.abort();
+            read_until(&mut stream, RST_STREAM).await;
+        }
+        // Servers of gRPC punish whoever asks more than every five minutes.
+        let quiet = tokio::time::timeout(300 * second, read_until(&mut stream, PING)).await;
+        assert!(quiet.is_err(), "{runs}");
+        if runs {
+            read_until(&mut stream, PING).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_asked_too_often_is_asked_half_as_often() {
+    let second = Duration::from_secs(1);
+    let site = Site::with(|connector| connector.keepalive(20 * second, 10 * second)).await;
+    for interval in [20, 40, 80] {
+        let channel = site.channel.clone();
+        let call = tokio::spawn(async move { unary(&channel).await.map(drop) });
+        let mut stream = site.accept_raw().await;
+        greet(&mut stream).await;
+        read_requests(&mut stream, 1).await;
+        let begun = tokio::time::Instant::now();
+        read_until(&mut stream, PING).await;
+        let waited = begun.elapsed();
+        assert!(
+            (interval - 1) * second <= waited && waited < (interval + 2) * second,
+            "{waited:?}"
+        );
+        let calm = goaway(1, Reason::ENHANCE_YOUR_CALM, b"too_many_pings");
+        stream.write_all(&calm).await.unwrap();
+        drop(stream);
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable);
+        assert_ne!(error.status(), &Status::ok());
+    }
+}
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const ACK: u8 = 1;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+fn goaway(last: u32, reason: Reason, data: &[u8]) -> Vec<u8> {
+    let payload = [
+        &last.to_be_bytes()[..],
+        &u32::from(reason).to_be_bytes(),
+        data,
+    ]
+    .concat();
+    frame(7, 0, 0, &payload)
+}
+
+/// Takes the preface and says that this speaks HTTP/2.
+async fn greet(stream: &mut tokio::net::TcpStream) {
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await.unwrap();
+    assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    let hello = [frame(SETTINGS, 0, 0, b""), frame(SETTINGS, ACK, 0, b"")].concat();
+    stream.write_all(&hello).await.unwrap();
+}
+
+async fn read_frame(stream: &mut tokio::net::TcpStream) -> Vec<u8> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    let mut payload = vec![0; length];
+    stream.read_exact(&mut payload).await.unwrap();
+    [&head[..], &payload].concat()
+}
+
+/// Reads frames until one is of the kind, and gives it.
+async fn read_until(stream: &mut tokio::net::TcpStream, kind: u8) -> Vec<u8> {
+    loop {
+        let frame = read_frame(stream).await;
+        if frame[3] == kind {
+            return frame;
+        }
+    }
+}
+
+async fn read_requests(stream: &mut tokio::net::TcpStream, count: usize) {
+    for _ in 0..count {
+        read_until(stream, HEADERS).await;
+    }
+}
