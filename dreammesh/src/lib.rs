@@ -27,8 +27,8 @@ use std::io;
 
 pub use dreammesh_core::call::{
     Begun, CallError, Code, Deadline, Endpoint, Extensions, Idempotency, Initiator, Metadata,
-    MethodInfo, MethodKind, Peer, Priority, Receiver, Request, Response, Sender, Status, Timeout,
-    TraceContext, WireOption,
+    MetadataError, MetadataValue, MethodInfo, MethodKind, Peer, Priority, Receiver, Request,
+    Response, Sender, Status, Timeout, TraceContext, WireOption,
 };
 pub use dreammesh_core::channel::{
     BidiCall, Channel, ChannelBuilder, ClientStreamingCall, Requests, ServerStreamingCall,

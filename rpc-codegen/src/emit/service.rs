@@ -219,6 +219,7 @@ impl Emitter<'_> {
                     #full_name
                 }
 
+                #[allow(clippy::too_many_lines, reason = "it has some for each method")]
                 fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn #rt::Handler>> {
                     ::std::vec::Vec::from([#(#handlers),*])
                 }

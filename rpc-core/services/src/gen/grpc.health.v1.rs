@@ -429,6 +429,7 @@ impl<S: Health> HealthServer<S> {
 
 impl<S: Health> __rt::Service for HealthServer<S> {
     fn name(&self) -> &'static str { "grpc.health.v1.Health" }
+    #[allow(clippy::too_many_lines, reason = "it has some for each method")]
     fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn __rt::Handler>> {
         ::std::vec::Vec::from([
             __rt::unary(

@@ -1134,6 +1134,7 @@ impl<S: ServerReflection> ServerReflectionServer<S> {
 
 impl<S: ServerReflection> __rt::Service for ServerReflectionServer<S> {
     fn name(&self) -> &'static str { "grpc.reflection.v1.ServerReflection" }
+    #[allow(clippy::too_many_lines, reason = "it has some for each method")]
     fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn __rt::Handler>> {
         ::std::vec::Vec::from([
             __rt::bidi(

@@ -3143,6 +3143,7 @@ impl<S: Service> ServiceServer_<S> {
 
 impl<S: Service> __rt::Service for ServiceServer_<S> {
     fn name(&self) -> &'static str { "collisions.type.Service" }
+    #[allow(clippy::too_many_lines, reason = "it has some for each method")]
     fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn __rt::Handler>> {
         ::std::vec::Vec::from([
             __rt::unary(

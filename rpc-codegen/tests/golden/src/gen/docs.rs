@@ -421,6 +421,7 @@ impl<S: Documented> DocumentedServer<S> {
 #[allow(deprecated, reason = "what is deprecated still travels")]
 impl<S: Documented> __rt::Service for DocumentedServer<S> {
     fn name(&self) -> &'static str { "docs.Documented" }
+    #[allow(clippy::too_many_lines, reason = "it has some for each method")]
     fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn __rt::Handler>> {
         ::std::vec::Vec::from([
             __rt::unary(

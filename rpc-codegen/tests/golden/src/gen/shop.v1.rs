@@ -881,6 +881,7 @@ impl<S: Catalog> CatalogServer<S> {
 #[allow(deprecated, reason = "what is deprecated still travels")]
 impl<S: Catalog> __rt::Service for CatalogServer<S> {
     fn name(&self) -> &'static str { "shop.v1.Catalog" }
+    #[allow(clippy::too_many_lines, reason = "it has some for each method")]
     fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn __rt::Handler>> {
         ::std::vec::Vec::from([
             __rt::unary(

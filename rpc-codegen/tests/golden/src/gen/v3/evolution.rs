@@ -485,6 +485,7 @@ impl<S: Ledger> LedgerServer<S> {
 
 impl<S: Ledger> __rt::Service for LedgerServer<S> {
     fn name(&self) -> &'static str { "evolution.Ledger" }
+    #[allow(clippy::too_many_lines, reason = "it has some for each method")]
     fn handlers(&self) -> ::std::vec::Vec<::std::sync::Arc<dyn __rt::Handler>> {
         ::std::vec::Vec::from([
             __rt::unary(

@@ -1,0 +1,96 @@
+//! Serves gRPC's interoperability tests until it is interrupted.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use dreammesh::Server;
+use dreammesh_interop::certificates;
+use dreammesh_interop::proto::TestServiceServer;
+use dreammesh_interop::server::Tested;
+use lexopt::prelude::{Long, ValueExt as _};
+
+const USAGE: &str = "\
+interop-server --port N [--tls]
+
+Serves grpc.testing.TestService, health and reflection on 127.0.0.1. Port 0 is one that is free.
+With --tls, the root of its certificate is left in the directory of temporary files.
+";
+
+#[derive(Default)]
+struct Options {
+    port: Option<u16>,
+    tls: bool,
+    help: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(error) => {
+            eprint!("interop-server: {error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("interop-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options, lexopt::Error> {
+    let mut options = Options::default();
+    let mut words = lexopt::Parser::from_env();
+    while let Some(word) = words.next()? {
+        match word {
+            Long("port") => options.port = Some(words.value()?.parse()?),
+            Long("tls") => options.tls = true,
+            Long("help") => options.help = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    if options.port.is_none() && !options.help {
+        return Err("--port is missing".into());
+    }
+    Ok(options)
+}
+
+#[allow(
+    clippy::print_stdout,
+    reason = "whoever started it waits for that line"
+)]
+async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    if options.help {
+        print!("{USAGE}");
+        return Ok(());
+    }
+    let builder = Server::builder()
+        .service(TestServiceServer::new(Tested::default()))
+        .reflection(true)
+        // The tests' largest messages are far below; their clients may be asked for larger ones.
+        .max_message_bytes(16 << 20);
+    let port = options.port.unwrap_or_default();
+    let (builder, root) = if options.tls {
+        // The file is named by the port, which port 0 leaves to the kernel.
+        let root = certificates::root_path(port);
+        (builder.tls(certificates::make(&root)?), Some(root))
+    } else {
+        (builder, None)
+    };
+    let address = match options.tls {
+        true => format!("dreammesh+tls://127.0.0.1:{port}"),
+        false => format!("127.0.0.1:{port}"),
+    };
+    let server = builder.bind(&address).await?;
+    let bound = server.local_addr().ok_or("the server has no address")?;
+    match &root {
+        Some(root) => println!("listening on {bound}, root in {}", root.display()),
+        None => println!("listening on {bound}"),
+    }
+    server.serve_until(tokio::signal::ctrl_c()).await;
+    Ok(())
+}
