@@ -2,9 +2,11 @@
 //! that other implementations' clients can be run against, and a client for their servers.
 //!
 //! - `server`: the service.
+//! - `cases`: what the client checks.
 //! - `certificates`: what secures a run on one machine.
 #![forbid(unsafe_code)]
 
+pub mod cases;
 pub mod certificates;
 pub mod server;
 
