@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::{connection, schema};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
@@ -13,7 +14,72 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        .subcommand(call())
         .subcommand(idl())
+}
+
+fn call() -> Command {
+    let wires = PossibleValuesParser::new(["auto", "archive", "protobuf"]);
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .action(ArgAction::SetTrue)
+            .help(help)
+    };
+    Command::new("call")
+        .about("Calls a method, with JSON in and JSON out")
+        .after_help(CALL_STATUSES)
+        .arg(target())
+        .arg(
+            Arg::new("method")
+                .value_name("METHOD")
+                .required(true)
+                .help("The method, as package.Service/Method"),
+        )
+        .arg(
+            Arg::new("data")
+                .short('d')
+                .long("data")
+                .value_name("JSON")
+                .allow_hyphen_values(true)
+                .help("The request, or several for a stream of them; @ reads standard input"),
+        )
+        .arg(
+            Arg::new("header")
+                .short('H')
+                .long("header")
+                .value_name("NAME:VALUE")
+                .action(ArgAction::Append)
+                .help("Send metadata; the value of a name in -bin is base64"),
+        )
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("TIME")
+                .help("How long the call may take, such as 250ms or 1.5s"),
+        )
+        .arg(
+            Arg::new("wire")
+                .long("wire")
+                .value_name("FORM")
+                .value_parser(wires)
+                .help("The form of the messages on a session"),
+        )
+        .arg(flag("compact", "Write each response on one line"))
+        .arg(flag(
+            "emit-defaults",
+            "Write fields that have their default",
+        ))
+        .arg(flag("verbose", "Write metadata and what came to standard error").short('v'))
+        .args(schema::options())
+        .args(connection::options())
+}
+
+fn target() -> Arg {
+    Arg::new("target")
+        .value_name("TARGET")
+        .required(true)
+        .help("Where the service is, such as dreammesh://host:port")
 }
 
 fn idl() -> Command {
@@ -116,6 +182,10 @@ fn json(help: &'static str) -> Arg {
 const SCHEMA_STATUSES: &str = "\
 Exit status: 0 all is well, warnings included; 1 a schema is at fault; 2 the command line is wrong \
 or a file cannot be read.";
+
+const CALL_STATUSES: &str = "\
+Exit status: 0 the call succeeded; 2 the command line, the schema or the data are wrong; 64 and the \
+number of the code if the call failed, so that NOT_FOUND is 69 and UNAVAILABLE 78.";
 
 const BREAKING_STATUSES: &str = "\
 Exit status: 0 nothing breaks; 1 something breaks; 2 the command line is wrong, or a revision \

@@ -6,11 +6,19 @@
 //! - `arguments`: the table of commands and options.
 //! - `outcome`: how a command ends, and with which exit status.
 //! - `idl`: what is said of schemas.
+//! - `call`: one call, JSON in and out.
+//! - `schema`, `layouts`, `json`: messages of types that are known only now.
+//! - `connection`: the target, and whom to believe there.
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod call;
+mod connection;
 mod idl;
+mod json;
+mod layouts;
 mod outcome;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -31,6 +39,7 @@ fn main() -> ExitCode {
     };
     let ended: Outcome = match matches.subcommand() {
         Some(("idl", matches)) => idl::run(matches),
+        Some(("call", matches)) => call::run(matches),
         _ => Ok(outcome::FINE),
     };
     match ended {

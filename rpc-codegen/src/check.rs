@@ -146,4 +146,4 @@ fn not_proto3(name: &str) -> Diagnostic {
 }
 
 /// Generated tables refer to fields by 16-bit index, and no message of use comes near.
-const FIELDS_MAX: usize = 4_096;
+pub(crate) const FIELDS_MAX: usize = 4_096;

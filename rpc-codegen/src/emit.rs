@@ -15,6 +15,8 @@ mod table;
 mod text;
 mod types;
 
+pub(crate) use self::table::oneofs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;

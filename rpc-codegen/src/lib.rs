@@ -9,6 +9,7 @@
 //! - `model`: the schema independent of parsing libraries.
 //! - `layout`: offsets, presence bits and the hashes of revisions.
 //! - `emit`: Rust text out.
+//! - `catalogue`: the schema as plain data, for programs that learn it when they run.
 //! - `breaking`: what a revision of a schema breaks for those who have an earlier one.
 //!
 //! ```no_run
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod breaking;
+mod catalogue;
 mod check;
 mod diagnostic;
 mod emit;
@@ -34,6 +36,10 @@ mod report;
 
 pub use breaking::{
     Agreement, BreakingReport, Breaks, Change, DirectionAgreement, MethodAgreement, ReportFormat,
+};
+pub use catalogue::{
+    Catalogue, EntryShape, EntryType, EnumEntry, FieldEntry, MessageEntry, MethodEntry, OneofEntry,
+    ServiceEntry,
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::Error;

@@ -138,18 +138,22 @@ impl Builder {
             .map(|(_, schema, _)| LayoutReport::of(&schema))
     }
 
-    /// Parses, checks and models, which every use begins with.
-    pub(crate) fn front(&self, paths: &[PathBuf]) -> Result<(Parsed, Schema, Diagnostics), Error> {
-        let parsed = match &self.options.descriptor_set {
+    pub(crate) fn parse(&self, paths: &[PathBuf]) -> Result<Parsed, Error> {
+        match &self.options.descriptor_set {
             Some(bytes) => {
                 let names = paths
                     .iter()
                     .map(|path| path.display().to_string())
                     .collect::<Vec<_>>();
-                parse::parse_descriptor_set(bytes, &names)?
+                parse::parse_descriptor_set(bytes, &names)
             }
-            None => parse::parse_files(paths, &self.includes(paths), &self.options.files)?,
-        };
+            None => parse::parse_files(paths, &self.includes(paths), &self.options.files),
+        }
+    }
+
+    /// Parses, checks and models, which every use begins with.
+    pub(crate) fn front(&self, paths: &[PathBuf]) -> Result<(Parsed, Schema, Diagnostics), Error> {
+        let parsed = self.parse(paths)?;
         let mut found = Diagnostics::default();
         check::check(&parsed, &mut found);
         if found.has_errors() {

@@ -16,7 +16,8 @@ pub use build::ChannelBuilder;
 pub use call::{ClientCall, ClientCallParts, ClientReply};
 pub(crate) use call::{ClientStream, Reply};
 pub use calls::{
-    BidiCall, CallFuture, ClientStreamingCall, Requests, ServerStreamingCall, UnaryCall,
+    BidiCall, CallFuture, ClientStreamingCall, DynamicCall, DynamicReceiver, DynamicReply,
+    DynamicSender, Requests, ServerStreamingCall, UnaryCall,
 };
 
 use retry::Budget;

@@ -32,6 +32,24 @@ pub fn receive<M: Message>(received: Received, limits: &Limits) -> Result<Msg<M>
     }
 }
 
+/// A received message of a type that is known only when the program runs, as an archive; reading
+/// that by the layout validates it.
+///
+/// # Errors
+/// When protobuf is no such message, or exceeds the limits in either form.
+pub fn receive_dynamic(
+    received: Received,
+    layout: &'static Layout,
+    limits: &Limits,
+) -> Result<Bytes, WireError> {
+    match received.mode {
+        WireMode::Archive => Ok(received.bytes),
+        WireMode::Protobuf => {
+            protobuf::to_archive(layout, &received.bytes, limits).map(Bytes::from)
+        }
+    }
+}
+
 /// An archive in the form in which it is sent.
 ///
 /// # Errors

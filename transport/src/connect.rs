@@ -637,6 +637,11 @@ impl ConnectError {
     pub fn is_target(&self) -> bool {
         !matches!(self.0, Cause::Unreachable(_))
     }
+
+    /// Whether the target is encrypted and nothing says whom to believe there.
+    pub fn is_without_tls(&self) -> bool {
+        matches!(self.0, Cause::NoTls)
+    }
 }
 
 impl fmt::Display for ConnectError {

@@ -47,16 +47,16 @@ pub(super) fn emit(cx: &Context<'_>, message: &Message, module: &[String]) -> To
 }
 
 /// A oneof as the table lists it.
-pub(super) struct OneofSlot {
+pub(crate) struct OneofSlot {
     /// Its index in the message.
-    pub(super) index: usize,
-    pub(super) offset: u32,
+    pub(crate) index: usize,
+    pub(crate) offset: u32,
     /// Indices into the table's fields.
-    pub(super) arms: Vec<usize>,
+    pub(crate) arms: Vec<usize>,
 }
 
 /// Lists the oneofs in the order of their slots.
-pub(super) fn oneofs(message: &Message) -> Vec<OneofSlot> {
+pub(crate) fn oneofs(message: &Message) -> Vec<OneofSlot> {
     let mut list: Vec<OneofSlot> = Vec::new();
     for (position, (slot, _)) in message.layout.live().enumerate() {
         let Some(index) = slot.oneof else { continue };

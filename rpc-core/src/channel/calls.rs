@@ -1,5 +1,6 @@
 //! The calls of the four kinds as generated clients return them: built, then awaited.
 
+mod dynamic;
 mod future;
 mod requests;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dreammesh_wire::{IntoMessage, Message};
 
+pub use dynamic::{DynamicReceiver, DynamicReply, DynamicSender};
 pub use future::CallFuture;
 pub use requests::Requests;
 
@@ -190,6 +192,13 @@ kind_of_call! {
     /// A call with many requests and many responses. Awaiting it opens it, and gives both halves;
     /// dropping the receiver cancels it, dropping the sender ends the requests.
     BidiCall<Q, A> => (Sender<Q, CallError>, Receiver<A, CallError>)
+}
+
+kind_of_call! {
+    /// A call of a method that is known only when the program runs, whose messages are archives
+    /// that the caller makes and reads by their layouts. Awaiting it sends or opens it; dropping
+    /// the future, or what comes of it before the end, cancels it.
+    DynamicCall<> => DynamicReply
 }
 
 impl<A: Message> UnaryCall<A> {

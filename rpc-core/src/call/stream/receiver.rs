@@ -64,6 +64,25 @@ impl<T: Message, E: StreamError> Receiver<T, E> {
         }
         Poll::Ready(message.map_err(|ended| E::ended(ended, self.side.endpoint())))
     }
+}
+
+impl<T, E: StreamError> Receiver<T, E> {
+    /// The next message as it came, or none at the end of the stream.
+    pub(crate) fn poll_next_received(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Received>, E>> {
+        if self.ended {
+            return Poll::Ready(Ok(None));
+        }
+        let received = ready!(self.side.poll_received(cx));
+        match &received {
+            Ok(Some(_)) => {}
+            Ok(None) => self.end(None),
+            Err(ended) => self.end(Some(&ended.status)),
+        }
+        Poll::Ready(received.map_err(|ended| E::ended(ended, self.side.endpoint())))
+    }
 
     fn end(&mut self, failure: Option<&Status>) {
         self.ended = true;
@@ -72,7 +91,7 @@ impl<T: Message, E: StreamError> Receiver<T, E> {
 }
 
 /// What only a caller's receiver does.
-impl<T: Message> Receiver<T, CallError> {
+impl<T> Receiver<T, CallError> {
     pub(crate) const fn of_caller(stream: ClientStream, limits: Limits) -> Self {
         let side = CallerSide {
             stream,

@@ -55,24 +55,6 @@ impl<T: Message, E: StreamError> Sender<T, E> {
         }
     }
 
-    pub(crate) fn of_caller(port: Arc<dyn StreamPort>, key: StreamKey, endpoint: Endpoint) -> Self {
-        let shared = Arc::default();
-        Self {
-            port,
-            key,
-            endpoint: Some(endpoint),
-            shared,
-            closes: true,
-            types: PhantomData,
-        }
-    }
-
-    /// The same half, which dropping it does not end.
-    pub(crate) fn left_open(mut self) -> Self {
-        self.closes = false;
-        self
-    }
-
     /// Sends a message, waiting for credit.
     ///
     /// The message is archived before this returns; the future only waits and hands it over.
@@ -104,6 +86,37 @@ impl<T: Message, E: StreamError> Sender<T, E> {
             message,
             failed,
             last,
+            has_turn: false,
+        }
+    }
+}
+
+impl<T, E: StreamError> Sender<T, E> {
+    pub(crate) fn of_caller(port: Arc<dyn StreamPort>, key: StreamKey, endpoint: Endpoint) -> Self {
+        let shared = Arc::default();
+        Self {
+            port,
+            key,
+            endpoint: Some(endpoint),
+            shared,
+            closes: true,
+            types: PhantomData,
+        }
+    }
+
+    /// The same half, which dropping it does not end.
+    pub(crate) fn left_open(mut self) -> Self {
+        self.closes = false;
+        self
+    }
+
+    /// Sends an archive of the message, which the caller vouches for.
+    pub(crate) const fn sending_archive(&self, archive: Segment) -> Sending<'_, T, E> {
+        Sending {
+            sender: self,
+            message: Some(archive),
+            failed: None,
+            last: false,
             has_turn: false,
         }
     }
@@ -165,7 +178,7 @@ pub struct Sending<'a, T, E> {
     has_turn: bool,
 }
 
-impl<T: Message, E: StreamError> Future for Sending<'_, T, E> {
+impl<T, E: StreamError> Future for Sending<'_, T, E> {
     type Output = Result<(), E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

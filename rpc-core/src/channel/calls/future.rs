@@ -177,12 +177,12 @@ impl<Q: Message, A: Message> FromReply for (Sender<Q, CallError>, Receiver<A, Ca
     }
 }
 
-pub(super) fn sender_of<Q: Message>(stream: &ClientStream) -> Sender<Q, CallError> {
+pub(super) fn sender_of<Q>(stream: &ClientStream) -> Sender<Q, CallError> {
     let port = Arc::clone(stream.port());
     Sender::of_caller(port, stream.key(), stream.endpoint().clone())
 }
 
-fn stream_of(
+pub(super) fn stream_of(
     reply: ClientReply,
     observation: &mut Option<Observation>,
 ) -> Result<ClientStream, CallError> {

@@ -1,0 +1,74 @@
+//! How a command reaches a service: the target, and whom to believe there.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, value_parser};
+use dreammesh_core::channel::Channel;
+use dreammesh_core::wire::Limits;
+use dreammesh_transport::Connector;
+use dreammesh_transport::tls::{Certificate, ClientTls, Roots};
+
+use crate::outcome::Failure;
+
+/// The options of encrypted targets; there is none that believes everybody.
+pub(crate) fn options() -> [Arg; 4] {
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help(help)
+    };
+    [
+        file(
+            "cacert",
+            "Believe servers whose certificate leads to one of these (PEM)",
+        ),
+        file("cert", "Present this certificate to the server (PEM)").requires("key"),
+        file("key", "The private key of --cert (PEM)").requires("cert"),
+        Arg::new("server-name")
+            .long("server-name")
+            .value_name("NAME")
+            .requires("cacert")
+            .help("Expect a certificate for NAME, in place of the target's host"),
+    ]
+}
+
+/// A channel to a target, which dials when it is first used.
+pub(crate) fn channel(matches: &ArgMatches, target: &str) -> Result<Channel, Failure> {
+    let mut connector = Connector::new().max_message_bytes(MESSAGE_BYTES_MAX);
+    if let Some(file) = matches.get_one::<PathBuf>("cacert") {
+        let roots =
+            Roots::from_pem_file(file).map_err(|error| Failure::input(error.to_string()))?;
+        let mut tls = ClientTls::new(roots);
+        let pair = matches
+            .get_one::<PathBuf>("cert")
+            .zip(matches.get_one::<PathBuf>("key"));
+        if let Some((chain, key)) = pair {
+            let certificate = Certificate::from_pem_files(chain, key)
+                .map_err(|error| Failure::input(error.to_string()))?;
+            tls = tls.certificate(certificate);
+        }
+        if let Some(name) = matches.get_one::<String>("server-name") {
+            tls = tls
+                .server_name(name)
+                .map_err(|error| Failure::input(error.to_string()))?;
+        }
+        connector = connector.tls(tls);
+    }
+    connector.connect_lazy(target).map_err(|error| {
+        Failure::input(if error.is_without_tls() {
+            format!("{target} is encrypted: name the certificates to believe with --cacert")
+        } else {
+            format!("{target}: {error}")
+        })
+    })
+}
+
+/// What a message may come to, of requests and responses: a person looks at it.
+pub(crate) fn limits() -> Limits {
+    Limits::default().with_max_bytes(MESSAGE_BYTES_MAX as usize)
+}
+
+/// A command reads single messages of whatever size a server sends, within reason.
+const MESSAGE_BYTES_MAX: u32 = 64 << 20;
