@@ -116,7 +116,7 @@ impl Inner {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let total: usize = parts.iter().map(|part| part.len()).sum();
-        if self.gathered.len() + total <= GATHERED_BYTES {
+        if total < COPIED_BYTES && self.gathered.len() + total <= GATHERED_BYTES {
             for part in parts {
                 self.gathered.extend_from_slice(part);
             }
@@ -321,6 +321,9 @@ const BYTES_A_FRAME: u64 = 32;
 /// What is gathered before it leaves in any case: some hundred small answers, and few enough that
 /// the processor still has them at hand when they do.
 const GATHERED_BYTES: usize = 64 * 1024;
+
+/// What is longer than this leaves from where it lies, behind what was gathered.
+const COPIED_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
