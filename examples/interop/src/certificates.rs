@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use dreammesh::tls::{Certificate, ServerTls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -25,7 +27,21 @@ pub fn make(root: &PathBuf) -> Result<ServerTls, Box<dyn Error>> {
     let names = ["localhost", "127.0.0.1", "::1", "foo.test.google.fr"];
     let key = KeyPair::generate()?;
     let own = CertificateParams::new(names.map(str::to_owned))?.signed_by(&key, &authority)?;
-    fs::write(root, authority.pem())?;
-    let certificate = Certificate::from_pem(own.pem().as_bytes(), key.serialize_pem().as_bytes())?;
+    fs::write(root, pem("CERTIFICATE", authority.der()))?;
+    let chain = pem("CERTIFICATE", own.der());
+    let certificate = Certificate::from_pem(chain, pem("PRIVATE KEY", key.serialized_der()))?;
     Ok(ServerTls::new(certificate))
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    for (at, character) in text.chars().enumerate() {
+        // Some readers take no longer lines.
+        if at > 0 && at % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(character);
+    }
+    pem + &format!("\n-----END {label}-----\n")
 }
