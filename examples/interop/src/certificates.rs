@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use dreammesh::tls::{Certificate, ServerTls};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// Where the root of the server on that port is left for clients, in the directory of temporary files.
 pub fn root_path(port: u16) -> PathBuf {
@@ -22,6 +22,9 @@ pub fn root_path(port: u16) -> PathBuf {
 /// When the root cannot be written.
 pub fn make(root: &PathBuf) -> Result<ServerTls, Box<dyn Error>> {
     let mut authority = CertificateParams::new([])?;
+    // Some clients take a certificate whose issuer has its own name for one that is self-signed.
+    let name = "DreamMesh interoperability tests";
+    authority.distinguished_name.push(DnType::CommonName, name);
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
     let names = ["localhost", "127.0.0.1", "::1", "foo.test.google.fr"];
