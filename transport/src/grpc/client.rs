@@ -274,8 +274,16 @@ impl Shared {
 
 impl State {
     fn has_room(&self) -> bool {
-        let requests = self.requests.as_ref();
-        requests.is_some_and(|it| self.live < it.current_max_send_streams())
+        self.room() > 0
+    }
+
+    /// How many more calls the server takes.
+    fn room(&self) -> usize {
+        let most = self
+            .requests
+            .as_ref()
+            .map(SendRequest::current_max_send_streams);
+        most.unwrap_or(0).saturating_sub(self.live)
     }
 
     /// The task, if it has to set its timer for a deadline that is earlier than what it knows.

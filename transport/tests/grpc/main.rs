@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod chain;
 mod connections;
 mod raw;
 mod requests;

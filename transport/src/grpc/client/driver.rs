@@ -263,11 +263,11 @@ impl Driver {
             if state.armed.is_some_and(|armed| armed <= now) {
                 state.expire(now, &mut wakers);
             }
-            while !state.waiting.is_empty() && state.has_room() {
-                match state.waiting.wake_next() {
-                    Some(waker) => wakers.push(waker),
-                    None => break,
-                }
+            if !state.waiting.is_empty() {
+                // As many as there is room for: the server may have said that it takes more.
+                let room = state.room();
+                let next = std::iter::from_fn(|| state.waiting.wake_next());
+                wakers.extend(next.take(room));
             }
             if !state.discarding.is_empty() {
                 let State {
