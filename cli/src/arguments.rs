@@ -15,7 +15,48 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(call())
+        .subcommand(list())
+        .subcommand(describe())
         .subcommand(idl())
+        .subcommand(completions())
+        .subcommand(Command::new("man").about("Prints the manual page, for man(1)"))
+}
+
+fn list() -> Command {
+    Command::new("list")
+        .about("Names the services of a schema, or the methods of one service")
+        .after_help(DESCRIBE_STATUSES)
+        .arg(
+            Arg::new("service")
+                .value_name("SERVICE")
+                .help("A service whose methods are named, by its full name"),
+        )
+        .arg(json("Print one JSON array of names"))
+        .args(schema::options())
+}
+
+fn describe() -> Command {
+    Command::new("describe")
+        .about("Shows services, methods, messages and enums as a schema writes them")
+        .after_help(DESCRIBE_STATUSES)
+        .arg(
+            Arg::new("name")
+                .value_name("NAME")
+                .help("What to show, by its full name; every service without it"),
+        )
+        .args(schema::options())
+}
+
+fn completions() -> Command {
+    Command::new("completions")
+        .about("Prints completions for a shell")
+        .arg(
+            Arg::new("shell")
+                .value_name("SHELL")
+                .required(true)
+                .value_parser(PossibleValuesParser::new(["bash", "zsh", "fish"]))
+                .help("The shell that reads them"),
+        )
 }
 
 fn call() -> Command {
@@ -186,6 +227,9 @@ or a file cannot be read.";
 const CALL_STATUSES: &str = "\
 Exit status: 0 the call succeeded; 2 the command line, the schema or the data are wrong; 64 and the \
 number of the code if the call failed, so that NOT_FOUND is 69 and UNAVAILABLE 78.";
+
+const DESCRIBE_STATUSES: &str = "\
+Exit status: 0 it is shown; 2 the command line or the schema is wrong, or nothing has this name.";
 
 const BREAKING_STATUSES: &str = "\
 Exit status: 0 nothing breaks; 1 something breaks; 2 the command line is wrong, or a revision \

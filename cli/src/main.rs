@@ -7,6 +7,8 @@
 //! - `outcome`: how a command ends, and with which exit status.
 //! - `idl`: what is said of schemas.
 //! - `call`: one call, JSON in and out.
+//! - `describe`: what a schema has, as text.
+//! - `guides`: completions and the manual page, from the table of commands.
 //! - `schema`, `layouts`, `json`: messages of types that are known only now.
 //! - `connection`: the target, and whom to believe there.
 #![forbid(unsafe_code)]
@@ -14,6 +16,8 @@
 mod arguments;
 mod call;
 mod connection;
+mod describe;
+mod guides;
 mod idl;
 mod json;
 mod layouts;
@@ -40,6 +44,10 @@ fn main() -> ExitCode {
     let ended: Outcome = match matches.subcommand() {
         Some(("idl", matches)) => idl::run(matches),
         Some(("call", matches)) => call::run(matches),
+        Some(("list", matches)) => describe::list(matches),
+        Some(("describe", matches)) => describe::run(matches),
+        Some(("completions", matches)) => guides::completions(matches),
+        Some(("man", _)) => guides::manual(),
         _ => Ok(outcome::FINE),
     };
     match ended {

@@ -4,5 +4,6 @@
 
 mod breaking;
 mod call;
+mod describe;
 mod idl;
 mod scratch;
