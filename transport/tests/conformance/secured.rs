@@ -221,7 +221,7 @@ async fn several_connections_are_left_together() {
         .collect();
     place.probe.alive_is(2 * CALLS - 10).await;
     let [counts] = channel.connections().try_into().unwrap();
-    assert_eq!(counts.open, [("tls", 0), ("quic", 2)]);
+    assert_eq!(counts.open, [("tls", 0), ("quic", 2), ("grpcs", 0)]);
     // The first connection has room again, beside the second one that is in use.
     calls.drain(..CALLS).for_each(|calling| calling.abort());
     place.probe.alive_is(CALLS - 10).await;
