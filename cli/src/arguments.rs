@@ -17,6 +17,7 @@ pub(crate) fn command() -> Command {
         .subcommand(call())
         .subcommand(list())
         .subcommand(describe())
+        .subcommand(health())
         .subcommand(idl())
         .subcommand(completions())
         .subcommand(Command::new("man").about("Prints the manual page, for man(1)"))
@@ -33,6 +34,8 @@ fn list() -> Command {
         )
         .arg(json("Print one JSON array of names"))
         .args(schema::options())
+        .arg(asked())
+        .args(connection::options())
 }
 
 fn describe() -> Command {
@@ -45,6 +48,30 @@ fn describe() -> Command {
                 .help("What to show, by its full name; every service without it"),
         )
         .args(schema::options())
+        .arg(asked())
+        .args(connection::options())
+}
+
+/// A server that tells its schema.
+fn asked() -> Arg {
+    Arg::new("target")
+        .long("target")
+        .value_name("TARGET")
+        .conflicts_with_all(["proto", "descriptor-set"])
+        .help("Ask this server for its schema")
+}
+
+fn health() -> Command {
+    Command::new("health")
+        .about("Says whether a service can be called now, as its server tells")
+        .after_help(HEALTH_STATUSES)
+        .arg(target())
+        .arg(
+            Arg::new("service")
+                .value_name("SERVICE")
+                .help("The full name of a service; the server as a whole without it"),
+        )
+        .args(connection::options())
 }
 
 fn completions() -> Command {
@@ -227,6 +254,10 @@ or a file cannot be read.";
 const CALL_STATUSES: &str = "\
 Exit status: 0 the call succeeded; 2 the command line, the schema or the data are wrong; 64 and the \
 number of the code if the call failed, so that NOT_FOUND is 69 and UNAVAILABLE 78.";
+
+const HEALTH_STATUSES: &str = "\
+Exit status: 0 it serves; 1 it does not; 2 the command line is wrong; 64 and the number of the code \
+if the question failed, so that a service nobody knows is 69.";
 
 const DESCRIBE_STATUSES: &str = "\
 Exit status: 0 it is shown; 2 the command line or the schema is wrong, or nothing has this name.";

@@ -1,6 +1,5 @@
 //! `dreammesh call`: one call of any kind, JSON in and JSON out.
 
-use std::fmt::Write as _;
 use std::io::Read as _;
 use std::time::Duration;
 
@@ -16,22 +15,20 @@ use dreammesh_core::wire::{DynTable, Layout, Segment, json};
 use crate::connection;
 use crate::json::{archives, indented};
 use crate::layouts::Tables;
-use crate::outcome::{FINE, Failure, Outcome, note, print};
+use crate::outcome::{FINE, Failure, Outcome, STATUS_BASE, call_failed, note, print};
 use crate::schema;
 
 /// Makes the call that the command line describes.
 pub(crate) fn run(matches: &ArgMatches) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::input(format!("cannot start: {error}")))?;
-    runtime.block_on(call(matches))
+    connection::block_on(call(matches))
 }
 
 async fn call(matches: &ArgMatches) -> Outcome {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
-    let catalogue = schema::catalogue(matches)?;
-    let (service, entry) = schema::method(&catalogue, text("method").unwrap_or_default())?;
+    let channel = connection::channel(matches, text("target").unwrap_or_default())?;
+    let path = text("method").unwrap_or_default();
+    let catalogue = schema::catalogue(matches, Some(&channel), schema::service_of(path)).await?;
+    let (service, entry) = schema::method(&catalogue, path)?;
     let mut tables = Tables::new(&catalogue);
     let method = tables.method(service, entry).map_err(Failure::input)?;
     let types = if tables.has_any() {
@@ -46,7 +43,6 @@ async fn call(matches: &ArgMatches) -> Outcome {
         verbose: matches.get_flag("verbose"),
     };
     let mut requests = requests(&data(text("data"))?, method, &shown)?;
-    let channel = connection::channel(matches, text("target").unwrap_or_default())?;
     let first = if method.kind().streams_requests() {
         None
     } else {
@@ -206,10 +202,6 @@ fn written(
 
 /// One line about a call that failed, and with `-v` the metadata and details that came with it.
 fn failed(error: &CallError, shown: &Shown<'_>) -> Failure {
-    let mut text = error.code().name().to_owned();
-    if !error.message().is_empty() {
-        let _ = write!(text, ": {}", error.message().replace(['\n', '\r'], " "));
-    }
     if shown.verbose {
         note(&metadata("< trailer", error.trailers()));
         for detail in error.status().details() {
@@ -217,7 +209,7 @@ fn failed(error: &CallError, shown: &Shown<'_>) -> Failure {
             note(&format!("< detail: {name}, {bytes} bytes"));
         }
     }
-    Failure::new(STATUS_BASE + error.code() as u8, text)
+    call_failed(error)
 }
 
 fn metadata(prefix: &str, metadata: &Metadata) -> String {
@@ -248,9 +240,6 @@ fn duration(text: &str) -> Option<Duration> {
     let read = Duration::try_from_secs_f64(seconds).ok()?;
     (!read.is_zero()).then_some(read)
 }
-
-/// The exit status of a call that failed is this and the number of its code.
-const STATUS_BASE: u8 = 64;
 
 #[cfg(test)]
 mod tests {

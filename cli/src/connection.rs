@@ -8,7 +8,7 @@ use dreammesh_core::wire::Limits;
 use dreammesh_transport::Connector;
 use dreammesh_transport::tls::{Certificate, ClientTls, Roots};
 
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Outcome};
 
 /// The options of encrypted targets; there is none that believes everybody.
 pub(crate) fn options() -> [Arg; 4] {
@@ -32,6 +32,15 @@ pub(crate) fn options() -> [Arg; 4] {
             .requires("cacert")
             .help("Expect a certificate for NAME, in place of the target's host"),
     ]
+}
+
+/// Runs a command that makes calls.
+pub(crate) fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::input(format!("cannot start: {error}")))?;
+    runtime.block_on(command)
 }
 
 /// A channel to a target, which dials when it is first used.

@@ -8,12 +8,13 @@ use dreammesh_codegen::{
     ServiceEntry,
 };
 
+use crate::connection;
 use crate::outcome::{FINE, Failure, Outcome, print};
 use crate::schema;
 
 /// Names the services, or the methods of one.
 pub(crate) fn list(matches: &ArgMatches) -> Outcome {
-    let catalogue = schema::catalogue(matches)?;
+    let catalogue = catalogue(matches)?;
     let names: Vec<String> = match matches.get_one::<String>("service") {
         None => catalogue
             .services
@@ -40,7 +41,7 @@ pub(crate) fn list(matches: &ArgMatches) -> Outcome {
 
 /// Shows one thing, or every service.
 pub(crate) fn run(matches: &ArgMatches) -> Outcome {
-    let catalogue = schema::catalogue(matches)?;
+    let catalogue = catalogue(matches)?;
     let text = match matches.get_one::<String>("name") {
         None => {
             let services = catalogue.services.iter().map(shown_service);
@@ -53,6 +54,17 @@ pub(crate) fn run(matches: &ArgMatches) -> Outcome {
     };
     print(&text)?;
     Ok(FINE)
+}
+
+fn catalogue(matches: &ArgMatches) -> Result<Catalogue, Failure> {
+    let mut read = Err(Failure::input("nothing was read"));
+    connection::block_on(async {
+        let target = matches.get_one::<String>("target");
+        let channel = target.map(|target| connection::channel(matches, target));
+        read = schema::catalogue(matches, channel.transpose()?.as_ref(), None).await;
+        Ok(FINE)
+    })?;
+    read
 }
 
 fn shown(catalogue: &Catalogue, name: &str) -> Option<String> {

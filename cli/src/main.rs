@@ -8,6 +8,8 @@
 //! - `idl`: what is said of schemas.
 //! - `call`: one call, JSON in and out.
 //! - `describe`: what a schema has, as text.
+//! - `health`: whether a service can be called.
+//! - `reflection`: the schema of a server, asked of it.
 //! - `guides`: completions and the manual page, from the table of commands.
 //! - `schema`, `layouts`, `json`: messages of types that are known only now.
 //! - `connection`: the target, and whom to believe there.
@@ -18,10 +20,12 @@ mod call;
 mod connection;
 mod describe;
 mod guides;
+mod health;
 mod idl;
 mod json;
 mod layouts;
 mod outcome;
+mod reflection;
 mod schema;
 
 use std::process::ExitCode;
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Some(("call", matches)) => call::run(matches),
         Some(("list", matches)) => describe::list(matches),
         Some(("describe", matches)) => describe::run(matches),
+        Some(("health", matches)) => health::run(matches),
         Some(("completions", matches)) => guides::completions(matches),
         Some(("man", _)) => guides::manual(),
         _ => Ok(outcome::FINE),

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use dreammesh_core::call::CallError;
+
 /// The exit status of a command, or why it failed.
 pub(crate) type Outcome = Result<u8, Failure>;
 
@@ -11,6 +13,9 @@ pub(crate) const FINE: u8 = 0;
 pub(crate) const FOUND: u8 = 1;
 /// The command line, or what it names, cannot be used.
 pub(crate) const USAGE: u8 = 2;
+
+/// The exit status of a call that failed is this and the number of its code.
+pub(crate) const STATUS_BASE: u8 = 64;
 
 /// Why a command could not do its work.
 #[derive(Debug)]
@@ -37,6 +42,16 @@ impl Failure {
     pub(crate) fn report(&self) {
         complain(&self.text);
     }
+}
+
+/// One line about a call that failed.
+pub(crate) fn call_failed(error: &CallError) -> Failure {
+    let mut text = error.code().name().to_owned();
+    if !error.message().is_empty() {
+        text.push_str(": ");
+        text.push_str(&error.message().replace(['\n', '\r'], " "));
+    }
+    Failure::new(STATUS_BASE + error.code() as u8, text)
 }
 
 /// Writes a result to standard output.

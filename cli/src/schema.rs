@@ -1,12 +1,14 @@
-//! Where a command learns the services of a target from: files, or a descriptor set.
+//! Where a command learns the services of a target from: files, a descriptor set, or the target.
 
 use std::fs;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use dreammesh_codegen::{Builder, Catalogue, Error, MethodEntry};
+use dreammesh_core::channel::Channel;
 
 use crate::outcome::Failure;
+use crate::reflection;
 
 /// The options that say where.
 pub(crate) fn options() -> [Arg; 3] {
@@ -34,8 +36,12 @@ pub(crate) fn options() -> [Arg; 3] {
     ]
 }
 
-/// Reads the services that the options name.
-pub(crate) fn catalogue(matches: &ArgMatches) -> Result<Catalogue, Failure> {
+/// Reads the services that the options name, or asks the server: for one service, or all.
+pub(crate) async fn catalogue(
+    matches: &ArgMatches,
+    server: Option<&Channel>,
+    service: Option<&str>,
+) -> Result<Catalogue, Failure> {
     if let Some(file) = matches.get_one::<PathBuf>("descriptor-set") {
         let encoded = fs::read(file)
             .map_err(|error| Failure::input(format!("cannot read {}: {error}", file.display())))?;
@@ -43,8 +49,12 @@ pub(crate) fn catalogue(matches: &ArgMatches) -> Result<Catalogue, Failure> {
     }
     let files: Vec<PathBuf> = paths(matches, "proto");
     if files.is_empty() {
-        let text = "name the schema with --proto or --descriptor-set";
-        return Err(Failure::input(text));
+        let Some(server) = server else {
+            let text = "name the schema with --proto or --descriptor-set, or a --target to ask";
+            return Err(Failure::input(text));
+        };
+        let encoded = reflection::descriptor_set(server, service).await?;
+        return of_descriptor_set(encoded).map_err(|error| Failure::input(error.to_string()));
     }
     let includes = paths(matches, "include");
     let builder = includes.iter().fold(Builder::new(), Builder::include);
@@ -57,6 +67,13 @@ fn of_descriptor_set(encoded: Vec<u8>) -> Result<Catalogue, Error> {
     Builder::new()
         .descriptor_set(encoded)
         .catalogue(Vec::<PathBuf>::new())
+}
+
+/// The service of a method's path, if it names one.
+pub(crate) fn service_of(path: &str) -> Option<&str> {
+    let path = path.trim_start_matches('/');
+    let split = path.split_once('/').or_else(|| path.rsplit_once('.'));
+    split.map(|(service, _)| service)
 }
 
 /// Finds a method by `package.Service/Method`, or with a dot in place of the slash.

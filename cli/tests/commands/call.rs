@@ -82,6 +82,11 @@ struct Shop {
 
 impl Shop {
     fn open() -> Self {
+        Self::telling(true)
+    }
+
+    /// With or without reflection.
+    fn telling(reflection: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -90,6 +95,7 @@ impl Shop {
         let bound = runtime.block_on(
             Server::builder()
                 .service(CatalogServer::new(Shelf))
+                .reflection(reflection)
                 .bind("dreammesh+tcp://127.0.0.1:0"),
         );
         let server = bound.unwrap();
@@ -189,6 +195,47 @@ fn plain_grpc_is_called_as_a_session_is() {
     );
     assert_eq!((broken.status, broken.stdout.lines().count()), (79, 3));
     assert_eq!(broken.stderr, "error: DATA_LOSS: the rest is lost\n");
+}
+
+#[test]
+fn a_server_tells_its_schema_itself() {
+    let shop = Shop::open();
+    let grpc = shop.target.replace("dreammesh+tcp", "grpc");
+    for target in [shop.target.as_str(), &grpc] {
+        let whole = |arguments: &[&str]| scratch::dreammesh(Path::new("/"), arguments);
+        let arguments = [
+            "call",
+            target,
+            "shop.v1.Catalog/GetItem",
+            "--compact",
+            "-d",
+            "{\"sku\":\"A\"}",
+        ];
+        let found = "{\"sku\":\"A\",\"title\":\"found\"}\n";
+        assert_eq!(said(&whole(&arguments)), (0, found, ""), "{target}");
+        let list = whole(&["list", "--target", target]);
+        assert!(
+            list.stdout.contains("shop.v1.Catalog\n"),
+            "{target}: {list:?}"
+        );
+        let shown = whole(&["describe", "shop.v1.Empty", "--target", target]);
+        assert_eq!(said(&shown), (0, "message shop.v1.Empty {\n}\n", ""));
+        let nobody = whole(&["call", target, "a.B/C"]);
+        assert_eq!(nobody.status, 2, "{nobody:?}");
+        assert!(
+            nobody
+                .stderr
+                .starts_with("error: the server does not know `a.B`: "),
+            "{nobody:?}"
+        );
+        assert_eq!(said(&whole(&["health", target])), (0, "SERVING\n", ""));
+        assert_eq!(whole(&["health", target, "a.B"]).status, 69);
+    }
+    let silent = Shop::telling(false);
+    let ended = scratch::dreammesh(Path::new("/"), &["list", "--target", &silent.target]);
+    let text = "error: the server does not tell its schema: name it with --proto or \
+        --descriptor-set\n";
+    assert_eq!(said(&ended), (2, "", text));
 }
 
 #[test]
@@ -306,7 +353,7 @@ const WRONG: &[(&str, &[&str], &str)] = &[
 /// Arguments of the whole command, and a part of what is said of them.
 const UNUSABLE: &[(&[&str], &str)] = &[
     (
-        &["call", TARGET, "a.B/C"],
+        &["list"],
         "name the schema with --proto or --descriptor-set",
     ),
     (
