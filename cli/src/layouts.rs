@@ -199,6 +199,7 @@ mod tests {
     use dreammesh_codegen::{Agreement, Builder};
     use dreammesh_core::codegen::Message;
     use dreammesh_core::negotiate::{ClosureHashes, MethodChains, judge};
+    use dreammesh_core::wire::{DynTable, json};
     use dreammesh_golden::{everything, shop};
 
     use super::*;
@@ -247,6 +248,28 @@ mod tests {
         }
         let mut tables = Tables::new(&everythings);
         same::<everything::Everything>(&mut tables);
+    }
+
+    #[test]
+    fn messages_nest_as_deeply_as_readers_accept_and_no_deeper() {
+        let shops = golden("shop.proto");
+        let node = Tables::new(&shops).top("shop.v1.Node").unwrap();
+        let (options, limits) = (json::Options::new(), Limits::default());
+        for (levels, fits) in [
+            (Limits::DEFAULT_DEPTH, true),
+            (Limits::DEFAULT_DEPTH + 1, false),
+        ] {
+            let below = levels as usize - 1;
+            let (open, close) = ("{\"left\":".repeat(below), "}".repeat(below));
+            let text = format!("{open}{{\"name\":\"x\"}}{close}");
+            let Ok(archive) = json::to_archive(node, &text, &options, &limits) else {
+                assert!(!fits, "{levels}");
+                continue;
+            };
+            let table = DynTable::from_archive(node, &archive, &limits).unwrap();
+            assert_eq!(json::to_string(table, &options).unwrap(), text);
+            assert!(fits, "{levels}");
+        }
     }
 
     #[test]

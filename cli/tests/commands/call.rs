@@ -8,7 +8,8 @@ use std::process::Stdio;
 use dreammesh_core::call::Metadata;
 use dreammesh_core::codegen::{Receiver, Request, Response, Sender, Status};
 use dreammesh_golden::shop::v1::{Catalog, CatalogServer, Empty, Item, ItemArgs, Node};
-use dreammesh_transport::Server;
+use dreammesh_transport::tls::{Certificate, ServerTls};
+use dreammesh_transport::{Server, ServerBuilder};
 use tokio::runtime::Runtime;
 
 use crate::scratch::{self, Ended};
@@ -87,17 +88,26 @@ impl Shop {
 
     /// With or without reflection.
     fn telling(reflection: bool) -> Self {
+        Self::serving(
+            Server::builder().reflection(reflection),
+            "dreammesh+tcp://127.0.0.1:0",
+        )
+    }
+
+    fn encrypted(chain: &str, key: &str) -> Self {
+        let certificate = Certificate::from_pem(chain, key).unwrap();
+        let builder = Server::builder().tls(ServerTls::new(certificate));
+        Self::serving(builder, "dreammesh+tls://127.0.0.1:0")
+    }
+
+    fn serving(builder: ServerBuilder, address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let bound = runtime.block_on(
-            Server::builder()
-                .service(CatalogServer::new(Shelf))
-                .reflection(reflection)
-                .bind("dreammesh+tcp://127.0.0.1:0"),
-        );
+        let builder = builder.service(CatalogServer::new(Shelf));
+        let bound = runtime.block_on(builder.bind(address));
         let server = bound.unwrap();
         let target = server.target();
         runtime.spawn(async move { server.serve_until(pending::<()>()).await });
@@ -299,6 +309,24 @@ fn a_call_that_fails_ends_with_the_number_of_its_code() {
         nobody.stderr
     );
     assert_eq!(nobody.stderr.lines().count(), 1);
+}
+
+#[test]
+fn an_encrypted_server_is_called_by_those_who_believe_it() {
+    let scratch = scratch::Scratch::new("tls");
+    let made = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let roots = scratch.file("roots.pem", &chain);
+    let shop = Shop::encrypted(&chain, &key);
+    let named = ["--cacert", &roots, "--server-name", "shop.test"];
+    assert_eq!(said(&shop.call("New", &named)), (0, "{}\n", ""));
+    let ended = shop.call("New", &["--cacert", &roots]);
+    assert_eq!(ended.status, 78, "{}", ended.stderr);
+    let other = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
+    let others = scratch.file("others.pem", &other.cert.pem());
+    let ended = shop.call("New", &["--cacert", &others, "--server-name", "shop.test"]);
+    assert_eq!(ended.status, 78, "{}", ended.stderr);
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
 
 const TARGET: &str = "dreammesh+tcp://127.0.0.1:1";
