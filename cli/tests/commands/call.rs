@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dreammesh_core::call::Metadata;
 use dreammesh_core::codegen::{Receiver, Request, Response, Sender, Status};
 use dreammesh_golden::shop::v1::{Catalog, CatalogServer, Empty, Item, ItemArgs, Node};
@@ -315,7 +317,8 @@ fn a_call_that_fails_ends_with_the_number_of_its_code() {
 fn an_encrypted_server_is_called_by_those_who_believe_it() {
     let scratch = scratch::Scratch::new("tls");
     let made = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
-    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let chain = pem("CERTIFICATE", made.cert.der());
+    let key = pem("PRIVATE KEY", &made.signing_key.serialize_der());
     let roots = scratch.file("roots.pem", &chain);
     let shop = Shop::encrypted(&chain, &key);
     let named = ["--cacert", &roots, "--server-name", "shop.test"];
@@ -323,10 +326,15 @@ fn an_encrypted_server_is_called_by_those_who_believe_it() {
     let ended = shop.call("New", &["--cacert", &roots]);
     assert_eq!(ended.status, 78, "{}", ended.stderr);
     let other = rcgen::generate_simple_self_signed(["shop.test".to_owned()]).unwrap();
-    let others = scratch.file("others.pem", &other.cert.pem());
+    let others = scratch.file("others.pem", &pem("CERTIFICATE", other.cert.der()));
     let ended = shop.call("New", &["--cacert", &others, "--server-name", "shop.test"]);
     assert_eq!(ended.status, 78, "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 const TARGET: &str = "dreammesh+tcp://127.0.0.1:1";
