@@ -211,8 +211,10 @@ impl State {
         if let Attempted::Done(Poll::Ready(result)) = &opened
             && *opening.ticket != OpenTicket::NONE
         {
-            // The next has its turn if this one took no room, or left some.
-            if result.is_err() || self.session.has_room() {
+            // The next has its turn if this one took no room, or left some. In a pool it has it in
+            // any case, for it must not wait here, where more calls than the server serves came
+            // before its HELLO: it finds the connection full and goes where others have room.
+            if result.is_err() || shared.pool.is_some() || self.session.has_room() {
                 let next = self.waiting.leave(opening.ticket);
                 self.wake_after.extend(next);
             } else {

@@ -106,6 +106,24 @@ async fn calls_beyond_the_servers_maximum_have_another_connection_opened() {
     }
 }
 
+/// Before its hello a server is taken to serve 64 calls, and those beyond wait at the connection.
+#[tokio::test(start_paused = true)]
+async fn calls_that_came_before_the_hello_have_another_connection_opened() {
+    const MAX: usize = 100;
+    let many = |server: ServerBuilder| server.max_concurrent_calls(MAX as u32);
+    let site = Site::with(Medium::Memory, Echo::default(), many, |it| it).await;
+    let hub = site.hub.clone();
+    let channel = Connector::new().connect_with("lazy", move || {
+        let link = hub.dial("test");
+        async move { link }
+    });
+    let calling = hold(&channel, 2 * MAX);
+    let running = tokio::time::timeout(MINUTE, site.probe.alive_is(2 * MAX)).await;
+    assert!(running.is_ok(), "{:?}", counts(&channel));
+    assert_eq!(open(&channel), 2);
+    let_go(&site.probe, calling).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn there_are_no_more_connections_than_allowed_and_calls_beyond_them_wait() {
     for max in [1, 2, 3] {
