@@ -322,7 +322,11 @@ impl Inner {
             if client.0.standing.is_open() {
                 return ready(state, ticket, client);
             }
-            // Who finds more room there than its own says so when it is opened.
+            // Who finds more room there than its own says so when it is opened. Of room elsewhere
+            // nobody may have been told but this one, which was woken already.
+            if state.members.has_room_beside() {
+                return ready(state, ticket, client);
+            }
             state.waiting.leave_full(ticket);
             return Poll::Ready(Ok(client));
         }

@@ -169,6 +169,34 @@ async fn calls_that_wait_take_room_wherever_there_is_some() {
     let_go(&site.probe, waiting).await;
 }
 
+/// A call that waits is woken for room on one connection, and before it comes the other one has
+/// room too: that is for the call behind it.
+#[tokio::test(start_paused = true)]
+async fn room_on_two_connections_is_for_two_calls() {
+    let site = busy(Medium::Memory, 2).await;
+    let first = hold(&site.channel, CALLS);
+    site.probe.alive_is(CALLS).await;
+    let second = hold(&site.channel, CALLS);
+    site.probe.alive_is(2 * CALLS).await;
+    let mut slow = call(&site.channel, &ask("gate")).into_future();
+    let mut poll_slow = || {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut slow).poll(&mut cx).is_pending());
+    };
+    poll_slow();
+    for calling in [&first[0], &second[0]] {
+        calling.abort();
+        settle().await;
+    }
+    let behind = hold(&site.channel, 1);
+    settle().await;
+    poll_slow();
+    let begun = || site.probe.begun.load(Ordering::SeqCst) == 2 * CALLS + 2 + 1;
+    let both = tokio::time::timeout(MINUTE, site.probe.until(begun)).await;
+    assert!(both.is_ok(), "{:?}", counts(&site.channel));
+    let_go(&site.probe, behind).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_that_give_up_while_they_wait_leave_the_room_to_others() {
     let site = busy(Medium::Memory, 2).await;

@@ -169,6 +169,11 @@ impl Members {
         self.iter().any(Member::has_room)
     }
 
+    /// Whether one has room for a call beside the one that was chosen last.
+    pub(super) fn has_room_beside(&self) -> bool {
+        self.beside.iter().any(Member::has_room)
+    }
+
     /// Whether one of them is to be succeeded.
     pub(super) fn is_retiring(&self) -> bool {
         self.iter().any(|member| member.is_retiring)
