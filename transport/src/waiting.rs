@@ -66,7 +66,7 @@ impl Waiting {
     ) -> Option<Waker> {
         let place = match ticket.bits() {
             _ if *ticket == OpenTicket::SENT_BACK => {
-                let place = self.place_before_all();
+                let place = self.place_before_others();
                 self.woken = self.woken.min(place - 1);
                 place
             }
@@ -104,15 +104,11 @@ impl Waiting {
         former
     }
 
-    fn place_before_all(&mut self) -> u64 {
-        match self.calls.first_key_value() {
-            // It is free, and never 0: so many calls do not wait at a time.
-            Some((first, _)) => first - 1,
-            None => {
-                self.next_ticket += 1;
-                self.next_ticket
-            }
-        }
+    fn place_before_others(&self) -> u64 {
+        // Those that were sent back before it have waited longer. The first place is 1, since 0 is
+        // none, and begins again when all of them are gone: nobody comes as far as the others.
+        let mut sent_back = self.calls.range(..FIRST_PLACE);
+        sent_back.next_back().map_or(1, |(last, _)| last + 1)
     }
 
     /// Takes a call out and hands over the next one's waker.
@@ -175,7 +171,7 @@ impl Waiting {
 }
 
 /// Below it are the places of calls that go before others.
-const FIRST_PLACE: u64 = 1 << 32;
+const FIRST_PLACE: u64 = 1 << 63;
 
 #[cfg(test)]
 mod tests {
@@ -268,14 +264,18 @@ mod tests {
         assert!(waiting.wake_next().is_some());
         assert!(waiting.wake_next().is_some());
         let second = sent_back(&mut waiting, 2 * SECOND);
-        assert!(second.bits() < first.bits() && first.bits() < late.bits());
+        assert!(first.bits() < second.bits() && second.bits() < late.bits());
         // It was not woken yet, so it is next, whoever was woken before.
         assert!(waiting.wake_next().is_some());
+        assert_eq!(Some(waiting.woken), second.bits());
         let mut tickets = [second, first, late];
         for ticket in &mut tickets {
             assert!(waiting.leave_full(ticket));
         }
         assert!(waiting.is_empty());
+        let mut again = sent_back(&mut waiting, SECOND);
+        assert_eq!(again.bits(), first.bits());
+        assert!(waiting.leave_full(&mut again));
         assert_eq!(waiting.next_deadline(), None);
     }
 
