@@ -37,6 +37,8 @@ mod grpc;
 mod members;
 mod path;
 mod tending;
+#[cfg(test)]
+mod tests;
 
 /// The source of a channel with one endpoint.
 ///

@@ -11,8 +11,9 @@ use super::shared::Shared;
 
 /// Where calls wait that found their connection full.
 pub(crate) trait Pool: Send + Sync {
-    /// A connection has room for so many more calls: as many are woken. False if none waits.
-    fn has_room(&self, calls: usize) -> bool;
+    /// A connection has room for so many more calls: as many are woken. If none waits, it is open
+    /// to all again, before one can begin to wait.
+    fn has_room(&self, calls: usize, standing: &Standing);
 
     /// A connection takes no more calls.
     fn is_less(&self);
@@ -34,7 +35,7 @@ const FULL: u8 = 2;
 const CLOSED: u8 = 3;
 
 impl Standing {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(AtomicU8::new(OPEN))
     }
 
@@ -58,14 +59,14 @@ impl Standing {
     }
 
     /// A call found no room.
-    pub(super) fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let is_closed = |was| (was != CLOSED).then_some(FULL);
         let order = (Ordering::AcqRel, Ordering::Acquire);
         let _ = self.0.fetch_update(order.0, order.1, is_closed);
     }
 
     /// There is room again; true if somebody may wait for it elsewhere.
-    pub(super) fn ease(&self) -> bool {
+    pub(crate) fn ease(&self) -> bool {
         let eased = |was| matches!(was, FULL | EASED).then_some(EASED);
         let order = (Ordering::AcqRel, Ordering::Acquire);
         self.0.fetch_update(order.0, order.1, eased).is_ok()
@@ -77,7 +78,7 @@ impl Standing {
     }
 
     /// Nobody waits for the room that there is.
-    fn open_again(&self) {
+    pub(crate) fn open_again(&self) {
         let order = (Ordering::AcqRel, Ordering::Relaxed);
         let _ = self.0.compare_exchange(EASED, OPEN, order.0, order.1);
     }
@@ -87,8 +88,9 @@ impl Shared {
     /// Tells those who wait elsewhere of room here.
     pub(super) fn tell_room(&self, calls: usize) {
         let pool = self.pool.as_ref().and_then(|pool| pool.upgrade());
-        if !pool.is_some_and(|pool| pool.has_room(calls)) {
-            self.standing.open_again();
+        match pool {
+            Some(pool) => pool.has_room(calls, &self.standing),
+            None => self.standing.open_again(),
         }
     }
 

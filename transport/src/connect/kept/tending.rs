@@ -12,7 +12,7 @@ use super::super::backoff::Backoff;
 use super::connecting::{Role, SUCCESSOR_AFTER};
 use super::{Inner, State};
 use crate::connect::Dialled;
-use crate::driver::standing::Pool;
+use crate::driver::standing::{Pool, Standing};
 use crate::driver::timer::{self, NEVER};
 use crate::quic::dial::Offer;
 
@@ -144,15 +144,18 @@ impl Inner {
 }
 
 impl Pool for Inner {
-    fn has_room(&self, calls: usize) -> bool {
+    fn has_room(&self, calls: usize, standing: &Standing) {
         let mut wakers = Vec::new();
-        let waits = {
+        {
             let mut state = self.lock();
             wakers.extend(std::iter::from_fn(|| state.waiting.wake_next()).take(calls));
-            !state.waiting.is_empty()
-        };
+            // Under the lock: for one that is open nobody is woken, so a call that begins to wait
+            // after this must not find it full before it is open, and eased by then.
+            if state.waiting.is_empty() {
+                standing.open_again();
+            }
+        }
         wakers.into_iter().for_each(std::task::Waker::wake);
-        waits
     }
 
     fn is_less(&self) {
