@@ -654,6 +654,23 @@ async fn of_several_connections_each_may_go_and_its_calls_finish() {
     }
 }
 
+/// There are as many connections as allowed until one of them is to go.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_has_another_opened_for_one_that_goes() {
+    const MAX: usize = 4;
+    let site = Site::with(Medium::Memory, Echo::default(), few_calls, |it| it).await;
+    let (channel, tell) = retiring(&site).await;
+    let calling = hold(&channel, MAX * CALLS + 1);
+    site.probe.alive_is(MAX * CALLS).await;
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(site.probe.alive.load(Ordering::SeqCst), MAX * CALLS);
+    let told = tell.lock().unwrap()[0].take().unwrap();
+    told.send(()).unwrap();
+    let all = tokio::time::timeout(MINUTE, site.probe.alive_is(MAX * CALLS + 1)).await;
+    assert!(all.is_ok(), "{:?}", counts(&channel));
+    let_go(&site.probe, calling).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_old_connection_goes_on_where_no_other_can_be_made() {
     let site = Site::new(Medium::Memory).await;

@@ -288,6 +288,10 @@ impl Inner {
         };
         let mut over = Vec::new();
         let is_wanted = self.lock().members.retire(&shared, &mut over);
+        // Where calls wait, another connection may take the place of one that went.
+        if !over.is_empty() {
+            self.crowded.notify_one();
+        }
         drop(over);
         if is_wanted {
             tracing::debug!(endpoint = %self.endpoint, "a connection is to be succeeded");

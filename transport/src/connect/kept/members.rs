@@ -206,8 +206,20 @@ impl Members {
         over
     }
 
+    /// Where the connection that all calls go to has ended, another one is that, if there is one.
+    fn promote(&mut self) {
+        if self.current.as_ref().is_some_and(Member::is_live) {
+            return;
+        }
+        if let Some(at) = self.beside.iter().position(Member::is_live) {
+            let next = self.beside.swap_remove(at);
+            self.beside.extend(self.current.replace(next));
+        }
+    }
+
     /// Has a successor made for a connection; one of several needs none, and is taken out.
     pub(super) fn retire(&mut self, shared: &Shared, over: &mut Vec<Member>) -> bool {
+        self.promote();
         over.extend(self.beside.extract_if(.., |it| it.is_on(shared)));
         let current = self.current.as_mut();
         let Some(current) = current.filter(|it| it.is_on(shared) && it.is_live()) else {
@@ -220,6 +232,7 @@ impl Members {
 
     /// Takes those out that nobody has used for a while, and sees which are too old.
     pub(super) fn look(&mut self, now: Instant, timeout: Duration, over: &mut Vec<Member>) -> Look {
+        self.promote();
         let all = self.current.iter_mut().chain(&mut self.beside);
         all.for_each(|member| member.look(now));
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
@@ -262,3 +275,57 @@ const LOOKS: u32 = 4;
 /// After so long a connection goes that was opened because others were full: the load of the
 /// last minute says enough about that of the next, and another one costs no more than a handshake.
 const SURPLUS_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use dreammesh_core::call::{Endpoint, Peer};
+
+    use super::super::super::{Settings, client};
+    use super::*;
+    use crate::driver::timer;
+    use crate::link::memory;
+
+    fn member(now: Instant, retire_at: Instant) -> Member {
+        let (link, _) = memory::pair();
+        let peer = Peer::new(Endpoint::new("there"));
+        let begun = client::begin(&Settings::default(), peer, Box::new(link), None, None);
+        // Where it ends the connection is over.
+        std::mem::forget(begun.1);
+        Member::new(begun.0, None, now, Some(retire_at))
+    }
+
+    /// Two of which the one that all calls go to has ended; and the one that is left.
+    fn one_left(is_taken: bool, retire_at: Instant) -> (Members, Arc<Client>) {
+        let (mut members, now) = (Members::default(), timer::now());
+        members.put(member(now, retire_at), 2);
+        let left = Arc::clone(&members.current.as_ref().unwrap().client);
+        members.put(member(now, retire_at), 2);
+        members.current.as_ref().unwrap().client.0.drain();
+        if is_taken {
+            assert_eq!(members.take_closed().len(), 1);
+        }
+        (members, left)
+    }
+
+    #[tokio::test]
+    async fn the_last_one_goes_on_until_it_is_succeeded_when_it_is_old() {
+        for is_taken in [false, true] {
+            let now = timer::now();
+            let (mut members, left) = one_left(is_taken, now);
+            let mut over = Vec::new();
+            let look = members.look(now, SURPLUS_TIMEOUT, &mut over);
+            assert!(look.is_successor_wanted && members.is_retiring());
+            assert!(members.iter().any(|it| it.is_on(&left.0)) && members.is_live());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_one_goes_on_until_it_is_succeeded_when_it_asks_for_that() {
+        for is_taken in [false, true] {
+            let (mut members, left) = one_left(is_taken, timer::now());
+            let mut over = Vec::new();
+            assert!(members.retire(&left.0, &mut over));
+            assert!(over.is_empty() && members.is_retiring() && members.is_live());
+        }
+    }
+}

@@ -46,6 +46,10 @@ impl Inner {
             let mut over = Vec::new();
             let timeout = self.settings.idle_timeout;
             let look = self.lock().members.look(timer::now(), timeout, &mut over);
+            // Where calls wait, another connection may take the place of one that went.
+            if !over.is_empty() {
+                self.crowded.notify_one();
+            }
             // What nobody holds any more drains, and closes.
             drop(over);
             if look.is_successor_wanted {
