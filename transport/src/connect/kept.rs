@@ -289,6 +289,11 @@ impl Inner {
             if let Some(client) = lane {
                 return ready(state, ticket, client);
             }
+            // One that was put in place meanwhile has woken those that waited already.
+            if let Some(client) = state.grpc.as_ref().filter(|client| client.is_open()) {
+                let client = Arc::clone(client);
+                return ready(state, ticket, client);
+            }
         }
         // What is closed goes now, so that its last calls alone decide how long it lives.
         let closed = (

@@ -220,4 +220,4 @@ const SMALL_BYTES_MAX: usize = 64 * 1024;
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

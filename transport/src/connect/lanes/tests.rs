@@ -11,7 +11,7 @@ use crate::tls::test_certificates::Authority;
 use crate::tls::{Certificate, ClientTls, Roots, ServerTls};
 
 /// A server that serves nothing, and its lanes.
-async fn lanes() -> (Lanes, tokio::task::JoinHandle<()>) {
+pub(in crate::connect) async fn lanes() -> (Lanes, tokio::task::JoinHandle<()>) {
     let authority = Authority::new("root");
     let made = authority.issue(&["127.0.0.1"]);
     let certificate = Certificate::from_pem(made.chain, made.key).unwrap();
