@@ -111,9 +111,11 @@ impl CallError {
         self.0.begun
     }
 
-    /// Whether the server ended it because it drains and waits no longer: a stream, or other work
-    /// that can go on where it stopped, is to be resumed with a new call, at once. The channel leads
-    /// that elsewhere.
+    /// Whether the server ended it because it drains and waits no longer, or refused it because it
+    /// drains; see [`begun`](Self::begun).
+    ///
+    /// A stream, or other work that can go on where it stopped, is to be resumed with a new call,
+    /// at once. The channel leads that elsewhere.
     pub fn is_drained(&self) -> bool {
         self.0.drained
     }

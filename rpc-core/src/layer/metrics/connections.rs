@@ -123,7 +123,7 @@ pub struct ConnectionSnapshot {
     pub calls_repeated: u64,
     /// How many calls their server ended because it drains and waits no longer
     /// ([`CallError::is_drained`](crate::call::CallError::is_drained)), those among them that were
-    /// made again.
+    /// made again. Only calls that it may have begun are counted, not those that it refused.
     pub calls_drained: u64,
 }
 
