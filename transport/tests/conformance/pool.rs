@@ -290,6 +290,26 @@ enum Beyond {
     Silent,
 }
 
+impl Beyond {
+    /// Makes such a link, whose far end stays with those that are silent.
+    fn dial(self, silent: &Mutex<Vec<MemoryLink>>) -> io::Result<BoxLink> {
+        let (near, far) = memory::pair();
+        match self {
+            Self::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
+            Self::Cut => {}
+            Self::Silent => silent.lock().unwrap().push(far),
+        }
+        Ok(Box::new(near))
+    }
+
+    const fn failure(self) -> ConnectFailure {
+        match self {
+            Self::Refused => ConnectFailure::Dial,
+            Self::Cut | Self::Silent => ConnectFailure::Hello,
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_place_that_takes_one_connection_alone_harms_no_call() {
     for beyond in [Beyond::Refused, Beyond::Cut, Beyond::Silent] {
@@ -298,16 +318,9 @@ async fn a_place_that_takes_one_connection_alone_harms_no_call() {
         let count = Arc::clone(&dialled);
         let silent = Arc::new(Mutex::new(Vec::new()));
         let dial = move || {
-            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
-            let (near, far) = memory::pair();
-            let link: io::Result<BoxLink> = match beyond {
-                _ if first => hub.dial("test"),
-                Beyond::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
-                Beyond::Cut => Ok(Box::new(near)),
-                Beyond::Silent => {
-                    silent.lock().unwrap().push(far);
-                    Ok(Box::new(near))
-                }
+            let link = match count.fetch_add(1, Ordering::SeqCst) {
+                0 => hub.dial("test"),
+                _ => beyond.dial(&silent),
             };
             async move { link }
         };
@@ -321,12 +334,8 @@ async fn a_place_that_takes_one_connection_alone_harms_no_call() {
         assert!((15..100).contains(&tries), "{beyond:?}: {tries}");
         let seen = counts(&channel);
         assert_eq!((seen.open[0].1, seen.opened_in_all()), (1, 1), "{beyond:?}");
-        let why = match beyond {
-            Beyond::Refused => ConnectFailure::Dial,
-            Beyond::Cut | Beyond::Silent => ConnectFailure::Hello,
-        };
         assert!(
-            seen.failed_by(why) + 1 >= tries as u64,
+            seen.failed_by(beyond.failure()) + 1 >= tries as u64,
             "{beyond:?}: {seen:?}"
         );
         let_go(&site.probe, calling).await;
@@ -673,25 +682,29 @@ async fn a_call_that_waits_has_another_opened_for_one_that_goes() {
 
 #[tokio::test(start_paused = true)]
 async fn an_old_connection_goes_on_where_no_other_can_be_made() {
-    let site = Site::new(Medium::Memory).await;
-    let (hub, dialled) = (site.hub.clone(), Arc::new(AtomicUsize::new(0)));
-    let count = Arc::clone(&dialled);
-    let dial = move || {
-        let may = !(1..10).contains(&count.fetch_add(1, Ordering::SeqCst));
-        let link: io::Result<BoxLink> = match may {
-            true => hub.dial("test"),
-            false => Err(io::ErrorKind::ConnectionRefused.into()),
+    for beyond in [Beyond::Refused, Beyond::Cut, Beyond::Silent] {
+        let site = Site::new(Medium::Memory).await;
+        let (hub, dialled) = (site.hub.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&dialled);
+        let silent = Arc::new(Mutex::new(Vec::new()));
+        let dial = move || {
+            let may = !(1..10).contains(&count.fetch_add(1, Ordering::SeqCst));
+            let link = match may {
+                true => hub.dial("test"),
+                false => beyond.dial(&silent),
+            };
+            async move { link }
         };
-        async move { link }
-    };
-    let channel = Connector::new()
-        .max_connection_age(MINUTE)
-        .connect_with("unwilling", dial);
-    while dialled.load(Ordering::SeqCst) <= 10 {
-        assert!(call(&channel, &ask("echo")).await.is_ok());
-        tokio::time::sleep(SECOND).await;
+        let channel = Connector::new()
+            .max_connection_age(MINUTE)
+            .connect_with("unwilling", dial);
+        while dialled.load(Ordering::SeqCst) <= 10 {
+            let answer = call(&channel, &ask("echo")).await;
+            assert!(answer.is_ok(), "{beyond:?}: {answer:?}");
+            tokio::time::sleep(SECOND).await;
+        }
+        let seen = counts(&channel);
+        assert_eq!(seen.failed_by(beyond.failure()), 9, "{beyond:?}");
+        assert_eq!((seen.opened_in_all(), seen.reconnects), (2, 0));
     }
-    let seen = counts(&channel);
-    assert_eq!(seen.failed_by(ConnectFailure::Dial), 9);
-    assert_eq!((seen.opened_in_all(), seen.reconnects), (2, 0));
 }

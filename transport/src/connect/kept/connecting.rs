@@ -38,8 +38,10 @@ pub(super) struct Running {
 /// What a connection is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// To be the one that calls get, where there is none or one is to be succeeded.
+    /// To be the one that calls get, where there is none.
     Next,
+    /// To be that in place of one that is to go, once the server has said hello here.
+    Successor,
     /// To be that in place of all others, because it is by a better medium.
     Instead,
     /// To be one more, because the others are full.
@@ -65,7 +67,17 @@ impl Inner {
             }
         };
         match dialled {
-            Ok(dialled) => self.begin(dialled, Role::Next),
+            Ok(dialled) => {
+                let role = match self.lock().members.is_live() {
+                    true => Role::Successor,
+                    false => Role::Next,
+                };
+                let greeting = self.begin(dialled, role);
+                // One that is made is not asked for again; whoever drives it notes its failure.
+                if let Some(greeting) = greeting.filter(|_| role == Role::Successor) {
+                    let _ = greeting.await;
+                }
+            }
             Err((why, reason)) => {
                 self.counts.failed(why);
                 let early = self.lock().early.take();
@@ -82,27 +94,36 @@ impl Inner {
         self.lock().members.take(|it| it.is_on(shared)).pop()
     }
 
-    /// Begins on what was dialled to be the connection that calls get.
-    pub(super) fn begin(self: &Arc<Self>, dialled: Dialled, role: Role) {
+    /// Begins on what was dialled to be the connection that calls get; what it gives is as
+    /// [`begin_on`](Self::begin_on) has it.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        dialled: Dialled,
+        role: Role,
+    ) -> Option<oneshot::Receiver<()>> {
         let former = self.lock().early.take();
-        match dialled {
-            Dialled::Link(link) => drop(self.begin_on(link, None, role)),
-            Dialled::Grpc(opened) => self.begin_grpc(*opened),
+        let greeting = match dialled {
+            Dialled::Link(link) => Some(self.begin_on(link, None, role)),
+            Dialled::Grpc(opened) => {
+                self.begin_grpc(*opened);
+                None
+            }
             Dialled::Quic(Some(lane), connected) => {
-                drop(self.begin_on(lane, Some(connected), role));
+                Some(self.begin_on(lane, Some(connected), role))
             }
             Dialled::Quic(None, connected) => {
                 match former.filter(|early| early.is_on(&connected)) {
                     Some(early) => self.adopt(early, connected),
                     None => self.fail("the connection was lost when it was made"),
                 }
-                return;
+                return None;
             }
-        }
+        };
         // What travelled early by another way may still be answered.
         if let Some(early) = former {
             early.let_go();
         }
+        greeting
     }
 
     /// Begins a connection; what it gives is ready when the server has said hello and calls get
@@ -134,10 +155,11 @@ impl Inner {
         let member = self.member(client, lanes);
         let (greeted, greeting) = oneshot::channel();
         let driver = match role {
-            Role::Another => {
+            Role::Another | Role::Successor => {
                 let inner = Arc::clone(self);
                 driver.on_hello(Box::new(move || {
-                    inner.counts.opened(medium, false);
+                    let is_alone = inner.lock().members.is_empty();
+                    inner.counts.opened(medium, is_alone);
                     if inner.put_in_place(member, role) {
                         let _ = greeted.send(());
                     }
@@ -205,12 +227,18 @@ impl Inner {
         })
     }
 
-    /// Gives new calls a connection; false if the channel is gone, or has enough of them.
+    /// Gives new calls a connection; false if the channel is gone, or has no use for it.
     pub(super) fn put_in_place(&self, member: Member, role: Role) -> bool {
         let mut wakers = Vec::new();
         let former = {
             let mut state = self.lock();
-            if state.gone || role == Role::Another && !self.may_grow(&state) {
+            let has_use = match role {
+                Role::Next | Role::Instead => true,
+                // Another may have been put in place meanwhile, by a better medium.
+                Role::Successor => !state.members.is_live() || state.members.is_retiring(),
+                Role::Another => self.may_grow(&state),
+            };
+            if state.gone || !has_use {
                 return false;
             }
             state.failure = None;
@@ -218,7 +246,7 @@ impl Inner {
             state.waiting.wake_all(&mut wakers);
             let mut former = match role {
                 Role::Instead => state.members.take(|_| true),
-                Role::Next | Role::Another => Vec::new(),
+                Role::Next | Role::Successor | Role::Another => Vec::new(),
             };
             former.extend(state.members.put(member, self.settings.connections_max));
             (former, state.grpc.take())
@@ -328,9 +356,11 @@ impl Inner {
         let has_others = self.lock().members.is_live();
         // One beside others that was never in use is no reason to give the endpoint up.
         let was_spare = role == Role::Another && !shared.was_connected();
+        // One that is to be succeeded goes on, and the next attempt is made after a pause.
+        let has_no_successor = role == Role::Successor && !shared.was_connected();
         if was_spare {
             tracing::debug!(endpoint = %self.endpoint, reason, "another connection is refused");
-        } else if has_others || shared.was_connected() && !refused {
+        } else if has_others && !has_no_successor || shared.was_connected() && !refused {
             tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
             self.lock().backoff.succeed();
         } else {

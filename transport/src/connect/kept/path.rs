@@ -38,7 +38,7 @@ impl Inner {
             match tokio::time::timeout(limit, dialled).await {
                 Ok(Ok(dialled)) => {
                     tracing::info!(endpoint = %self.endpoint, "the suited medium is back");
-                    self.begin(dialled, Role::Instead);
+                    drop(self.begin(dialled, Role::Instead));
                 }
                 Ok(Err(_)) => self.still_blocked(secured, ConnectFailure::Dial),
                 Err(_) => self.still_blocked(secured, ConnectFailure::Timeout),
