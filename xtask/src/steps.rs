@@ -107,7 +107,7 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
         ),
         slow(
             "grpc",
-            "grpcio makes calls of all kinds to our server",
+            "grpcio and our clients and servers pass gRPC's interoperability tests against each other",
             Box::new(foreign::grpc),
         ),
         slow(

@@ -79,11 +79,14 @@ pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
     Ok(Notes::new())
 }
 
-/// Calls of gRPC's own implementation to our server.
+/// Calls of gRPC's own implementation to our servers, and of our client to its server.
 pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
     let python = python(root, GRPCIO, &root.join("target/grpcio"))?;
     ignored_test(root, "dreammesh-transport", "conformance")
         .args(["grpc_server::foreign"])
+        .env("DREAMMESH_TEST_PYTHON", &python)
+        .run()?;
+    ignored_test(root, "dreammesh-interop", "interop")
         .env("DREAMMESH_TEST_PYTHON", python)
         .run()?;
     Ok(Notes::new())

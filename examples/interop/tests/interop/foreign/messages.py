@@ -1,0 +1,31 @@
+"""The messages of grpc.testing, made from a serialised descriptor set."""
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+
+class Messages:
+    def __init__(self, path):
+        files = descriptor_pb2.FileDescriptorSet()
+        with open(path, "rb") as file:
+            files.ParseFromString(file.read())
+        # In a pool of its own: the default one may have them from elsewhere.
+        pool = descriptor_pool.DescriptorPool()
+        for file in files.file:
+            pool.Add(file)
+        self.pool = pool
+
+    def __getattr__(self, name):
+        found = self.pool.FindMessageTypeByName(f"grpc.testing.{name}")
+        return message_factory.GetMessageClass(found)
+
+    def methods(self):
+        """Of the test service: name, request, response, and which of them stream."""
+        service = self.pool.FindServiceByName("grpc.testing.TestService")
+        for method in service.methods:
+            yield (
+                method.name,
+                message_factory.GetMessageClass(method.input_type),
+                message_factory.GetMessageClass(method.output_type),
+                method.client_streaming,
+                method.server_streaming,
+            )

@@ -1,0 +1,89 @@
+"""The server of gRPC's interoperability tests on grpcio; says on which port it listens.
+
+Takes the descriptor set of the test service.
+"""
+
+import sys
+import time
+from concurrent import futures
+
+import grpc
+from messages import Messages
+
+INITIAL, TRAILING = "x-grpc-test-echo-initial", "x-grpc-test-echo-trailing-bin"
+
+
+def echo(context):
+    received = dict(context.invocation_metadata())
+    if INITIAL in received:
+        context.send_initial_metadata(((INITIAL, received[INITIAL]),))
+    if TRAILING in received:
+        context.set_trailing_metadata(((TRAILING, received[TRAILING]),))
+
+
+def fail_as_asked(request, context):
+    code = request.response_status.code
+    if code:
+        status = next(status for status in grpc.StatusCode if status.value[0] == code)
+        context.abort(status, request.response_status.message)
+
+
+class Service:
+    def __init__(self, messages):
+        self.m = messages
+
+    def answers(self, request):
+        for parameters in request.response_parameters:
+            time.sleep(parameters.interval_us / 1e6)
+            payload = self.m.Payload(body=bytes(parameters.size))
+            yield self.m.StreamingOutputCallResponse(payload=payload)
+
+    def EmptyCall(self, request, context):
+        return self.m.Empty()
+
+    def UnaryCall(self, request, context):
+        echo(context)
+        fail_as_asked(request, context)
+        return self.m.SimpleResponse(payload=self.m.Payload(body=bytes(request.response_size)))
+
+    CacheableUnaryCall = UnaryCall
+
+    def StreamingOutputCall(self, request, context):
+        echo(context)
+        yield from self.answers(request)
+
+    def StreamingInputCall(self, requests, context):
+        size = sum(len(request.payload.body) for request in requests)
+        return self.m.StreamingInputCallResponse(aggregated_payload_size=size)
+
+    def FullDuplexCall(self, requests, context):
+        echo(context)
+        for request in requests:
+            fail_as_asked(request, context)
+            yield from self.answers(request)
+
+
+def main(descriptors):
+    messages = Messages(descriptors)
+    service, handlers = Service(messages), {}
+    kinds = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    for name, request, response, requests, responses in messages.methods():
+        # What the service does not have is unimplemented.
+        if hasattr(service, name):
+            handlers[name] = kinds[requests, responses](
+                getattr(service, name), request.FromString, response.SerializeToString
+            )
+    server = grpc.server(futures.ThreadPoolExecutor(8))
+    handler = grpc.method_handlers_generic_handler("grpc.testing.TestService", handlers)
+    server.add_generic_rpc_handlers((handler,))
+    print(f"listening on 127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", flush=True)
+    server.start()
+    server.wait_for_termination()
+
+
+main(*sys.argv[1:])
