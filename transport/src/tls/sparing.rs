@@ -267,11 +267,16 @@ mod tests {
 
     #[test]
     fn quic_has_the_suites_that_tls_has_and_no_records() {
-        let names = |provider: &CryptoProvider| {
+        let all = |provider: &CryptoProvider| {
             let suites = provider.cipher_suites.iter();
             suites.map(SupportedCipherSuite::suite).collect::<Vec<_>>()
         };
-        assert_eq!(names(&quic_provider()), names(&provider()));
+        // Another package of the build may have had rustls learn TLS 1.2 as well.
+        let mut whole = provider();
+        Arc::make_mut(&mut whole)
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_some());
+        assert_eq!(all(&quic_provider()), all(&whole));
         let made = SPARING[0].encrypter(AeadKey::from([0; 32]), Iv::from([0; 12]));
         assert_eq!(made.encrypted_payload_len(7), 7);
     }
