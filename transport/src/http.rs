@@ -9,6 +9,7 @@
 //! - `bell`: a waker that does not wake a task which is at work.
 //! - `watch`: which frames a peer sends, and when they are too many or do not come to an end.
 //! - `one`: an HTTP/1 connection.
+//! - `rest`: what still comes of a request that has been answered.
 //! - `answer`: what a request gets, and the names that the tunnel goes by.
 
 pub(crate) mod answer;
@@ -17,6 +18,7 @@ mod life;
 pub(crate) mod limits;
 mod one;
 mod preface;
+pub(crate) mod rest;
 mod two;
 mod watch;
 

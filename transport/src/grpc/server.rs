@@ -26,12 +26,14 @@ use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Request;
 use http::request::Parts;
+use tokio::task::JoinSet;
 
 use super::encoding::Encoding;
 use super::head::{self, RequestHead};
 use super::timeout;
 use crate::driver::route::{LONG_POLL, Pace, Route, Routes};
 use crate::driver::timer;
+use crate::http::rest::swallow;
 use crate::listen::carrier::OVERDUE;
 use answer::{Form, send_whole};
 use exchange::{Exchange, Http2};
@@ -66,6 +68,8 @@ pub(crate) struct Calls {
     gathering_due: Option<Instant>,
     answers: Arc<Held>,
     running: Arc<Running>,
+    /// The rests of requests that were refused.
+    rests: JoinSet<()>,
 }
 
 /// A call that is not begun.
@@ -123,6 +127,7 @@ impl Calls {
             gathering_due: None,
             answers: Arc::default(),
             running: Arc::default(),
+            rests: JoinSet::new(),
         }
     }
 
@@ -168,13 +173,16 @@ impl Calls {
     /// Lets go of calls that are not begun and were given up, ends those whose time is over, and
     /// says when the next one's is.
     pub(crate) fn poll_waiting(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<Instant> {
+        while let Poll::Ready(Some(_)) = self.rests.poll_join_next(cx) {}
         let mut next: Option<Deadline> = None;
+        let has_room = self.has_room();
+        let rests = &mut self.rests;
         let mut stays = |exchange: &mut Http2, deadline: Option<Deadline>| {
             if exchange.poll_gone(cx).is_ready() {
                 return false;
             }
             if deadline.is_some_and(|deadline| deadline.is_past(now)) {
-                refuse(exchange, &overdue());
+                refuse_early(exchange, &overdue(), rests);
                 return false;
             }
             next = Deadline::earlier(next, deadline);
@@ -183,7 +191,7 @@ impl Calls {
         self.waiting
             .retain_mut(|waiting| stays(&mut waiting.exchange, waiting.deadline));
         // Most are whole at the next look, so that they are not looked at here each time.
-        if self.gathering_due.is_some_and(|due| due <= now) || !self.has_room() {
+        if self.gathering_due.is_some_and(|due| due <= now) || !has_room {
             self.gathering
                 .retain_mut(|it| stays(&mut it.call.exchange, it.call.call.deadline));
             self.gathering_due = next.map(Deadline::instant);
@@ -234,7 +242,7 @@ impl Calls {
     fn begin(&mut self, parts: &Parts, mut exchange: Http2, arrived: Instant) {
         let (route, head) = match self.prepare(parts, arrived) {
             Ok(prepared) => prepared,
-            Err(status) => return refuse(&mut exchange, &status),
+            Err(status) => return refuse_early(&mut exchange, &status, &mut self.rests),
         };
         let call = Prepared {
             form: self.form(&route, &head),
@@ -274,7 +282,7 @@ impl Calls {
                 return false;
             }
             Ok(Come::Partly | Come::Oddly) => self.call_stream(gathering.call),
-            Err(status) => refuse(&mut call.exchange, &status),
+            Err(status) => refuse_early(&mut call.exchange, &status, &mut self.rests),
         }
         true
     }
@@ -390,6 +398,14 @@ impl Calls {
 /// By when a call has to have ended.
 fn deadline(timeout: Option<Timeout>, arrived: Instant) -> Option<Deadline> {
     timeout.and_then(|timeout| Deadline::after(arrived, timeout.as_duration()))
+}
+
+/// Refuses a call of which more may come, which is read and forgotten.
+fn refuse_early(exchange: &mut Http2, status: &Status, rests: &mut JoinSet<()>) {
+    refuse(exchange, status);
+    if let Some(rest) = exchange.take_rest() {
+        rests.spawn(swallow(rest));
+    }
 }
 
 fn overdue() -> Status {

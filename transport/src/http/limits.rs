@@ -71,14 +71,16 @@ const SERVER_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 const CLIENT_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// Two batches: one that is being written and one that is being gathered.
 const SEND_BUFFER_BYTES: usize = 512 * 1024;
-/// Streams that were reset here and for which frames may still come, kept for a second; `h2`'s
-/// default. It is what resets can make a connection keep.
-const RESET_STREAMS: usize = 50;
+/// Streams that were reset here and for which frames may still come, kept for a second: as many as
+/// may run at once unless configured otherwise. Calls that are answered before their requests have
+/// ended become such streams; what comes on one that is forgotten counts as an error of the peer.
+const RESET_STREAMS: usize = 1024;
 /// Streams that the peer opened and reset within what one read brings, the pattern of rapid reset;
 /// `h2`'s default, after which it ends the connection.
 const PENDING_RESET_STREAMS: usize = 20;
-/// Streams reset here because of their peer's errors, over the life of a connection. Honest peers
-/// make none; `h2`'s default is 1024.
+/// Streams reset here because of their peer's errors, over the life of a connection; `h2`'s default
+/// is 1024. Honest peers make them only where more than [`RESET_STREAMS`] calls a second are
+/// answered by handlers that leave a request which goes on.
 const ERROR_RESET_STREAMS: usize = 256;
 /// Each frame below 256 bytes takes from it what it lacks of them until it is read. The default
 /// ended connections of proxies, which cut what they pass on, after an unread burst of about 150

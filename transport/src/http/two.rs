@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::answer::{Answer, NOT_FOUND, NOT_GRPC, Route, TUNNEL_TYPE, route};
 use super::bell::Bell;
 use super::life::{Due, End, Life};
+use super::rest::swallow;
 use super::watch::{Eye, Watched};
 use super::{limits, preface};
 use crate::driver::timer::{self, Timer};
@@ -208,8 +209,6 @@ impl Two {
                     _ => NOT_FOUND,
                 };
                 let answered = answer(it, method, respond);
-                // To reset a request that is still being sent fails it for some clients, although
-                // it has been answered.
                 if !request.body().is_end_stream() {
                     self.rests.spawn(swallow(request.into_body()));
                 }
@@ -323,24 +322,5 @@ fn answer(
     Ok(())
 }
 
-/// Reads on, within bounds, and forgets it.
-async fn swallow(mut body: RecvStream) {
-    let reading = async {
-        let mut total = 0;
-        while let Some(Ok(bytes)) = body.data().await {
-            total += bytes.len();
-            let released = body.flow_control().release_capacity(bytes.len());
-            if released.is_err() || total > REST_BYTES_MAX {
-                break;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(REST, reading).await;
-}
-
-/// What is read of a request that has been answered: more than most that come by mistake send.
-const REST_BYTES_MAX: usize = 1 << 20;
-/// For so long.
-const REST: Duration = Duration::from_secs(5);
 /// How long the last words may take: a few round trips.
 const LINGER: Duration = Duration::from_secs(1);

@@ -48,7 +48,8 @@ pub(crate) struct Gone;
 /// A stream of HTTP/2.
 #[derive(Debug)]
 pub(crate) struct Http2 {
-    receive: RecvStream,
+    /// None once somebody else takes the rest.
+    receive: Option<RecvStream>,
     respond: SendResponse<Bytes>,
     /// There is one once the head has been sent.
     send: Option<SendStream<Bytes>>,
@@ -57,26 +58,36 @@ pub(crate) struct Http2 {
 impl Http2 {
     pub(crate) const fn new(receive: RecvStream, respond: SendResponse<Bytes>) -> Self {
         Self {
-            receive,
+            receive: Some(receive),
             respond,
             send: None,
         }
+    }
+
+    /// What is still to come of a request that has been answered, if anything is.
+    pub(super) fn take_rest(&mut self) -> Option<RecvStream> {
+        self.receive.take().filter(|rest| !rest.is_end_stream())
     }
 }
 
 impl Exchange for Http2 {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
-        let data = ready!(self.receive.poll_data(cx));
+        let Some(receive) = &mut self.receive else {
+            return Poll::Ready(None);
+        };
+        let data = ready!(receive.poll_data(cx));
         Poll::Ready(data.map(|data| data.map_err(|error| of_error(&error))))
     }
 
     fn release(&mut self, bytes: usize) {
-        // It fails only for more than has been taken.
-        let _ = self.receive.flow_control().release_capacity(bytes);
+        if let Some(receive) = &mut self.receive {
+            // It fails only for more than has been taken.
+            let _ = receive.flow_control().release_capacity(bytes);
+        }
     }
 
     fn is_end(&self) -> bool {
-        self.receive.is_end_stream()
+        self.receive.as_ref().is_none_or(RecvStream::is_end_stream)
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Status> {

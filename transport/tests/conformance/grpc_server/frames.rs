@@ -37,11 +37,18 @@ impl Wire {
 
     /// Sends a call with headers besides those that every call has.
     async fn call(&mut self, stream: u32, headers: &[(&[u8], &[u8])]) {
+        self.head(stream, UNARY, headers).await;
+        let body = framed(&ask("echo"));
+        self.send(DATA, END_STREAM, stream, &body).await;
+    }
+
+    /// Sends the head of a call alone.
+    async fn head(&mut self, stream: u32, path: &str, headers: &[(&[u8], &[u8])]) {
         let mut block = Vec::new();
         for (name, value) in [
             (&b":method"[..], &b"POST"[..]),
             (b":scheme", b"http"),
-            (b":path", UNARY.as_bytes()),
+            (b":path", path.as_bytes()),
             (b":authority", b"x"),
             (b"content-type", b"application/grpc"),
         ]
@@ -56,8 +63,6 @@ impl Wire {
             }
         }
         self.send(HEADERS, END_HEADERS, stream, &block).await;
-        let body = framed(&ask("echo"));
-        self.send(DATA, END_STREAM, stream, &body).await;
     }
 
     /// The next frame that says something of a stream: its kind, its number and its payload.
@@ -141,4 +146,36 @@ async fn headers_beyond_what_is_taken_end_the_call_alone() {
         .await;
     assert_eq!(answered.http, 431);
     assert!(caller.is_well().await);
+}
+
+#[tokio::test]
+async fn requests_that_go_on_after_they_were_refused_harm_nobody() {
+    const AT_ONCE: u32 = 100;
+    let site = Site::new(Medium::Memory).await;
+    let mut wire = Wire::new(&site).await;
+    let mut stream = 1;
+    // More at once than HTTP/2 remembers of itself, and more in all than it forgives.
+    for _ in 0..10 {
+        let refused = (0..AT_ONCE).map(|nth| stream + 2 * nth);
+        for (nth, stream) in refused.clone().enumerate() {
+            match nth % 2 {
+                0 => wire.head(stream, "/test.Echo/Missing", &[]).await,
+                _ => wire.head(stream, UNARY, &[(b"x-bytes-bin", b"A")]).await,
+            }
+        }
+        for _ in 0..AT_ONCE {
+            assert_eq!(wire.answer().await.unwrap().0, HEADERS);
+        }
+        let body = framed(&ask("echo"));
+        for stream in refused {
+            wire.send(DATA, END_STREAM, stream, &body).await;
+        }
+        stream += 2 * AT_ONCE;
+        wire.call(stream, &[]).await;
+        for expected in [HEADERS, DATA, HEADERS] {
+            let (kind, of, _) = wire.answer().await.unwrap();
+            assert_eq!((kind, of), (expected, stream));
+        }
+        stream += 2;
+    }
 }
