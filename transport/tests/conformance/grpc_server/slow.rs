@@ -129,3 +129,21 @@ async fn requests_that_no_handler_reads_hold_their_caller_back_and_no_other() {
     going.send("", true);
     assert_eq!(going.end().await.messages.len(), 11);
 }
+
+#[tokio::test(start_paused = true)]
+async fn small_requests_that_no_handler_reads_come_to_the_end_of_the_window() {
+    let site = Site::new(Medium::Memory).await;
+    let caller = Caller::new(&site).await;
+    let mut going = caller.begin(CHAT, &[]).await;
+    going.send(framed(&ask("stop reading")), false);
+    site.probe.alive_is(1).await;
+    // One a frame, more than the 4 MiB that there is room for.
+    let message = bytes::Bytes::from(framed(&of("", vec![1; 18])));
+    assert_eq!(message.len(), 25);
+    (0..170_000).for_each(|_| going.send(message.clone(), false));
+    settle().await;
+    assert!(caller.is_well().await);
+    assert!(!caller.driven.is_finished());
+    drop(going);
+    site.probe.alive_is(0).await;
+}
