@@ -319,3 +319,27 @@ fn compressed(encoding: Encoding, bytes: &[u8]) -> Vec<u8> {
         _ => zstd::bulk::compress(bytes, 3).unwrap(),
     }
 }
+
+#[tokio::test]
+async fn a_refusal_of_a_call_that_is_being_answered_does_not_say_that_nothing_began() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let (hear, heard) = tokio::sync::oneshot::channel();
+    let calling = tokio::spawn(async move {
+        let mut answers = list(&channel).await.unwrap();
+        assert!(answers.next().await.unwrap().is_some());
+        hear.send(()).unwrap();
+        answers.next().await.map(drop).unwrap_err()
+    });
+    let mut call = site.accept().await.call().await;
+    let mut send = call.begin();
+    send.send_data(framed(0, &protobuf("a")).into(), false)
+        .unwrap();
+    heard.await.unwrap();
+    send.send_reset(Reason::REFUSED_STREAM);
+    let error = calling.await.unwrap();
+    assert_eq!(
+        (error.code(), error.begun()),
+        (Code::Unavailable, Begun::Maybe)
+    );
+}

@@ -413,7 +413,12 @@ impl Call {
     /// The stream or its connection came to an end.
     fn lose(&mut self, error: &h2::Error) {
         self.send_closed = true;
-        self.fail(ending::of_error(error), true);
+        let mut ended = ending::of_error(error);
+        if !matches!(self.receive, Receive::Head(_)) {
+            // Whatever the server says of a call that it has answered, it has begun.
+            ended.begun = Begun::Maybe;
+        }
+        self.fail(ended, true);
     }
 
     /// The call failed; what the server still sends is of no use.
