@@ -95,6 +95,9 @@ async fn answers_of_http_alone_become_statuses() {
         });
         assert_eq!(page.await.unwrap_err().code(), code, "{status}");
     }
+    // It is no matter what the headers call themselves.
+    let typed = answered(async |mut call: Call| call.only(503, &[]));
+    assert_eq!(typed.await.unwrap_err().code(), Code::Unavailable);
     // What gRPC says counts more.
     let both = answered(async |mut call: Call| call.only(503, &[("grpc-status", "9")]));
     assert_eq!(both.await.unwrap_err().code(), Code::FailedPrecondition);

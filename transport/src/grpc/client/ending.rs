@@ -53,13 +53,14 @@ pub(super) enum Head {
 pub(super) fn read_head(parts: &response::Parts, last: bool, limit_bytes: usize) -> Head {
     let is_grpc = head::is_grpc(&parts.headers);
     // A status that is given says more than HTTP's, whatever that is.
-    if last && (is_grpc || parts.headers.contains_key(status::STATUS)) {
+    let is_ok = parts.status == http::StatusCode::OK;
+    if last && (is_grpc && is_ok || parts.headers.contains_key(status::STATUS)) {
         return Head::Over(read_end(Some(&parts.headers), limit_bytes));
     }
-    if parts.status == http::StatusCode::OK && is_grpc {
+    if is_ok && is_grpc {
         return Head::Answer;
     }
-    if parts.status != http::StatusCode::OK {
+    if !is_ok {
         return Head::Over(Err(by_peer(status::of_http(parts.status))));
     }
     let shown = parts
