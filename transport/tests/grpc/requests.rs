@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use dreammesh_core::call::{Begun, Code, Priority, TraceContext};
+use dreammesh_core::channel::UnaryCall;
 use dreammesh_core::wkt::Any;
 use dreammesh_transport::Encoding;
 use h2::Reason;
 
-use crate::raw::{Site, ask, chat, framed, list, protobuf, reset, unary};
+use crate::raw::{Site, UNARY, ask, chat, framed, list, protobuf, reset, unary};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -213,5 +214,34 @@ async fn an_answer_that_ends_before_the_request_lets_go_of_the_stream() {
             None => break None,
         }
     };
+    assert!(matches!(end, None | Some(Reason::NO_ERROR)), "{end:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_while_the_request_is_stuck_lets_go_of_the_stream() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let calling = tokio::spawn(async move {
+        let request = Any {
+            value: vec![0; 100_000].into(),
+            ..ask("x")
+        };
+        UnaryCall::<Any>::new(&channel, &UNARY, request).await
+    });
+    let mut call = site.accept().await.call().await;
+    call.echo_of("done");
+    calling.await.unwrap().unwrap();
+    // The window of a stream is 65,535 bytes, and nothing of it is given back.
+    let body = call.request.body_mut();
+    let mut came = 0;
+    let end = loop {
+        let next = tokio::time::timeout(Duration::from_secs(10), body.data()).await;
+        match next.expect("the stream is let go of") {
+            Some(Ok(data)) => came += data.len(),
+            Some(Err(error)) => break error.reason(),
+            None => break None,
+        }
+    };
+    assert!(came <= 65_535, "{came}");
     assert!(matches!(end, None | Some(Reason::NO_ERROR)), "{end:?}");
 }

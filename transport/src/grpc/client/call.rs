@@ -34,6 +34,10 @@ pub(super) struct Call {
     over: Option<Result<Metadata, Ended>>,
     /// Our half has ended.
     send_closed: bool,
+    /// How much was handed over to be sent.
+    sent_bytes: usize,
+    /// The server has begun to answer.
+    pub(super) answered: bool,
     /// Nobody wants what the server sends.
     pub(super) discards: bool,
     pub(super) deadline: Option<Deadline>,
@@ -129,6 +133,8 @@ impl Call {
             unreleased: 0,
             over: None,
             send_closed,
+            sent_bytes: 0,
+            answered: false,
             discards: false,
             deadline,
             reads: None,
@@ -178,9 +184,11 @@ impl Call {
     /// is dropped.
     pub(super) fn let_go(&mut self) {
         match &self.over {
-            // The server has ended while this side still could send: nobody is to wait for that.
-            Some(Ok(_)) if !self.send_closed => self.reset(Reason::NO_ERROR),
-            Some(_) if self.send_closed => {}
+            // It has ended, and what was sent has left or soon will.
+            Some(_) if self.send_closed && self.sent_bytes < STUCK_BYTES => {}
+            // The server has ended while this side still could send, or may have more to send than
+            // the server takes: nobody is to wait for that, nor to keep it.
+            Some(Ok(_)) => self.reset(Reason::NO_ERROR),
             _ => self.reset(Reason::CANCEL),
         }
     }
@@ -263,6 +271,8 @@ impl Call {
             return Err(self.end_for_sender());
         }
         self.send_closed = last;
+        let bytes = first.len() + rest.iter().map(Bytes::len).sum::<usize>();
+        self.sent_bytes = self.sent_bytes.saturating_add(bytes);
         let mut sent = self.send.send_data(first, last && rest.is_empty());
         let mut rest = rest.into_iter().peekable();
         while let (Ok(()), Some(part)) = (&sent, rest.next()) {
@@ -448,6 +458,10 @@ fn note(place: &mut Option<Waker>, cx: &Context<'_>) {
     }
 }
 
-/// What is read is given back in pieces of that size, far below the window: each gives the
+/// A call that has ended and whose request was as long as that is reset, since the request may wait
+/// for a window that the server never opens: by default it has room for four times as much. To
+/// reset every call would have `h2` keep each for a second.
+const STUCK_BYTES: usize = 16 * 1024;
 /// connection something to think about.
+/// What is read is given back in pieces of that size, far below the window: each gives the
 const RELEASE_BYTES: usize = 64 * 1024;
