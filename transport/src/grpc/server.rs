@@ -251,7 +251,9 @@ impl Calls {
             route,
             exchange,
         };
-        if call.route.method().kind().streams_requests() {
+        // What is compressed is opened in a task: one packet may bring as many such requests as
+        // there may be calls, and the others of the connection wait for what is done here.
+        if call.route.method().kind().streams_requests() || call.incoming.is_compressed() {
             return self.call_stream(call);
         }
         self.gather(Gathering { call, looks: 0 });
@@ -372,7 +374,7 @@ impl Calls {
             form,
             exchange,
         } = prepared;
-        let deadline = call.deadline;
+        let (deadline, is_compressed) = (call.deadline, incoming.is_compressed());
         let answers = Arc::clone(&self.answers);
         let stream = Arc::new(Stream::new(exchange, incoming, form, answers));
         let port: Arc<dyn StreamPort> = Arc::clone(&stream) as _;
@@ -383,6 +385,10 @@ impl Calls {
             Err(future) => self.spawn(stream, future, deadline),
         }
     }
+        if is_compressed {
+            let future = route.handler().call(call);
+            return self.spawn(stream, future, deadline);
+        }
 
     fn spawn<E: Exchange>(
         &self,

@@ -92,6 +92,11 @@ impl Incoming {
         self.reader.handle_data(data);
     }
 
+    /// Whether messages may have to be decompressed.
+    pub(super) const fn is_compressed(&self) -> bool {
+        self.encoding.is_some()
+    }
+
     /// Whether all that has come has been taken as messages.
     pub(super) fn is_between(&self) -> bool {
         self.reader.is_between()
