@@ -34,7 +34,6 @@ use super::timeout;
 use crate::driver::route::{LONG_POLL, Pace, Route, Routes};
 use crate::driver::timer;
 use crate::http::rest::swallow;
-use crate::listen::carrier::OVERDUE;
 use answer::{Form, send_whole};
 use exchange::{Exchange, Http2};
 use held::Held;
@@ -68,6 +67,8 @@ pub(crate) struct Calls {
     gathering_due: Option<Instant>,
     answers: Arc<Held>,
     running: Arc<Running>,
+    /// No call may begin.
+    closed: bool,
     /// The rests of requests that were refused.
     rests: JoinSet<()>,
 }
@@ -127,6 +128,7 @@ impl Calls {
             gathering_due: None,
             answers: Arc::default(),
             running: Arc::default(),
+            closed: false,
             rests: JoinSet::new(),
         }
     }
@@ -155,7 +157,9 @@ impl Calls {
     ) {
         let (parts, receive) = request.into_parts();
         let exchange = Http2::new(receive, respond);
-        if self.waiting.is_empty() && self.has_room() {
+        if self.closed {
+            exchange.turn_away();
+        } else if self.waiting.is_empty() && self.has_room() {
             self.begin(&parts, exchange, now);
         } else {
             // What is wrong with it is said when it begins.
@@ -226,13 +230,14 @@ impl Calls {
         any
     }
 
-    /// Ends the calls that are not begun, as the server ends.
+    /// Ends the calls that are not begun, as the server ends, and so all that still come.
+    ///
+    /// Their callers are told that they did not begin, so that they can make them elsewhere.
     pub(crate) fn close(&mut self) {
         let waiting = self.waiting.drain(..).map(|waiting| waiting.exchange);
         let gathering = self.gathering.drain(..).map(|it| it.call.exchange);
-        for mut exchange in waiting.chain(gathering) {
-            refuse(&mut exchange, &Status::unavailable(OVERDUE));
-        }
+        waiting.chain(gathering).for_each(Http2::turn_away);
+        self.closed = true;
     }
 
     fn has_room(&self) -> bool {
@@ -380,15 +385,15 @@ impl Calls {
         let port: Arc<dyn StreamPort> = Arc::clone(&stream) as _;
         let key = StreamKey::from_bits(0);
         call.stream = Some(ServerStream { port, key });
+        if is_compressed {
+            let future = route.handler().call(call);
+            return self.spawn(stream, future, deadline);
+        }
         match poll_first(&route, route.handler().call(call)) {
             Ok(outcome) => stream.finish(outcome),
             Err(future) => self.spawn(stream, future, deadline),
         }
     }
-        if is_compressed {
-            let future = route.handler().call(call);
-            return self.spawn(stream, future, deadline);
-        }
 
     fn spawn<E: Exchange>(
         &self,

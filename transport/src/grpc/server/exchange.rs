@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use dreammesh_core::call::Status;
 use h2::server::SendResponse;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 
 use crate::grpc::status;
@@ -62,6 +62,11 @@ impl Http2 {
             respond,
             send: None,
         }
+    }
+
+    /// Tells the caller that its call did not begin and can be made again.
+    pub(super) fn turn_away(mut self) {
+        self.respond.send_reset(Reason::REFUSED_STREAM);
     }
 
     /// What is still to come of a request that has been answered, if anything is.

@@ -111,6 +111,12 @@ impl Going {
         self.head.as_ref().unwrap()
     }
 
+    /// Waits until the server resets a call that it has not begun to answer.
+    pub(crate) async fn reset(mut self) -> Option<h2::Reason> {
+        let ended = self.answer.take().unwrap().await;
+        ended.err().and_then(|error| error.reason())
+    }
+
     /// The next message, or none at the end.
     pub(crate) async fn message(&mut self) -> Option<(u8, Vec<u8>)> {
         self.head().await;

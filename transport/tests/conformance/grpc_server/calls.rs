@@ -355,3 +355,21 @@ async fn a_draining_server_lets_calls_finish_and_then_ends_them() {
         assert_eq!(site.probe.alive.load(Ordering::SeqCst), 0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_never_began_are_refused_when_the_drain_period_is_over() {
+    let drain = Duration::from_secs(7);
+    let server = |it: ServerBuilder| it.drain_period(drain);
+    let mut site = Site::with(Medium::Memory, Echo::default(), server, |it| it).await;
+    let caller = Caller::new(&site).await;
+    assert!(caller.is_well().await);
+    // Its request does not come.
+    let going = caller.begin(UNARY, &[]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    site.stop();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(going.reset().await, Some(h2::Reason::REFUSED_STREAM));
+    assert_eq!(begun.elapsed().as_secs(), 7);
+    let stopped = (&mut site.serving).await.unwrap();
+    assert_eq!(stopped.calls_ended, 0);
+}
