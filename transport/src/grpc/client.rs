@@ -32,7 +32,7 @@ use call::{Call, CallLimits};
 use methods::Methods;
 use slots::Slots;
 
-pub(crate) use driver::{Driver, Opened as OpenedLink, Settings, begin, open};
+pub(crate) use driver::{Driver, Opened as OpenedLink, Pings, Settings, begin, open};
 
 mod call;
 mod driver;
@@ -74,6 +74,8 @@ struct State {
     discarding: Vec<StreamKey>,
     /// How many calls were opened since the task looked.
     sent: usize,
+    /// The server has begun to answer a call that is over.
+    answered: bool,
 }
 
 /// A message with its prefix: a first part, and often nothing behind it.
@@ -256,6 +258,7 @@ impl Shared {
     /// Takes a call out, with its place, and has the next one that waits begin.
     fn take(&self, state: &mut State, key: StreamKey) -> (Option<Box<Call>>, Option<Waker>) {
         let call = state.slots.remove(key);
+        state.answered |= call.as_ref().is_some_and(|call| call.answered);
         let next = call.as_ref().and_then(|_| {
             state.live -= 1;
             state.waiting.wake_next()

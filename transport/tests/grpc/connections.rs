@@ -133,7 +133,7 @@ async fn a_connection_that_is_lost_fails_its_calls_and_is_made_again() {
     );
     drop(running);
     let channel = site.channel.clone();
-    let next = tokio::spawn(async move { unary(&channel).await });
+    let next = tokio::spawn(async move { unary(&channel).wait_for_ready(true).await });
     site.accept().await.call().await.echo().await;
     next.await.unwrap().unwrap();
     let counts = &site.channel.connections()[0];
@@ -240,6 +240,63 @@ async fn a_server_that_is_asked_too_often_is_asked_half_as_often() {
         let error = call.await.unwrap().unwrap_err();
         assert_eq!(error.code(), Code::Unavailable);
         assert_ne!(error.status(), &Status::ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_servers_that_were_asked_mind_it_and_those_that_bear_it_are_asked_again() {
+    let second = Duration::from_secs(1);
+    let site = Site::with(|connector| connector.keepalive(20 * second, 10 * second)).await;
+    let calm = goaway(1, Reason::ENHANCE_YOUR_CALM, b"too_many_somethings");
+    let bye = goaway(1, Reason::NO_ERROR, b"");
+    let mut waited = Vec::new();
+    for (pings, end) in [(0, &calm), (1, &calm), (2, &bye), (1, &bye)] {
+        // The pause after a connection that ended at once.
+        tokio::time::sleep(second).await;
+        let channel = site.channel.clone();
+        let call = tokio::spawn(async move { unary(&channel).await.map(drop) });
+        let mut stream = site.accept_raw().await;
+        greet(&mut stream).await;
+        read_requests(&mut stream, 1).await;
+        let begun = tokio::time::Instant::now();
+        for nth in 0..pings {
+            let mut pong = read_until(&mut stream, PING).await;
+            if nth == 0 {
+                waited.push((begun.elapsed() + second / 2).as_secs());
+            }
+            pong[4] = ACK;
+            stream.write_all(&pong).await.unwrap();
+        }
+        stream.write_all(end).await.unwrap();
+        // What has come is read before the connection is found to be lost.
+        tokio::time::sleep(second).await;
+        drop(stream);
+        call.await.unwrap().unwrap_err();
+    }
+    assert_eq!(waited, [20, 40, 20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_ends_connections_at_once_is_not_dialled_without_a_pause() {
+    let site = Site::new().await;
+    for reason in [Reason::INTERNAL_ERROR, Reason::NO_ERROR] {
+        let channel = site.channel.clone();
+        let call = tokio::spawn(async move { unary(&channel).await });
+        let mut stream = site.accept_raw().await;
+        greet(&mut stream).await;
+        read_requests(&mut stream, 1).await;
+        stream.write_all(&goaway(0, reason, b"")).await.unwrap();
+        drop(stream);
+        call.await.unwrap().unwrap_err();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let begun = tokio::time::Instant::now();
+        let error = unary(&site.channel).await.unwrap_err();
+        assert!(error.message().contains("cannot be reached"), "{error}");
+        assert_eq!(
+            (error.begun(), begun.elapsed()),
+            (Begun::No, Duration::ZERO)
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

@@ -7,9 +7,10 @@ use std::task::Waker;
 use dreammesh_core::layer::ConnectFailure;
 use dreammesh_session::Keepalive;
 
+use super::tending::STEADY_AFTER;
 use super::{GrpcClient, Inner};
 use crate::driver::timer::{self, NEVER};
-use crate::grpc::client::{Driver, OpenedLink, Settings, begin};
+use crate::grpc::client::{Driver, OpenedLink, Pings, Settings, begin};
 
 impl Inner {
     /// Gives new calls the connection, and drives it.
@@ -76,13 +77,17 @@ impl Inner {
         client: std::sync::Weak<GrpcClient>,
         medium: usize,
     ) {
+        let begun_at = timer::now();
         let (ending, was_greeted) = driver.run().await;
-        if ending.pinged_too_often {
-            let doubled = |times: u32| (times < DOUBLINGS_MAX).then_some(times + 1);
-            let _ = self
-                .pinged_too_often
-                .try_update(Ordering::Relaxed, Ordering::Relaxed, doubled);
-        }
+        let lived = timer::now().saturating_duration_since(begun_at);
+        let doublings = |times: u32| match ending.pings {
+            Pings::Unknown => None,
+            Pings::Borne => times.checked_sub(1),
+            Pings::TooMany => (times < DOUBLINGS_MAX).then_some(times + 1),
+        };
+        let _ = self
+            .pinged_too_often
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, doublings);
         match was_greeted {
             true => self.counts.ended(medium, ending.why),
             false => self.counts.failed(ConnectFailure::Hello),
@@ -96,7 +101,9 @@ impl Inner {
         };
         drop(over);
         let reason = ending.reason.as_str();
-        if has_other || was_greeted {
+        // A server that ends each connection as soon as it is made is not dialled without a pause.
+        let is_hasty = ending.is_futile && lived < STEADY_AFTER;
+        if has_other || was_greeted && !is_hasty {
             tracing::debug!(endpoint = %self.endpoint, reason, "the connection is over");
             self.lock().backoff.succeed();
         } else {
@@ -106,5 +113,6 @@ impl Inner {
     }
 }
 
-/// After which signs of life are asked for every few days at most.
-const DOUBLINGS_MAX: u32 = 10;
+/// After which signs of life are asked for a sixteenth as often: by default every 80 minutes, which
+/// is still of use.
+const DOUBLINGS_MAX: u32 = 4;

@@ -175,4 +175,4 @@ pub(super) fn random() -> u32 {
 }
 
 /// A connection beside others that lasts for so long is no sign that the server wants no more.
-const STEADY_AFTER: Duration = Duration::from_secs(10);
+pub(super) const STEADY_AFTER: Duration = Duration::from_secs(10);

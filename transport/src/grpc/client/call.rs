@@ -361,6 +361,7 @@ impl Call {
                 return Poll::Ready(());
             }
         };
+        self.answered = true;
         let (parts, body) = response.into_parts();
         let limit = self.limits.metadata_bytes;
         match ending::read_head(&parts, body.is_end_stream(), limit) {
@@ -462,6 +463,6 @@ fn note(place: &mut Option<Waker>, cx: &Context<'_>) {
 /// for a window that the server never opens: by default it has room for four times as much. To
 /// reset every call would have `h2` keep each for a second.
 const STUCK_BYTES: usize = 16 * 1024;
-/// connection something to think about.
 /// What is read is given back in pieces of that size, far below the window: each gives the
+/// connection something to think about.
 const RELEASE_BYTES: usize = 64 * 1024;

@@ -71,6 +71,10 @@ pub(crate) struct Driver {
     heard_at: Instant,
     /// When a sign of life was asked for that has not come.
     asked_at: Option<Instant>,
+    /// Whether any was asked for.
+    has_asked: bool,
+    /// Takes no more calls, and not because the server said so.
+    has_retired: bool,
 }
 
 /// How a connection ended.
@@ -78,8 +82,22 @@ pub(crate) struct Driver {
 pub(crate) struct Ending {
     pub(crate) why: ConnectionEnd,
     pub(crate) reason: String,
-    /// The server does not take so many pings.
-    pub(crate) pinged_too_often: bool,
+    /// What the server thinks of being asked for signs of life.
+    pub(crate) pings: Pings,
+    /// It ended without a call having been answered or because something is wrong, and not by this
+    /// side's wish: one that is made at once may well go the same way.
+    pub(crate) is_futile: bool,
+}
+
+/// What a server thinks of being asked for signs of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pings {
+    /// That is not known.
+    Unknown,
+    /// It was asked and did not mind.
+    Borne,
+    /// It was asked more often than it takes.
+    TooMany,
 }
 
 /// A link to a server on which HTTP/2 was begun.
@@ -144,6 +162,7 @@ pub(crate) fn begin(opened: Opened, peer: Peer, settings: &Settings) -> (Arc<Cli
             task: None,
             discarding: Vec::new(),
             sent: 0,
+            answered: false,
         }),
         peer,
         limits: CallLimits {
@@ -172,6 +191,8 @@ pub(crate) fn begin(opened: Opened, peer: Peer, settings: &Settings) -> (Arc<Cli
         reads: 0,
         heard_at: timer::now(),
         asked_at: None,
+        has_asked: false,
+        has_retired: false,
     };
     (Arc::new(Client(shared)), driver)
 }
@@ -294,6 +315,7 @@ impl Driver {
             };
             if rested_at <= now {
                 self.idle_at = now + NEVER;
+                self.has_retired = true;
                 self.shared.close_to_calls();
             } else {
                 self.idle_at = rested_at;
@@ -301,6 +323,7 @@ impl Driver {
         }
         if self.retire_at.take_if(|at| *at <= now).is_some() {
             // Its last call ends it.
+            self.has_retired = true;
             self.shared.close_to_calls();
         }
     }
@@ -322,6 +345,7 @@ impl Driver {
             None if now < self.heard_at + self.keepalive.interval || !has_calls => None,
             None => {
                 self.asked_at = pings.send_ping(Ping::opaque()).is_ok().then_some(now);
+                self.has_asked |= self.asked_at.is_some();
                 None
             }
         }
@@ -335,7 +359,8 @@ impl Driver {
         Ending {
             why: ConnectionEnd::Silent,
             reason: reason.to_owned(),
-            pinged_too_often: false,
+            pings: Pings::Unknown,
+            is_futile: false,
         }
     }
 
@@ -356,27 +381,41 @@ impl Driver {
     }
 
     fn ended(&self, ended: Result<(), h2::Error>) -> Ending {
-        let (why, reason, pinged_too_often) = match ended {
-            Ok(()) => (ConnectionEnd::Done, "it is over".to_owned(), false),
+        let (why, reason, refused) = match ended {
+            Ok(()) => (ConnectionEnd::Done, "it is over".to_owned(), None),
             Err(error) => {
-                let calm = error.reason() == Some(Reason::ENHANCE_YOUR_CALM) && error.is_remote();
                 let why = match () {
                     () if error.is_io() => ConnectionEnd::Link,
                     () if error.is_go_away() && error.is_remote() => ConnectionEnd::Shutdown,
                     () => ConnectionEnd::Protocol,
                 };
-                (why, error.to_string(), calm)
+                let refused = error.reason().filter(|_| error.is_remote());
+                (why, error.to_string(), refused)
             }
         };
+        // Servers say the same of much else, of which a connection that never asked knows.
+        let pings = match refused {
+            Some(Reason::ENHANCE_YOUR_CALM) if self.has_asked => Pings::TooMany,
+            _ if self.has_asked && self.asked_at.is_none() => Pings::Borne,
+            _ => Pings::Unknown,
+        };
+        let is_wrong = refused.is_some_and(|reason| reason != Reason::NO_ERROR);
+        let is_futile = !self.has_retired && (is_wrong || !self.shared.lock().has_answers());
         Ending {
             why,
             reason,
-            pinged_too_often,
+            pings,
+            is_futile,
         }
     }
 }
 
 impl State {
+    /// Whether the server has begun to answer any call.
+    fn has_answers(&mut self) -> bool {
+        self.answered || self.slots.each().any(|call| call.answered)
+    }
+
     /// Ends the calls whose deadlines have passed.
     fn expire(&mut self, now: Instant, wakers: &mut Vec<Waker>) {
         for call in self.slots.each() {
