@@ -138,9 +138,9 @@ async fn small_requests_that_no_handler_reads_come_to_the_end_of_the_window() {
     going.send(framed(&ask("stop reading")), false);
     site.probe.alive_is(1).await;
     // One a frame, more than the 4 MiB that there is room for.
-    let message = bytes::Bytes::from(framed(&of("", vec![1; 18])));
-    assert_eq!(message.len(), 25);
-    (0..170_000).for_each(|_| going.send(message.clone(), false));
+    let message = bytes::Bytes::from(framed(&of("", vec![1; 45])));
+    assert_eq!(message.len(), 52);
+    (0..81_000).for_each(|_| going.send(message.clone(), false));
     settle().await;
     assert!(caller.is_well().await);
     assert!(!caller.driven.is_finished());
