@@ -4,6 +4,7 @@
 //! model knows and back. The rules are those of gRPC over HTTP/2.
 //!
 //! - `client`: the client's side.
+//! - `form`: messages as they are sent.
 //! - `prefix`: the five bytes before each message.
 //! - `head`: the headers of a request.
 //! - `metadata`: entries of metadata as headers.
@@ -14,15 +15,12 @@
 //! - `server`: calls that come as gRPC.
 
 pub(crate) mod client;
-
 pub(crate) mod encoding;
-
+pub(crate) mod form;
 pub(crate) mod head;
 pub(crate) mod metadata;
 pub(crate) mod percent;
-
 pub(crate) mod prefix;
 pub(crate) mod server;
-
 pub(crate) mod status;
 pub(crate) mod timeout;

@@ -24,8 +24,8 @@ use http::header::HeaderMap;
 use http::{Method, Request, Uri};
 
 use super::encoding::Encoding;
+use super::form::Form;
 use super::head::RequestSaid;
-use super::server::answer::Form;
 use crate::driver::timer;
 use crate::waiting::Waiting;
 use call::{Call, CallLimits};

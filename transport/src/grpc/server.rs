@@ -29,18 +29,19 @@ use http::request::Parts;
 use tokio::task::JoinSet;
 
 use super::encoding::Encoding;
+use super::form::Form;
 use super::head::{self, RequestHead};
 use super::timeout;
 use crate::driver::route::{LONG_POLL, Pace, Route, Routes};
 use crate::driver::timer;
 use crate::http::rest::swallow;
-use answer::{Form, send_whole};
+use answer::send_whole;
 use exchange::{Exchange, Http2};
 use held::Held;
 use running::Running;
 use stream::{Incoming, Stream, refuse};
 
-pub(super) mod answer;
+mod answer;
 mod exchange;
 mod held;
 mod running;

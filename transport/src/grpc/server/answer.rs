@@ -1,53 +1,19 @@
 //! Answers as gRPC has them: heads, messages and trailers.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dreammesh_core::call::{Metadata, Status};
-use dreammesh_core::message;
 use dreammesh_core::port::Outcome;
-use dreammesh_core::wire::{Layout, Segment};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 
 use super::exchange::{Exchange, Gone};
 use super::held::Held;
-use crate::grpc::encoding::{self, Encoding};
-use crate::grpc::prefix::{self, PREFIX_BYTES};
-use crate::grpc::{head, metadata, status};
-use std::sync::Arc;
-
-/// How the messages of an answer are formed.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::grpc) struct Form {
-    pub(in crate::grpc) layout: &'static Layout,
-    /// What they may be compressed with.
-    pub(in crate::grpc) encoding: Option<Encoding>,
-}
+use crate::grpc::form::Form;
+use crate::grpc::{encoding, head, metadata, status};
 
 impl Form {
-    /// A message with its prefix, as it is sent: a first part, and often nothing behind it.
-    ///
-    /// # Errors
-    /// INTERNAL when the segment is no archive of the layout, RESOURCE_EXHAUSTED when gRPC has no
-    /// message so long.
-    pub(in crate::grpc) fn message(&self, message: Segment) -> Result<(Bytes, Vec<Bytes>), Status> {
-        let mut length = 0;
-        let mut prefixed = Ok(());
-        let prefix = |message_bytes| {
-            length = message_bytes;
-            prefix::prefix(false, length).unwrap_or_else(|status| {
-                prefixed = Err(status);
-                [0; PREFIX_BYTES]
-            })
-        };
-        let parts = message::send_parts(message, self.layout, prefix)
-            .map_err(|error| Status::internal(format!("the message cannot be sent: {error}")))?;
-        prefixed?;
-        match self.encoding {
-            Some(encoding) if length >= COMPRESSED_BYTES_MIN => compressed(encoding, parts),
-            _ => Ok(parts),
-        }
-    }
-
     /// What stands before the messages.
     pub(super) fn head(&self, headers: &Metadata) -> Response<()> {
         let mut response = head_of(headers);
@@ -57,28 +23,6 @@ impl Form {
         }
         response
     }
-}
-
-/// The same message, compressed if that makes it shorter.
-fn compressed(
-    encoding: Encoding,
-    parts: (Bytes, Vec<Bytes>),
-) -> Result<(Bytes, Vec<Bytes>), Status> {
-    let (first, rest) = &parts;
-    let joined;
-    let message = match rest.is_empty() {
-        true => &first[PREFIX_BYTES..],
-        false => {
-            joined = [&first[PREFIX_BYTES..], &rest.concat()].concat();
-            &joined
-        }
-    };
-    let short = encoding.compress(message);
-    if short.len() >= message.len() {
-        return Ok(parts);
-    }
-    let prefix = prefix::prefix(true, short.len())?;
-    Ok((Bytes::copy_from_slice(&prefix), vec![short]))
 }
 
 /// Sends all of the answer of a method with one response.
@@ -153,7 +97,5 @@ fn head_of(headers: &Metadata) -> Response<()> {
     response
 }
 
-/// A shorter message leaves in one packet whatever is done to it.
-const COMPRESSED_BYTES_MIN: usize = 512;
 /// With 1024 streams, 4 MiB.
 const UNCOUNTED_BYTES: usize = 4096;

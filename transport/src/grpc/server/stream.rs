@@ -12,12 +12,13 @@ use dreammesh_core::port::{
 };
 use dreammesh_core::wire::Segment;
 
-use super::answer::{Form, send_whole, trailers_of, trailers_only};
+use super::answer::{send_whole, trailers_of, trailers_only};
 use super::exchange::Exchange;
 use super::held::Held;
 use super::overdue;
 use super::running::{Close, Place};
 use crate::grpc::encoding::{self, Encoding};
+use crate::grpc::form::Form;
 use crate::grpc::prefix::Reader;
 use crate::listen::carrier::OVERDUE;
 
