@@ -26,7 +26,6 @@ use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Request;
 use http::request::Parts;
-use tokio::task::JoinSet;
 
 use super::encoding::Encoding;
 use super::form::Form;
@@ -70,8 +69,6 @@ pub(crate) struct Calls {
     running: Arc<Running>,
     /// No call may begin.
     closed: bool,
-    /// The rests of requests that were refused.
-    rests: JoinSet<()>,
 }
 
 /// A call that is not begun.
@@ -130,7 +127,6 @@ impl Calls {
             answers: Arc::default(),
             running: Arc::default(),
             closed: false,
-            rests: JoinSet::new(),
         }
     }
 
@@ -178,16 +174,14 @@ impl Calls {
     /// Lets go of calls that are not begun and were given up, ends those whose time is over, and
     /// says when the next one's is.
     pub(crate) fn poll_waiting(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<Instant> {
-        while let Poll::Ready(Some(_)) = self.rests.poll_join_next(cx) {}
         let mut next: Option<Deadline> = None;
         let has_room = self.has_room();
-        let rests = &mut self.rests;
         let mut stays = |exchange: &mut Http2, deadline: Option<Deadline>| {
             if exchange.poll_gone(cx).is_ready() {
                 return false;
             }
             if deadline.is_some_and(|deadline| deadline.is_past(now)) {
-                refuse_early(exchange, &overdue(), rests);
+                refuse_early(exchange, &overdue());
                 return false;
             }
             next = Deadline::earlier(next, deadline);
@@ -248,7 +242,7 @@ impl Calls {
     fn begin(&mut self, parts: &Parts, mut exchange: Http2, arrived: Instant) {
         let (route, head) = match self.prepare(parts, arrived) {
             Ok(prepared) => prepared,
-            Err(status) => return refuse_early(&mut exchange, &status, &mut self.rests),
+            Err(status) => return refuse_early(&mut exchange, &status),
         };
         let call = Prepared {
             form: self.form(&route, &head),
@@ -290,7 +284,7 @@ impl Calls {
                 return false;
             }
             Ok(Come::Partly | Come::Oddly) => self.call_stream(gathering.call),
-            Err(status) => refuse_early(&mut call.exchange, &status, &mut self.rests),
+            Err(status) => refuse_early(&mut call.exchange, &status),
         }
         true
     }
@@ -413,10 +407,10 @@ fn deadline(timeout: Option<Timeout>, arrived: Instant) -> Option<Deadline> {
 }
 
 /// Refuses a call of which more may come, which is read and forgotten.
-fn refuse_early(exchange: &mut Http2, status: &Status, rests: &mut JoinSet<()>) {
+fn refuse_early(exchange: &mut Http2, status: &Status) {
     refuse(exchange, status);
     if let Some(rest) = exchange.take_rest() {
-        rests.spawn(swallow(rest));
+        swallow(rest);
     }
 }
 

@@ -101,8 +101,6 @@ struct Two {
     calls: Option<Calls>,
     /// The sessions; they end with the connection.
     tunnels: JoinSet<Option<Closed>>,
-    /// The rests of requests that have been answered.
-    rests: JoinSet<()>,
     outer: Outer,
     life: Life,
     timer: Timer,
@@ -124,7 +122,6 @@ impl Two {
             eye,
             calls,
             tunnels: JoinSet::new(),
-            rests: JoinSet::new(),
             outer,
             life: Life::new(timer::now(), patience, keepalive),
             timer: Timer::new(),
@@ -182,7 +179,6 @@ impl Two {
             return Poll::Ready(End::Closed);
         }
         while let Poll::Ready(Some(_)) = self.tunnels.poll_join_next(cx) {}
-        while let Poll::Ready(Some(_)) = self.rests.poll_join_next(cx) {}
         self.poll_time(cx)
     }
 
@@ -210,7 +206,7 @@ impl Two {
                 };
                 let answered = answer(it, method, respond);
                 if !request.body().is_end_stream() {
-                    self.rests.spawn(swallow(request.into_body()));
+                    swallow(request.into_body());
                 }
                 answered
             }
