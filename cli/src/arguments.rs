@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{connection, schema};
+use crate::{bench, connection, invocation, schema, terminal};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
@@ -14,7 +14,9 @@ pub(crate) fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        .arg(terminal::option())
         .subcommand(call())
+        .subcommand(bench())
         .subcommand(list())
         .subcommand(describe())
         .subcommand(health())
@@ -87,7 +89,6 @@ fn completions() -> Command {
 }
 
 fn call() -> Command {
-    let wires = PossibleValuesParser::new(["auto", "archive", "protobuf"]);
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name)
             .long(name)
@@ -98,41 +99,8 @@ fn call() -> Command {
         .about("Calls a method, with JSON in and JSON out")
         .after_help(CALL_STATUSES)
         .arg(target())
-        .arg(
-            Arg::new("method")
-                .value_name("METHOD")
-                .required(true)
-                .help("The method, as package.Service/Method"),
-        )
-        .arg(
-            Arg::new("data")
-                .short('d')
-                .long("data")
-                .value_name("JSON")
-                .allow_hyphen_values(true)
-                .help("The request, or several for a stream of them; @ reads standard input"),
-        )
-        .arg(
-            Arg::new("header")
-                .short('H')
-                .long("header")
-                .value_name("NAME:VALUE")
-                .action(ArgAction::Append)
-                .help("Send metadata; the value of a name in -bin is base64"),
-        )
-        .arg(
-            Arg::new("timeout")
-                .long("timeout")
-                .value_name("TIME")
-                .help("How long the call may take, such as 250ms or 1.5s"),
-        )
-        .arg(
-            Arg::new("wire")
-                .long("wire")
-                .value_name("FORM")
-                .value_parser(wires)
-                .help("The form of the messages on a session"),
-        )
+        .arg(method())
+        .args(invocation::options())
         .arg(flag("compact", "Write each response on one line"))
         .arg(flag(
             "emit-defaults",
@@ -141,6 +109,26 @@ fn call() -> Command {
         .arg(flag("verbose", "Write metadata and what came to standard error").short('v'))
         .args(schema::options())
         .args(connection::options())
+}
+
+fn bench() -> Command {
+    Command::new("bench")
+        .about("Calls a method again and again, and says how long the calls take")
+        .after_help(BENCH_STATUSES)
+        .arg(target())
+        .arg(method())
+        .args(invocation::options())
+        .args(bench::options())
+        .arg(json("Print one JSON object"))
+        .args(schema::options())
+        .args(connection::options())
+}
+
+fn method() -> Arg {
+    Arg::new("method")
+        .value_name("METHOD")
+        .required(true)
+        .help("The method, as package.Service/Method")
 }
 
 fn target() -> Arg {
@@ -254,6 +242,10 @@ or a file cannot be read.";
 const CALL_STATUSES: &str = "\
 Exit status: 0 the call succeeded; 2 the command line, the schema or the data are wrong; 64 and the \
 number of the code if the call failed, so that NOT_FOUND is 69 and UNAVAILABLE 78.";
+
+const BENCH_STATUSES: &str = "\
+Exit status: 0 every call succeeded; 1 some did not; 2 the command line, the schema or the data are \
+wrong; 64 and the number of the code if none succeeded, of the one that most failed with.";
 
 const HEALTH_STATUSES: &str = "\
 Exit status: 0 it serves; 1 it does not; 2 the command line is wrong; 64 and the number of the code \

@@ -1,22 +1,22 @@
 //! `dreammesh call`: one call of any kind, JSON in and JSON out.
 
-use std::io::Read as _;
-use std::time::Duration;
+use std::io::stdin;
+use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ArgMatches;
-use dreammesh_core::call::{CallError, Metadata, MetadataValue, MethodInfo, WireOption};
-use dreammesh_core::channel::{Channel, DynamicCall, DynamicReceiver, DynamicSender};
+use dreammesh_core::call::{CallError, Metadata, MetadataValue};
+use dreammesh_core::channel::{DynamicReceiver, DynamicSender};
 use dreammesh_core::message::receive_dynamic;
 use dreammesh_core::port::Received;
 use dreammesh_core::wire::{DynTable, Layout, Segment, json};
+use tokio::sync::mpsc;
 
 use crate::connection;
-use crate::json::{archives, indented};
-use crate::layouts::Tables;
+use crate::invocation::{self, Found, Terms};
+use crate::json::{Messages, Text, indented};
 use crate::outcome::{FINE, Failure, Outcome, STATUS_BASE, call_failed, note, print};
-use crate::schema;
 
 /// Makes the call that the command line describes.
 pub(crate) fn run(matches: &ArgMatches) -> Outcome {
@@ -25,39 +25,61 @@ pub(crate) fn run(matches: &ArgMatches) -> Outcome {
 
 async fn call(matches: &ArgMatches) -> Outcome {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let terms = Terms::read(matches)?;
     let channel = connection::channel(matches, text("target").unwrap_or_default())?;
-    let path = text("method").unwrap_or_default();
-    let catalogue = schema::catalogue(matches, Some(&channel), schema::service_of(path)).await?;
-    let (service, entry) = schema::method(&catalogue, path)?;
-    let mut tables = Tables::new(&catalogue);
-    let method = tables.method(service, entry).map_err(Failure::input)?;
-    let types = if tables.has_any() {
-        tables.all().map_err(Failure::input)?
-    } else {
-        Vec::new()
-    };
+    let found = invocation::find(matches, &channel).await?;
     let shown = Shown {
-        types: &types,
+        types: &found.types,
         defaults: matches.get_flag("emit-defaults"),
         compact: matches.get_flag("compact"),
         verbose: matches.get_flag("verbose"),
     };
-    let mut requests = requests(&data(text("data"))?, method, &shown)?;
-    let first = if method.kind().streams_requests() {
-        None
-    } else {
-        requests.pop()
+    let streams = found.method.kind().streams_requests();
+    let (first, requests) = match text("data") {
+        Some("@") if streams => (None, Requests::Coming(coming())),
+        Some("@") => (found.requests(stdin())?.pop(), Requests::Given(Vec::new())),
+        data => {
+            let mut given = found.requests(data.unwrap_or_default().as_bytes())?;
+            let first = if streams { None } else { given.pop() };
+            (first, Requests::Given(given))
+        }
     };
-    let call = configured(matches, &channel, method, first)?;
-    let (sender, receiver) = match call.await {
-        Ok(reply) => reply.split(method),
+    let (sender, receiver) = match terms.call(&channel, found.method, first).await {
+        Ok(reply) => reply.split(found.method),
         Err(error) => return Err(failed(&error, &shown)),
     };
-    let sending = send(sender, requests);
-    let receiving = receive(receiver, method.response(), &shown);
-    // A call that has ended tells its reader why, which says more than that nothing can be sent.
-    let ((), received) = tokio::join!(sending, receiving);
+    let mut receiving = Box::pin(receive(receiver, found.method.response(), &shown));
+    // A call that has ended needs nothing more, whatever else there was to be sent.
+    let received = tokio::select! {
+        received = &mut receiving => received,
+        sent = send(sender, requests, &found) => match sent {
+            Ok(()) => receiving.await,
+            Err(failure) => Err(failure),
+        },
+    };
     received.map(|()| FINE)
+}
+
+/// The requests of a call that takes a stream of them.
+enum Requests {
+    Given(Vec<Segment>),
+    /// Read from standard input while the call runs.
+    Coming(mpsc::Receiver<Result<Text, String>>),
+}
+
+/// Reads standard input in a thread of its own, which ends with the program.
+fn coming() -> mpsc::Receiver<Result<Text, String>> {
+    let (texts, coming) = mpsc::channel(1);
+    thread::spawn(move || {
+        let mut messages = Messages::new(stdin(), connection::MESSAGE_BYTES_MAX as usize);
+        while let Some(text) = messages.next().transpose() {
+            let last = text.is_err();
+            if texts.blocking_send(text).is_err() || last {
+                return;
+            }
+        }
+    });
+    coming
 }
 
 /// How responses are written.
@@ -77,82 +99,34 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn data(given: Option<&str>) -> Result<String, Failure> {
-    let Some("@") = given else {
-        return Ok(given.unwrap_or_default().to_owned());
-    };
-    let mut text = String::new();
-    let read = std::io::stdin().lock().read_to_string(&mut text);
-    read.map_err(|error| Failure::input(format!("cannot read the data: {error}")))?;
-    Ok(text)
-}
-
-fn requests(
-    data: &str,
-    method: &'static MethodInfo,
-    shown: &Shown<'_>,
-) -> Result<Vec<Segment>, Failure> {
-    let streams = method.kind().streams_requests();
-    // Without any data, a method that takes one request is given one with nothing in it.
-    let data = if data.trim().is_empty() && !streams {
-        "{}"
-    } else {
-        data
-    };
-    let options = shown.options();
-    let requests = archives(data, method.request(), &options, &connection::limits());
-    let requests = requests.map_err(Failure::input)?;
-    if !streams && requests.len() != 1 {
-        let (path, given) = (method.path(), requests.len());
-        let text = format!("`{path}` takes one message, and the data are {given}");
-        return Err(Failure::input(text));
-    }
-    Ok(requests)
-}
-
-fn configured(
-    matches: &ArgMatches,
-    channel: &Channel,
-    method: &'static MethodInfo,
-    first: Option<Segment>,
-) -> Result<DynamicCall, Failure> {
-    let mut call = DynamicCall::new(channel, method, first);
-    for header in matches.get_many::<String>("header").into_iter().flatten() {
-        let Some((name, value)) = header.split_once(':') else {
-            let text = format!("`{header}` is no metadata: write `name: value`");
-            return Err(Failure::input(text));
-        };
-        let (name, value) = (name.trim().to_owned(), value.trim());
-        call = if name.ends_with("-bin") {
-            let bytes = STANDARD.decode(value).map_err(|error| {
-                Failure::input(format!("the value of `{name}` is no base64: {error}"))
-            })?;
-            call.metadata_bin(name, bytes)
-        } else {
-            call.metadata(name, value.to_owned())
-        };
-    }
-    if let Some(timeout) = matches.get_one::<String>("timeout") {
-        let read = duration(timeout);
-        let text = || Failure::input(format!("`{timeout}` is no time: write `250ms` or `1.5s`"));
-        call = call.timeout(read.ok_or_else(text)?);
-    }
-    let wire = matches.get_one::<String>("wire");
-    let wire = wire.and_then(|name| WireOption::from_name(name));
-    Ok(match wire {
-        Some(wire) => call.wire(wire),
-        None => call,
-    })
-}
-
-async fn send(sender: Option<DynamicSender>, requests: Vec<Segment>) {
-    let Some(sender) = sender else { return };
-    for request in requests {
-        if sender.send(request).await.is_err() {
-            return;
+async fn send(
+    sender: Option<DynamicSender>,
+    requests: Requests,
+    found: &Found,
+) -> Result<(), Failure> {
+    let Some(sender) = sender else { return Ok(()) };
+    match requests {
+        Requests::Given(requests) => {
+            for request in requests {
+                // The answers say why a call has ended.
+                if sender.send(request).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Requests::Coming(mut coming) => {
+            let options = json::Options::new().types(&found.types);
+            let (layout, limits) = (found.method.request(), connection::limits());
+            while let Some(text) = coming.recv().await {
+                let request = text.and_then(|text| text.archive(layout, &options, &limits));
+                if sender.send(request.map_err(Failure::input)?).await.is_err() {
+                    return Ok(());
+                }
+            }
         }
     }
     sender.finish();
+    Ok(())
 }
 
 async fn receive(
@@ -225,35 +199,4 @@ fn metadata(prefix: &str, metadata: &Metadata) -> String {
         lines.push(format!("{prefix} (no metadata)"));
     }
     lines.join("\n")
-}
-
-/// Reads a time such as `250ms`, `1.5s` or `2`, which is seconds.
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-    let factor = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        _ => return None,
-    };
-    let seconds = digits.parse::<f64>().ok()? * factor;
-    let read = Duration::try_from_secs_f64(seconds).ok()?;
-    (!read.is_zero()).then_some(read)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        let millis = |text: &str| duration(text).map(|time| time.as_millis());
-        assert_eq!(millis("250ms"), Some(250));
-        assert_eq!(millis("1.5s"), Some(1500));
-        assert_eq!(millis("2"), Some(2000));
-        assert_eq!(millis("1m"), Some(60_000));
-        for wrong in ["", "s", "-1s", "0s", "1h", "1e400", "nan", "1 s"] {
-            assert_eq!(duration(wrong), None, "{wrong}");
-        }
-    }
 }

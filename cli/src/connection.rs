@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, value_parser};
+use dreammesh_core::call::Code;
 use dreammesh_core::channel::Channel;
 use dreammesh_core::wire::Limits;
-use dreammesh_transport::Connector;
 use dreammesh_transport::tls::{Certificate, ClientTls, Roots};
+use dreammesh_transport::{ConnectError, Connector};
 
-use crate::outcome::{Failure, Outcome};
+use crate::outcome::{Failure, Outcome, STATUS_BASE};
 
 /// The options of encrypted targets; there is none that believes everybody.
 pub(crate) fn options() -> [Arg; 4] {
@@ -45,6 +46,26 @@ pub(crate) fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
 
 /// A channel to a target, which dials when it is first used.
 pub(crate) fn channel(matches: &ArgMatches, target: &str) -> Result<Channel, Failure> {
+    let connected = connector(matches)?.connect_lazy(target);
+    connected.map_err(|error| unusable(target, &error))
+}
+
+/// So many channels to a target, each of one connection that stands.
+pub(crate) async fn channels(
+    matches: &ArgMatches,
+    target: &str,
+    count: usize,
+) -> Result<Vec<Channel>, Failure> {
+    let connector = connector(matches)?.max_connections_per_endpoint(1);
+    let mut channels = Vec::with_capacity(count);
+    for _ in 0..count {
+        let connected = connector.connect(target).await;
+        channels.push(connected.map_err(|error| unusable(target, &error))?);
+    }
+    Ok(channels)
+}
+
+fn connector(matches: &ArgMatches) -> Result<Connector, Failure> {
     let mut connector = Connector::new().max_message_bytes(MESSAGE_BYTES_MAX);
     if let Some(file) = matches.get_one::<PathBuf>("cacert") {
         let roots =
@@ -65,13 +86,22 @@ pub(crate) fn channel(matches: &ArgMatches, target: &str) -> Result<Channel, Fai
         }
         connector = connector.tls(tls);
     }
-    connector.connect_lazy(target).map_err(|error| {
-        Failure::input(if error.is_without_tls() {
-            format!("{target} is encrypted: name the certificates to believe with --cacert")
-        } else {
-            format!("{target}: {error}")
-        })
-    })
+    Ok(connector)
+}
+
+fn unusable(target: &str, error: &ConnectError) -> Failure {
+    if error.is_without_tls() {
+        let text = "is encrypted: name the certificates to believe with --cacert";
+        return Failure::input(format!("{target} {text}"));
+    }
+    if error.is_target() {
+        return Failure::input(format!("{target}: {error}"));
+    }
+    let (code, text) = (Code::Unavailable, error.to_string());
+    Failure::new(
+        STATUS_BASE + code as u8,
+        format!("{code}: {}", text.replace(['\n', '\r'], " ")),
+    )
 }
 
 /// What a message may come to, of requests and responses: a person looks at it.
@@ -80,4 +110,4 @@ pub(crate) fn limits() -> Limits {
 }
 
 /// A command reads single messages of whatever size a server sends, within reason.
-const MESSAGE_BYTES_MAX: u32 = 64 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: u32 = 64 << 20;

@@ -1,55 +1,8 @@
 //! JSON as it comes in and goes out: several values in one text, and white space for people.
 
-use dreammesh_core::wire::{Layout, Limits, Segment, WireError, json};
-use serde_json::Deserializer;
+mod messages;
 
-/// Reads every message of a text as an archive.
-///
-/// The failure says which message it is, and where in the text.
-pub(crate) fn archives(
-    text: &str,
-    layout: &'static Layout,
-    options: &json::Options<'_>,
-    limits: &Limits,
-) -> Result<Vec<Segment>, String> {
-    let mut archives = Vec::new();
-    let mut start = 0;
-    let mut values = Deserializer::from_str(text).into_iter::<serde_json::Value>();
-    while let Some(value) = values.next() {
-        if let Err(error) = value {
-            return Err(format!("the data is no JSON: {error}"));
-        }
-        let end = values.byte_offset();
-        let message = &text[start..end];
-        let archive = json::to_archive(layout, message, options, limits).map_err(|error| {
-            let number = archives.len() + 1;
-            format!(
-                "message {number} is no `{}`: {}",
-                layout.name,
-                placed(text, start, error)
-            )
-        })?;
-        archives.push(Segment::from_vec(archive));
-        start = end;
-    }
-    Ok(archives)
-}
-
-fn placed(text: &str, start: usize, error: WireError) -> String {
-    let WireError::Decode { reason, position } = error else {
-        return error.to_string();
-    };
-    let at = text.floor_char_boundary(start + position);
-    let before = &text[..at];
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .chars()
-        .rev()
-        .take_while(|char| *char != '\n')
-        .count()
-        + 1;
-    format!("{reason} at line {line} column {column}")
-}
+pub(crate) use messages::{Messages, Text};
 
 /// Puts each member and element on a line of its own.
 ///

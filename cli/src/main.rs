@@ -7,26 +7,32 @@
 //! - `outcome`: how a command ends, and with which exit status.
 //! - `idl`: what is said of schemas.
 //! - `call`: one call, JSON in and out.
+//! - `bench`: many calls, and how long they take.
+//! - `invocation`: what these two have in common.
 //! - `describe`: what a schema has, as text.
 //! - `health`: whether a service can be called.
 //! - `reflection`: the schema of a server, asked of it.
 //! - `guides`: completions and the manual page, from the table of commands.
 //! - `schema`, `layouts`, `json`: messages of types that are known only now.
+//! - `terminal`: colours, and how wide it is.
 //! - `connection`: the target, and whom to believe there.
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod call;
 mod connection;
 mod describe;
 mod guides;
 mod health;
 mod idl;
+mod invocation;
 mod json;
 mod layouts;
 mod outcome;
 mod reflection;
 mod schema;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -48,6 +54,7 @@ fn main() -> ExitCode {
     let ended: Outcome = match matches.subcommand() {
         Some(("idl", matches)) => idl::run(matches),
         Some(("call", matches)) => call::run(matches),
+        Some(("bench", matches)) => bench::run(matches),
         Some(("list", matches)) => describe::list(matches),
         Some(("describe", matches)) => describe::run(matches),
         Some(("health", matches)) => health::run(matches),

@@ -35,12 +35,19 @@ impl Failure {
         Self::new(USAGE, text)
     }
 
+    /// Nobody reads the results any more, which is nobody's fault and ends the command.
+    fn unread() -> Self {
+        Self::new(FINE, "")
+    }
+
     pub(crate) const fn status(&self) -> u8 {
         self.status
     }
 
     pub(crate) fn report(&self) {
-        complain(&self.text);
+        if !self.text.is_empty() {
+            complain(&self.text);
+        }
     }
 }
 
@@ -56,20 +63,30 @@ pub(crate) fn call_failed(error: &CallError) -> Failure {
 
 /// Writes a result to standard output.
 ///
-/// Whoever reads it may have seen enough, as `head` does: that is no failure.
+/// Whoever reads it may have seen enough, as `head` does: that ends the command and is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::input(format!("cannot write the output: {error}")))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::unread()),
+        Err(error) => Err(Failure::input(format!("cannot write the output: {error}"))),
+        Ok(()) => Ok(()),
     }
 }
 
 /// Writes a remark to standard error, which nobody need read.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a remark over the last one of its kind, on a terminal.
+pub(crate) fn rewrite_line(text: &str) {
+    let mut out = io::stderr().lock();
+    let _ = write!(out, "\r\x1b[K{text}").and_then(|()| out.flush());
+}
+
+/// Takes such a remark away.
+pub(crate) fn clear_line() {
+    rewrite_line("");
 }
 
 fn complain(text: &str) {

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bench;
 mod breaking;
 mod call;
 mod describe;
 mod idl;
 mod scratch;
+mod shop;
