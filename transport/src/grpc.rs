@@ -12,12 +12,15 @@
 //! - `status`: how a call ended: trailers, HTTP statuses, codes of resets.
 //! - `percent`: text that a header cannot hold as it is.
 //! - `encoding`: compressed messages.
+//! - `json`: messages in JSON.
 //! - `server`: calls that come as gRPC.
 
 pub(crate) mod client;
 pub(crate) mod encoding;
 pub(crate) mod form;
 pub(crate) mod head;
+#[cfg(feature = "json")]
+mod json;
 pub(crate) mod metadata;
 pub(crate) mod percent;
 pub(crate) mod prefix;

@@ -12,6 +12,7 @@
 //! - `quic`: connections of several sessions.
 //! - [`tls`]: certificates, roots and what each side demands of the other.
 //! - `waiting`: the queue of calls that wait for a connection or for room on it.
+//! - `web`: calls from browsers, as Connect and gRPC-Web.
 #![forbid(unsafe_code)]
 
 pub mod connect;
@@ -23,6 +24,7 @@ pub mod listen;
 mod quic;
 pub mod tls;
 mod waiting;
+mod web;
 
 pub use connect::{Connect, ConnectError, Connector, Medium};
 pub use grpc::encoding::Encoding;

@@ -24,6 +24,7 @@ use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
 use crate::quic;
 use crate::tls::ServerTls;
+use crate::web::origins::Origins;
 use accept::accept_loop;
 use serving::Serving;
 use stop::{Phase, Stop};
@@ -46,6 +47,8 @@ pub struct ServerBuilder {
     tcp: TcpOptions,
     tls: Option<ServerTls>,
     settings: Settings,
+    /// What was given as an origin and is none.
+    wrong_origin: Option<String>,
 }
 
 /// A server with at least one bound address.
@@ -71,6 +74,10 @@ struct Settings {
     http: bool,
     /// Whether calls may come as gRPC where HTTP is served.
     grpc: bool,
+    /// Whether calls may come as Connect and gRPC-Web where HTTP is served.
+    web: bool,
+    /// Whose scripts may make such calls from other origins.
+    origins: Origins,
     /// What answers to such calls are compressed with.
     grpc_encoding: Option<Encoding>,
     hello_timeout: Duration,
@@ -90,6 +97,8 @@ impl Default for Settings {
             connections_max: 10_000,
             http: true,
             grpc: true,
+            web: true,
+            origins: Origins::default(),
             grpc_encoding: None,
             // The client sends its hello with its first bytes, so even a slow link needs little.
             hello_timeout: Duration::from_secs(5),
@@ -111,6 +120,7 @@ impl Server {
             tcp: TcpOptions::default(),
             tls: None,
             settings: Settings::default(),
+            wrong_origin: None,
         }
     }
 
@@ -300,6 +310,30 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets whether calls may come as Connect and gRPC-Web, over HTTP/1.1 and HTTP/2, from browsers
+    /// and from tools such as curl; on by default where HTTP is served.
+    #[must_use]
+    pub fn web(mut self, served: bool) -> Self {
+        self.settings.web = served;
+        self
+    }
+
+    /// Sets the origins whose scripts a browser lets call this server, as CORS has it: `*` for any,
+    /// or such as `https://shop.example`, with the port if it is not the usual one. None by default
+    /// but the server's own.
+    ///
+    /// Scripts may send any metadata and read all of it; cookies are not sent to another origin.
+    /// What is no origin makes [`Self::bind`] fail.
+    #[must_use]
+    pub fn browser_origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let origins = Origins::of(origins.into_iter().map(Into::into));
+        match origins {
+            Ok(origins) => self.settings.origins = origins,
+            Err(wrong) => self.wrong_origin = Some(wrong),
+        }
+        self
+    }
+
     /// Sets what answers to calls of gRPC are compressed with, where the caller takes that; nothing
     /// by default.
     ///
@@ -478,7 +512,14 @@ impl ServerBuilder {
             tcp,
             tls,
             settings,
+            wrong_origin,
         } = self;
+        if let Some(origin) = wrong_origin {
+            return Err(BindError {
+                address: address.to_owned(),
+                cause: Cause::Origin(origin),
+            });
+        }
         let router = tooling.add_to(router).map_err(|error| BindError {
             address: address.to_owned(),
             cause: Cause::Descriptors(error),
@@ -571,6 +612,7 @@ enum Cause {
     NoTls,
     Plaintext,
     Descriptors(ReflectionError),
+    Origin(String),
     Io(io::Error),
 }
 
@@ -590,6 +632,11 @@ impl fmt::Display for BindError {
                 self.address
             ),
             Cause::Descriptors(error) => write!(f, "reflection cannot be served: {error}"),
+            Cause::Origin(origin) => write!(
+                f,
+                "`{origin}` is no origin: write a scheme and a host, and no path, as in \
+                 `https://shop.example`; see `ServerBuilder::browser_origins`"
+            ),
             Cause::Io(error) => write!(f, "cannot listen on `{}`: {error}", self.address),
         }
     }
@@ -599,7 +646,7 @@ impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.cause {
             Cause::Address(error) => Some(error),
-            Cause::NoTls | Cause::Plaintext => None,
+            Cause::NoTls | Cause::Plaintext | Cause::Origin(_) => None,
             Cause::Descriptors(error) => Some(error),
             Cause::Io(error) => Some(error),
         }

@@ -24,7 +24,7 @@ use http::header::HeaderMap;
 use http::{Method, Request, Uri};
 
 use super::encoding::Encoding;
-use super::form::Form;
+use super::form::{Codec, Form};
 use super::head::RequestSaid;
 use crate::driver::timer;
 use crate::waiting::Waiting;
@@ -269,6 +269,7 @@ impl Shared {
     fn framed(&self, message: Segment, method: &'static MethodInfo) -> Result<Framed, Status> {
         let form = Form {
             layout: method.request(),
+            codec: Codec::Protobuf,
             encoding: self.encoding,
         };
         form.message(message)

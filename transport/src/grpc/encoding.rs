@@ -136,8 +136,13 @@ impl Accepted {
     pub(crate) fn add(&mut self, value: &HeaderValue) {
         let names = value.to_str().unwrap_or_default().split(',');
         for encoding in names.filter_map(|name| Encoding::from_name(name.trim())) {
-            self.0 |= 1 << encoding as u8;
+            self.insert(encoding);
         }
+    }
+
+    /// Adds one.
+    pub(crate) fn insert(&mut self, encoding: Encoding) {
+        self.0 |= 1 << encoding as u8;
     }
 
     /// Whether it takes one.

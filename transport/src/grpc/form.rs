@@ -1,28 +1,44 @@
 //! Messages as gRPC has them: with a prefix before them, and compressed where that is agreed on.
 
+#[cfg(feature = "json")]
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dreammesh_core::call::Status;
 use dreammesh_core::message;
-use dreammesh_core::wire::{Layout, Segment};
+use dreammesh_core::port::{Received, WireMode};
+use dreammesh_core::wire::{Layout, Limits, Segment};
 
 use super::encoding::Encoding;
+#[cfg(feature = "json")]
+use super::json;
 use super::prefix::{self, PREFIX_BYTES};
 
 /// How the messages of a call are formed, whichever way they go.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
-    pub(super) layout: &'static Layout,
+#[derive(Clone, Debug)]
+pub(crate) struct Form {
+    pub(crate) layout: &'static Layout,
+    pub(crate) codec: Codec,
     /// What they may be compressed with.
-    pub(super) encoding: Option<Encoding>,
+    pub(crate) encoding: Option<Encoding>,
+}
+
+/// What messages are written in.
+#[derive(Clone, Debug)]
+pub(crate) enum Codec {
+    Protobuf,
+    /// With the messages that an `Any` may hold.
+    #[cfg(feature = "json")]
+    Json(Arc<[&'static Layout]>),
 }
 
 impl Form {
     /// A message with its prefix, as it is sent: a first part, and often nothing behind it.
     ///
     /// # Errors
-    /// INTERNAL when the segment is no archive of the layout, RESOURCE_EXHAUSTED when gRPC has no
-    /// message so long.
-    pub(super) fn message(&self, message: Segment) -> Result<(Bytes, Vec<Bytes>), Status> {
+    /// INTERNAL when the segment is no archive of the layout or has no form in JSON,
+    /// RESOURCE_EXHAUSTED when gRPC has no message so long.
+    pub(crate) fn message(&self, message: Segment) -> Result<(Bytes, Vec<Bytes>), Status> {
         let mut length = 0;
         let mut prefixed = Ok(());
         let prefix = |message_bytes| {
@@ -32,12 +48,40 @@ impl Form {
                 [0; PREFIX_BYTES]
             })
         };
-        let parts = message::send_parts(message, self.layout, prefix)
+        let parts = match &self.codec {
+            Codec::Protobuf => message::send_parts(message, self.layout, prefix),
+            #[cfg(feature = "json")]
+            Codec::Json(types) => json::parts(message, self.layout, types, prefix),
+        };
+        let parts = parts
             .map_err(|error| Status::internal(format!("the message cannot be sent: {error}")))?;
         prefixed?;
         match self.encoding {
             Some(encoding) if length >= COMPRESSED_BYTES_MIN => compressed(encoding, parts),
             _ => Ok(parts),
+        }
+    }
+}
+
+impl Codec {
+    /// A message that came, in a form that handlers take.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT when JSON is no such message, and where; RESOURCE_EXHAUSTED when it exceeds
+    /// the limits. What protobuf is, is seen by who takes it.
+    pub(crate) fn received(
+        &self,
+        bytes: Bytes,
+        layout: &'static Layout,
+        limits: &Limits,
+    ) -> Result<Received, Status> {
+        match self {
+            Self::Protobuf => {
+                let mode = WireMode::Protobuf;
+                Ok(Received { bytes, mode })
+            }
+            #[cfg(feature = "json")]
+            Self::Json(types) => json::received(&bytes, layout, types, limits),
         }
     }
 }

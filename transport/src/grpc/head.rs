@@ -59,6 +59,20 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 impl RequestHead {
+    /// A head that says nothing.
+    pub(crate) fn new() -> Self {
+        Self {
+            metadata: Metadata::new(),
+            timeout: None,
+            trace: None,
+            priority: Priority::NORMAL,
+            attempt: 0,
+            idempotency_key: None,
+            encoding: None,
+            accepts: Accepted::default(),
+        }
+    }
+
     /// Reads headers, with metadata of at most `metadata_limit_bytes`.
     ///
     /// A trace that is none is left out, as W3C has it, and so is any other word on the call that
@@ -69,16 +83,7 @@ impl RequestHead {
     /// Base64, UNIMPLEMENTED for an encoding that is not known, RESOURCE_EXHAUSTED for too much
     /// metadata.
     pub(crate) fn read(headers: &HeaderMap, metadata_limit_bytes: usize) -> Result<Self, Status> {
-        let mut head = Self {
-            metadata: Metadata::new(),
-            timeout: None,
-            trace: None,
-            priority: Priority::NORMAL,
-            attempt: 0,
-            idempotency_key: None,
-            encoding: None,
-            accepts: Accepted::default(),
-        };
+        let mut head = Self::new();
         let mut traced = false;
         for (name, value) in headers {
             match name.as_str() {
@@ -89,26 +94,42 @@ impl RequestHead {
                 }
                 "grpc-accept-encoding" => head.accepts.add(value),
                 "grpc-previous-rpc-attempts" => head.attempt = number(value).unwrap_or(0),
-                "dreammesh-priority" => {
-                    let number = number(value).map(|n: u32| u8::try_from(n).unwrap_or(u8::MAX));
-                    head.priority = number.map_or(Priority::NORMAL, Priority::from_number);
-                }
-                "idempotency-key" if value.len() <= KEY_CODED_BYTES_MAX => {
-                    let key = percent::decode(value.as_bytes());
-                    let fits = key.len() <= IDEMPOTENCY_KEY_BYTES_MAX;
-                    head.idempotency_key = fits.then(|| key.into());
-                }
                 "traceparent" | "tracestate" => traced = true,
-                other => {
-                    let into = &mut head.metadata;
-                    metadata::append_received(into, other, value, metadata_limit_bytes)?;
-                }
+                other => head.handle(other, value, metadata_limit_bytes)?,
             }
         }
         if traced {
             head.trace = trace(headers);
         }
         Ok(head)
+    }
+
+    /// Takes in a header that means the same in every protocol, but for the trace.
+    ///
+    /// # Errors
+    /// INTERNAL for a value that is not Base64, RESOURCE_EXHAUSTED for too much metadata.
+    pub(crate) fn handle(
+        &mut self,
+        name: &str,
+        value: &HeaderValue,
+        metadata_limit_bytes: usize,
+    ) -> Result<(), Status> {
+        match name {
+            "dreammesh-priority" => {
+                let number = number(value).map(|n: u32| u8::try_from(n).unwrap_or(u8::MAX));
+                self.priority = number.map_or(Priority::NORMAL, Priority::from_number);
+            }
+            "idempotency-key" if value.len() <= KEY_CODED_BYTES_MAX => {
+                let key = percent::decode(value.as_bytes());
+                let fits = key.len() <= IDEMPOTENCY_KEY_BYTES_MAX;
+                self.idempotency_key = fits.then(|| key.into());
+            }
+            other => {
+                let into = &mut self.metadata;
+                metadata::append_received(into, other, value, metadata_limit_bytes)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -154,7 +175,8 @@ pub(crate) fn common(user_agent: HeaderValue, encoding: Option<Encoding>) -> Hea
     headers
 }
 
-fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+/// The trace that headers say a call belongs to.
+pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
     let mut parents = headers.get_all(TRACEPARENT).iter();
     // Two of them say nothing, by W3C Trace Context section 3.2.
     let (Some(parent), None) = (parents.next(), parents.next()) else {

@@ -5,57 +5,55 @@
 //! other becomes a task, which ends with its handler, its time, its caller or its server.
 //!
 //! - `exchange`: a request and its answer, whatever carries them.
+//! - `handling`: how calls are run, whatever they come as.
 //! - `answer`: heads, messages and trailers.
 //! - `stream`: a call that lasts.
 //! - `held`: what of answers is still to be sent.
 //! - `running`: the calls that last, so that they can be ended together.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use dreammesh_core::call::{Deadline, Metadata, Peer, Status, Timeout};
-use dreammesh_core::port::{
-    HandlerFuture, Outcome, Received, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
-};
-use dreammesh_core::wire::Limits;
+use dreammesh_core::call::{Deadline, Metadata, Status};
+use dreammesh_core::port::{Received, WireMode};
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Request;
 use http::request::Parts;
 
-use super::encoding::Encoding;
-use super::form::Form;
+use super::form::Codec;
 use super::head::{self, RequestHead};
 use super::timeout;
-use crate::driver::route::{LONG_POLL, Pace, Route, Routes};
+use crate::driver::route::Route;
 use crate::driver::timer;
-use crate::http::rest::swallow;
-use answer::send_whole;
-use exchange::{Exchange, Http2};
-use held::Held;
+use crate::web::asked::{self, Asked};
+use crate::web::calls as web;
+use crate::web::dialect::Dialect;
+use exchange::{Exchange, Http2, Receive as _};
+use handling::{Handling, Prepared, deadline, overdue};
 use running::Running;
-use stream::{Incoming, Stream, refuse};
+use stream::Incoming;
 
 mod answer;
-mod exchange;
+pub(crate) mod exchange;
+pub(crate) mod handling;
 mod held;
 mod running;
-mod stream;
+pub(crate) mod stream;
 
 pub(crate) use running::Running as RunningCalls;
 
 /// The calls of one connection.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    routes: Arc<Routes>,
-    limits: Limits,
-    /// What answers are compressed with whose callers take that.
-    encoding: Option<Encoding>,
-    peer: Peer,
+    handling: Handling,
+    /// Whether they may come as gRPC itself.
+    grpc: bool,
+    /// How those are taken that come from browsers; none if they may not.
+    web: Option<web::Settings>,
     /// The routes that were called here, the latest first; at most [`KNOWN_ROUTES`].
     known: Vec<Arc<Route>>,
     /// Calls that are not begun while too much of earlier answers is held; no more than there may
@@ -65,8 +63,6 @@ pub(crate) struct Calls {
     gathering: VecDeque<Gathering>,
     /// When one of them may be overdue; none only if there is none that can be.
     gathering_due: Option<Instant>,
-    answers: Arc<Held>,
-    running: Arc<Running>,
     /// No call may begin.
     closed: bool,
 }
@@ -76,6 +72,8 @@ pub(crate) struct Calls {
 struct Waiting {
     parts: Parts,
     exchange: Http2,
+    /// How it speaks, if not gRPC.
+    dialect: Option<Dialect>,
     arrived: Instant,
     deadline: Option<Deadline>,
 }
@@ -86,16 +84,6 @@ struct Gathering {
     call: Prepared<Http2>,
     /// How often it was looked at in vain.
     looks: u32,
-}
-
-/// A call that can begin.
-#[derive(Debug)]
-struct Prepared<E> {
-    route: Arc<Route>,
-    call: ServerCall,
-    incoming: Incoming,
-    form: Form,
-    exchange: E,
 }
 
 /// How far the request of a method that takes one has come.
@@ -109,47 +97,52 @@ enum Come {
 }
 
 impl Calls {
-    pub(crate) fn new(
-        routes: Arc<Routes>,
-        limits: Limits,
-        encoding: Option<Encoding>,
-        peer: Peer,
-    ) -> Self {
+    pub(crate) fn new(handling: Handling, grpc: bool, web: Option<web::Settings>) -> Self {
         Self {
-            routes,
-            limits,
-            encoding,
-            peer,
+            handling,
+            grpc,
+            web,
             known: Vec::new(),
             waiting: VecDeque::new(),
             gathering: VecDeque::new(),
             gathering_due: None,
-            answers: Arc::default(),
-            running: Arc::default(),
             closed: false,
         }
     }
 
     /// The calls that last.
     pub(crate) fn running(&self) -> &Arc<Running> {
-        &self.running
+        self.handling.running()
     }
 
     /// Whether any has not ended; if so, the waker is told when that changes.
     pub(crate) fn is_busy(&self, waker: &Waker) -> bool {
-        !self.waiting.is_empty() || !self.gathering.is_empty() || !self.running.is_empty(waker)
+        !self.waiting.is_empty() || !self.gathering.is_empty() || !self.running().is_empty(waker)
     }
 
     /// Whether there is a method of that path.
     pub(crate) fn knows(&self, path: &str) -> bool {
-        self.routes.find(path).is_ok()
+        self.handling.routes.find(path).is_ok()
     }
 
-    /// Takes in a request that came then, and answers it at once if that can be done.
+    /// Whether they may come as gRPC itself.
+    pub(crate) const fn speak_grpc(&self) -> bool {
+        self.grpc
+    }
+
+    /// What becomes of a request that is no call of gRPC, if it is one of a browser.
+    pub(crate) fn asked(&self, head: asked::Head<'_>) -> Option<Asked> {
+        let settings = self.web.as_ref()?;
+        asked::asked(&self.handling, settings, head, self.grpc)
+    }
+
+    /// Takes in a request that came then, and answers it at once if that can be done; one that does
+    /// not come as gRPC has a dialect.
     pub(crate) fn accept(
         &mut self,
         request: Request<RecvStream>,
         respond: SendResponse<Bytes>,
+        dialect: Option<Dialect>,
         now: Instant,
     ) {
         let (parts, receive) = request.into_parts();
@@ -157,16 +150,22 @@ impl Calls {
         if self.closed {
             exchange.turn_away();
         } else if self.waiting.is_empty() && self.has_room() {
-            self.begin(&parts, exchange, now);
+            self.begin(&parts, exchange, dialect, now);
         } else {
             // What is wrong with it is said when it begins.
-            let timeout = parts.headers.get(head::TIMEOUT);
-            let timeout = timeout.and_then(|value| timeout::read(value).ok());
+            let deadline = match dialect {
+                Some(dialect) => web::due(dialect, &parts, now),
+                None => {
+                    let timeout = parts.headers.get(head::TIMEOUT);
+                    deadline(timeout.and_then(|value| timeout::read(value).ok()), now)
+                }
+            };
             self.waiting.push_back(Waiting {
                 parts,
                 exchange,
+                dialect,
                 arrived: now,
-                deadline: deadline(timeout, now),
+                deadline,
             });
         }
     }
@@ -176,19 +175,30 @@ impl Calls {
     pub(crate) fn poll_waiting(&mut self, now: Instant, cx: &mut Context<'_>) -> Option<Instant> {
         let mut next: Option<Deadline> = None;
         let has_room = self.has_room();
+        let mut at = 0;
+        while let Some(waiting) = self.waiting.get_mut(at) {
+            let is_gone = waiting.exchange.poll_gone(cx).is_ready();
+            let is_overdue = waiting
+                .deadline
+                .is_some_and(|deadline| deadline.is_past(now));
+            if !is_gone && !is_overdue {
+                next = Deadline::earlier(next, waiting.deadline);
+                at += 1;
+            } else if let Some(waiting) = self.waiting.remove(at).filter(|_| !is_gone) {
+                waiting.end_overdue(self.web.as_ref());
+            }
+        }
         let mut stays = |exchange: &mut Http2, deadline: Option<Deadline>| {
             if exchange.poll_gone(cx).is_ready() {
                 return false;
             }
             if deadline.is_some_and(|deadline| deadline.is_past(now)) {
-                refuse_early(exchange, &overdue());
+                exchange.refuse(&overdue());
                 return false;
             }
             next = Deadline::earlier(next, deadline);
             true
         };
-        self.waiting
-            .retain_mut(|waiting| stays(&mut waiting.exchange, waiting.deadline));
         // Most are whole at the next look, so that they are not looked at here each time.
         if self.gathering_due.is_some_and(|due| due <= now) || !has_room {
             self.gathering
@@ -219,7 +229,12 @@ impl Calls {
             let Some(waiting) = self.waiting.pop_front() else {
                 break;
             };
-            self.begin(&waiting.parts, waiting.exchange, waiting.arrived);
+            self.begin(
+                &waiting.parts,
+                waiting.exchange,
+                waiting.dialect,
+                waiting.arrived,
+            );
             any = true;
         }
         any
@@ -236,25 +251,35 @@ impl Calls {
     }
 
     fn has_room(&self) -> bool {
-        self.answers.bytes() < ANSWERS_BYTES
+        self.handling.answers.bytes() < ANSWERS_BYTES
     }
 
-    fn begin(&mut self, parts: &Parts, mut exchange: Http2, arrived: Instant) {
+    fn begin(
+        &mut self,
+        parts: &Parts,
+        mut exchange: Http2,
+        dialect: Option<Dialect>,
+        arrived: Instant,
+    ) {
+        if let (Some(dialect), Some(settings)) = (dialect, &self.web) {
+            return web::begin(&self.handling, settings, dialect, parts, exchange, arrived);
+        }
         let (route, head) = match self.prepare(parts, arrived) {
             Ok(prepared) => prepared,
-            Err(status) => return refuse_early(&mut exchange, &status),
+            Err(status) => return exchange.refuse(&status),
         };
+        let handling = &self.handling;
         let call = Prepared {
-            form: self.form(&route, &head),
-            incoming: Incoming::new(self.limits.max_bytes, head.encoding),
-            call: self.server_call(&route, head, arrived),
+            form: handling.form(&route, &head, Codec::Protobuf),
+            incoming: Incoming::new(handling.limits.max_bytes, head.encoding),
+            call: handling.server_call(&route, head, arrived),
             route,
             exchange,
         };
         // What is compressed is opened in a task: one packet may bring as many such requests as
         // there may be calls, and the others of the connection wait for what is done here.
         if call.route.method().kind().streams_requests() || call.incoming.is_compressed() {
-            return self.call_stream(call);
+            return handling.call_stream(call);
         }
         self.gather(Gathering { call, looks: 0 });
     }
@@ -270,9 +295,9 @@ impl Calls {
             Ok(Come::Whole) => {
                 call.call.half_closed = true;
                 if call.route.method().kind().streams_responses() {
-                    self.call_stream(gathering.call);
+                    self.handling.call_stream(gathering.call);
                 } else {
-                    self.call_whole(gathering.call);
+                    self.handling.call_whole(gathering.call);
                 }
             }
             Ok(Come::Partly)
@@ -283,8 +308,8 @@ impl Calls {
                 self.gathering.push_back(gathering);
                 return false;
             }
-            Ok(Come::Partly | Come::Oddly) => self.call_stream(gathering.call),
-            Err(status) => refuse_early(&mut call.exchange, &status),
+            Ok(Come::Partly | Come::Oddly) => self.handling.call_stream(gathering.call),
+            Err(status) => call.exchange.refuse(&status),
         }
         true
     }
@@ -309,7 +334,7 @@ impl Calls {
         let at = match self.known.iter().position(is_it) {
             Some(at) => at,
             None => {
-                let route = self.routes.find(path)?;
+                let route = self.handling.routes.find(path)?;
                 self.known.truncate(KNOWN_ROUTES - 1);
                 self.known.insert(0, route);
                 0
@@ -317,105 +342,18 @@ impl Calls {
         };
         Ok(Arc::clone(&self.known[at]))
     }
+}
 
-    /// A request that was compressed is answered in kind, whatever is configured.
-    fn form(&self, route: &Route, head: &RequestHead) -> Form {
-        let encoding = self.encoding.filter(|it| head.accepts.takes(*it));
-        Form {
-            layout: route.method().response(),
-            encoding: encoding
-                .or(head.encoding)
-                .filter(|it| head.accepts.takes(*it)),
-        }
-    }
-
-    fn server_call(&self, route: &Route, head: RequestHead, arrived: Instant) -> ServerCall {
-        let mut call = ServerCall::new(route.method(), self.peer.clone());
-        call.deadline = deadline(head.timeout, arrived);
-        call.arrived = Some(arrived);
-        call.limits = self.limits;
-        call.trace = head.trace;
-        call.priority = head.priority;
-        call.attempt = head.attempt;
-        call.idempotency_key = head.idempotency_key;
-        call.metadata = head.metadata;
-        call
-    }
-
-    /// Runs a call that has nothing more to read and one answer.
-    fn call_whole<E: Exchange>(&self, prepared: Prepared<E>) {
-        let Prepared {
-            route,
-            call,
-            incoming,
-            form,
-            mut exchange,
-        } = prepared;
-        let deadline = call.deadline;
-        match poll_first(&route, route.handler().call(call)) {
-            Ok(outcome) => {
-                // Whoever is gone needs no answer.
-                let _ = send_whole(&mut exchange, outcome, &form, &self.answers);
+impl Waiting {
+    /// Tells its caller that its time is over.
+    fn end_overdue(mut self, web: Option<&web::Settings>) {
+        match (self.dialect, web) {
+            (Some(dialect), Some(settings)) => {
+                web::end_overdue(settings, dialect, &self.parts, self.exchange);
             }
-            Err(future) => {
-                let answers = Arc::clone(&self.answers);
-                let stream = Arc::new(Stream::new(exchange, incoming, form, answers));
-                self.spawn(stream, future, deadline);
-            }
+            _ => self.exchange.refuse(&overdue()),
         }
     }
-
-    /// Runs a call that reads or writes as it goes.
-    fn call_stream<E: Exchange>(&self, prepared: Prepared<E>) {
-        let Prepared {
-            route,
-            mut call,
-            incoming,
-            form,
-            exchange,
-        } = prepared;
-        let (deadline, is_compressed) = (call.deadline, incoming.is_compressed());
-        let answers = Arc::clone(&self.answers);
-        let stream = Arc::new(Stream::new(exchange, incoming, form, answers));
-        let port: Arc<dyn StreamPort> = Arc::clone(&stream) as _;
-        let key = StreamKey::from_bits(0);
-        call.stream = Some(ServerStream { port, key });
-        if is_compressed {
-            let future = route.handler().call(call);
-            return self.spawn(stream, future, deadline);
-        }
-        match poll_first(&route, route.handler().call(call)) {
-            Ok(outcome) => stream.finish(outcome),
-            Err(future) => self.spawn(stream, future, deadline),
-        }
-    }
-
-    fn spawn<E: Exchange>(
-        &self,
-        stream: Arc<Stream<E>>,
-        future: HandlerFuture,
-        deadline: Option<Deadline>,
-    ) {
-        let place = self.running.add(&stream);
-        tokio::spawn(stream.run(future, deadline, place));
-    }
-}
-
-/// By when a call has to have ended.
-fn deadline(timeout: Option<Timeout>, arrived: Instant) -> Option<Deadline> {
-    timeout.and_then(|timeout| Deadline::after(arrived, timeout.as_duration()))
-}
-
-/// Refuses a call of which more may come, which is read and forgotten.
-fn refuse_early(exchange: &mut Http2, status: &Status) {
-    refuse(exchange, status);
-    if let Some(rest) = exchange.take_rest() {
-        swallow(rest);
-    }
-}
-
-fn overdue() -> Status {
-    Status::deadline_exceeded("deadline exceeded")
 }
 
 impl<E: Exchange> Prepared<E> {
@@ -443,24 +381,6 @@ impl<E: Exchange> Prepared<E> {
             }
         }
         Ok(Come::Oddly)
-    }
-}
-
-/// Polls a handler for the first time, unless its method is known to be slow.
-fn poll_first(route: &Route, mut future: HandlerFuture) -> Result<Outcome, HandlerFuture> {
-    let pace = route.pace();
-    if matches!(pace, Pace::Spawned | Pace::Tried) {
-        return Err(future);
-    }
-    let begin = timer::now();
-    let polled = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
-    let elapsed = timer::now().saturating_duration_since(begin);
-    if pace != Pace::Inline || elapsed >= LONG_POLL {
-        route.observe(elapsed);
-    }
-    match polled {
-        Poll::Ready(outcome) => Ok(outcome),
-        Poll::Pending => Err(future),
     }
 }
 

@@ -128,7 +128,7 @@ fn read_details(value: &HeaderValue) -> Option<Status> {
 }
 
 /// What the entries come to as headers.
-fn coded_size(metadata: &Metadata) -> usize {
+pub(crate) fn coded_size(metadata: &Metadata) -> usize {
     let entry = |(name, value): (&str, &dreammesh_core::call::MetadataValue)| {
         let bytes = value.as_bytes().len();
         let coded = match value {

@@ -98,22 +98,12 @@ fn grpc_subtype(content_type: &str) -> Option<&str> {
 }
 
 impl Answer {
-    /// The head of the answer.
-    pub(super) fn head(self) -> Response<()> {
-        let mut response = Response::new(());
+    /// The whole answer, whose text is empty if the head says it all.
+    pub(super) fn whole(self) -> Response<&'static str> {
+        let mut response = Response::new(self.text);
         *response.status_mut() = self.status;
         self.write_headers(response.headers_mut());
         response
-    }
-
-    /// The text behind the head; none if the head says it all.
-    pub(super) const fn text(self) -> &'static str {
-        self.text
-    }
-
-    /// The whole answer, for HTTP/1.
-    pub(super) fn whole(self) -> Response<String> {
-        self.head().map(|()| self.text.to_owned())
     }
 
     fn write_headers(self, headers: &mut HeaderMap) {
@@ -253,7 +243,7 @@ mod tests {
             let length = &response.headers()[CONTENT_LENGTH];
             assert_eq!(*length, response.body().len().to_string());
         }
-        let head = NO_GRPC.head();
+        let head = NO_GRPC.whole();
         assert_eq!(head.headers()["grpc-status"], "12");
         assert_eq!(head.headers().get(CONTENT_LENGTH), None);
     }

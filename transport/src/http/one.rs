@@ -1,6 +1,7 @@
-//! An HTTP/1 connection, which gets proper answers and nothing else yet.
+//! An HTTP/1 connection: calls from browsers and tools of HTTP, and a proper answer to all else.
+//!
+//! - `transfer`: a request and its answer, which may last.
 
-use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,10 +16,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::answer::answer_one;
+use super::answer::{NOT_FOUND, answer_one};
+use crate::driver::timer;
+use crate::grpc::server::handling::Handling;
 use crate::link::BoxLink;
 use crate::listen::carrier::Carrier;
-use crate::listen::serving::Serving;
+use crate::listen::serving::{Serving, peer_of};
+use crate::web::asked::{Asked, Head, asked};
+use crate::web::calls as web;
+use transfer::Answering;
+
+mod transfer;
 
 /// Serves HTTP/1 on a link whose first bytes may have been read already.
 pub(crate) async fn serve(
@@ -27,16 +35,14 @@ pub(crate) async fn serve(
     link: BoxLink,
     first: &[u8],
 ) {
+    let handling = serving.handling(&carrier, peer_of(&*link));
     let io = TokioIo::new(Rewound {
         first: first.to_vec(),
         link,
         patience: serving.hello_timeout(),
         stuck: None,
     });
-    let answer = service_fn(|request: Request<Incoming>| {
-        let answer = answer_one(request.uri().path(), request.headers());
-        std::future::ready(Ok::<_, Infallible>(answer.whole()))
-    });
+    let answer = service_fn(|request| answered(&handling, serving.web(), request));
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -61,6 +67,29 @@ pub(crate) async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%error, "an HTTP/1 connection is over");
     }
+}
+
+/// Begins to answer a request.
+fn answered(
+    handling: &Handling,
+    web: Option<&web::Settings>,
+    request: Request<Incoming>,
+) -> Answering {
+    let answer = match answer_one(request.uri().path(), request.headers()) {
+        NOT_FOUND => match web.and_then(|it| asked(handling, it, Head::of(&request), false)) {
+            Some(Asked::Call(dialect)) => {
+                let (parts, body) = request.into_parts();
+                let (transfer, answering) = transfer::pair(body);
+                let settings = web.expect("it was asked of them what becomes of the request");
+                web::begin(handling, settings, dialect, &parts, transfer, timer::now());
+                return answering;
+            }
+            Some(Asked::Answer(answer)) => answer,
+            None => NOT_FOUND.whole(),
+        },
+        answer => answer.whole(),
+    };
+    Answering::of(answer)
 }
 
 /// A link with what was read from it put back.

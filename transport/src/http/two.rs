@@ -16,7 +16,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response};
 use tokio::task::JoinSet;
 
-use super::answer::{Answer, NOT_FOUND, NOT_GRPC, Route, TUNNEL_TYPE, route};
+use super::answer::{NOT_FOUND, NOT_GRPC, Route, TUNNEL_TYPE, route};
 use super::bell::Bell;
 use super::life::{Due, End, Life};
 use super::rest::swallow;
@@ -28,6 +28,7 @@ use crate::link::BoxLink;
 use crate::link::tunnel::Tunnel;
 use crate::listen::carrier::Carrier;
 use crate::listen::serving::{Serving, SessionKind, peer_of};
+use crate::web::asked::{Asked, Head};
 
 /// Serves HTTP/2 on a link, some first bytes of which may have been read already, until it is over.
 ///
@@ -97,7 +98,7 @@ struct Two {
     connection: Connection<Watched, Bytes>,
     eye: Arc<Eye>,
     ping: Option<PingPong>,
-    /// The calls; none if they may not come as gRPC.
+    /// The calls; none if they may come over sessions alone.
     calls: Option<Calls>,
     /// The sessions; they end with the connection.
     tunnels: JoinSet<Option<Closed>>,
@@ -190,26 +191,27 @@ impl Two {
         now: Instant,
     ) {
         let (method, path) = (request.method(), request.uri().path());
-        let route = route(method, path, request.headers(), self.calls.is_some());
+        let grpc = self.calls.as_ref().is_some_and(Calls::speak_grpc);
+        let route = route(method, path, request.headers(), grpc);
         let result = match (route, &mut self.calls) {
             (Route::Tunnel, _) => self.begin_tunnel(request.into_body(), respond, carrier),
             (Route::Grpc, Some(calls)) => {
-                calls.accept(request, respond, now);
+                calls.accept(request, respond, None, now);
                 Ok(())
             }
-            (route, calls) => {
-                let is_call = |calls: &mut Calls| method == Method::POST && calls.knows(path);
-                let it = match route {
-                    Route::Answer(it) if it != NOT_FOUND => it,
-                    _ if calls.as_mut().is_some_and(is_call) => NOT_GRPC,
-                    _ => NOT_FOUND,
-                };
-                let answered = answer(it, method, respond);
-                if !request.body().is_end_stream() {
-                    swallow(request.into_body());
+            (Route::Answer(it), Some(calls)) if it == NOT_FOUND => {
+                match calls.asked(Head::of(&request)) {
+                    Some(Asked::Call(dialect)) => {
+                        calls.accept(request, respond, Some(dialect), now);
+                        Ok(())
+                    }
+                    Some(Asked::Answer(it)) => answer(it, request, respond),
+                    None if is_call(&request, calls) => answer(NOT_GRPC.whole(), request, respond),
+                    None => answer(it.whole(), request, respond),
                 }
-                answered
             }
+            (Route::Answer(it), _) => answer(it.whole(), request, respond),
+            (Route::Grpc, None) => answer(NOT_FOUND.whole(), request, respond),
         };
         if let Err(error) = result {
             tracing::debug!(peer = self.outer.peer, %error, "a request was given up");
@@ -305,15 +307,25 @@ impl Two {
     }
 }
 
+/// Whether a request would be a call if its content type were that of one.
+fn is_call(request: &Request<RecvStream>, calls: &Calls) -> bool {
+    calls.speak_grpc() && request.method() == Method::POST && calls.knows(request.uri().path())
+}
+
+/// Sends an answer that needs nothing but itself, and has what comes of the request forgotten.
 fn answer(
-    answer: Answer,
-    method: &Method,
+    answer: Response<&'static str>,
+    request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) -> Result<(), h2::Error> {
-    let is_head_only = answer.text().is_empty() || method == Method::HEAD;
-    let mut body = respond.send_response(answer.head(), is_head_only)?;
+    let (head, text) = answer.into_parts();
+    let is_head_only = text.is_empty() || request.method() == Method::HEAD;
+    let mut body = respond.send_response(Response::from_parts(head, ()), is_head_only)?;
     if !is_head_only {
-        body.send_data(Bytes::from_static(answer.text().as_bytes()), true)?;
+        body.send_data(Bytes::from_static(text.as_bytes()), true)?;
+    }
+    if !request.body().is_end_stream() {
+        swallow(request.into_body());
     }
     Ok(())
 }

@@ -24,11 +24,13 @@ use crate::driver::route::Routes;
 use crate::driver::shared::Shared;
 use crate::driver::{Driver, timer};
 use crate::grpc::server::Calls;
+use crate::grpc::server::handling::Handling;
 use crate::http;
 use crate::link::listener::Accepted;
 use crate::link::{BoxLink, Link, parting, tls};
 use crate::quic;
 use crate::tls::{ALPN, ServerTls};
+use crate::web::calls as web;
 
 /// What every connection of a server shares.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub(crate) struct Serving {
     /// How TLS is spoken, if the server has a certificate.
     tls: Option<Arc<ServerConfig>>,
     limits: Limits,
+    /// How calls from browsers are taken; none if they are not.
+    web: Option<web::Settings>,
     /// Places for connections.
     room: Arc<Semaphore>,
 }
@@ -61,6 +65,10 @@ impl Serving {
         room: Arc<Semaphore>,
     ) -> Self {
         let limits = Limits::default().with_max_bytes(settings.session.message_bytes_max as usize);
+        let web = settings.web.then(|| web::Settings {
+            origins: settings.origins.clone(),
+            types: Arc::default(),
+        });
         let lookup: Arc<dyn Lookup> = Arc::new(router);
         // What may be spoken inside of TLS, the preferred first.
         let protocols: &[&[u8]] = match settings.http {
@@ -73,6 +81,7 @@ impl Serving {
             settings,
             tls: tls.map(|tls| tls.rustls_server(protocols)),
             limits,
+            web,
             room,
         }
     }
@@ -92,19 +101,30 @@ impl Serving {
         self.settings.session.keepalive
     }
 
-    /// The calls of a connection of HTTP/2, if they may come as gRPC.
+    /// The calls of a connection of HTTP/2, if they may come as anything but over a session.
     pub(crate) fn calls(&self, carrier: &Carrier, peer: Peer) -> Option<Calls> {
-        if !self.settings.grpc {
+        if !self.settings.grpc && self.web.is_none() {
             return None;
         }
-        let calls = Calls::new(
+        let handling = self.handling(carrier, peer);
+        Some(Calls::new(handling, self.settings.grpc, self.web.clone()))
+    }
+
+    /// How calls are run that do not come over a session.
+    pub(crate) fn handling(&self, carrier: &Carrier, peer: Peer) -> Handling {
+        let handling = Handling::new(
             Arc::clone(&self.routes),
             self.limits,
             self.settings.grpc_encoding,
             peer,
         );
-        carrier.add_calls(calls.running());
-        Some(calls)
+        carrier.add_calls(handling.running());
+        handling
+    }
+
+    /// How calls from browsers are taken, if they are.
+    pub(crate) fn web(&self) -> Option<&web::Settings> {
+        self.web.as_ref()
     }
 
     /// How many calls a connection may run at once.

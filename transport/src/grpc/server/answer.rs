@@ -8,20 +8,50 @@ use dreammesh_core::port::Outcome;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response};
 
-use super::exchange::{Exchange, Gone};
+use super::exchange::{Exchange, Gone, Http2, Transfer as _};
 use super::held::Held;
 use crate::grpc::form::Form;
 use crate::grpc::{encoding, head, metadata, status};
 
-impl Form {
-    /// What stands before the messages.
-    pub(super) fn head(&self, headers: &Metadata) -> Response<()> {
-        let mut response = head_of(headers);
-        if let Some(encoding) = self.encoding {
-            let headers = response.headers_mut();
+impl Exchange for Http2 {
+    fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<(), Gone> {
+        let mut head = head_of(headers);
+        if let Some(encoding) = form.encoding {
+            let headers = head.headers_mut();
             headers.insert(encoding::ENCODING, encoding.value());
         }
-        response
+        self.send_head(head, false)
+    }
+
+    fn send_data(&mut self, data: Bytes) -> Result<(), Gone> {
+        self.send_body(data, false)
+    }
+
+    fn end(&mut self, status: &Status, trailers: &Metadata) -> Result<(), Gone> {
+        let mut headers = HeaderMap::with_capacity(2);
+        status::write(&mut headers, status, trailers, status::TRAILERS_BYTES);
+        self.send_trailers(headers)
+    }
+
+    fn fail(
+        &mut self,
+        status: &Status,
+        headers: &Metadata,
+        trailers: &Metadata,
+    ) -> Result<(), Gone> {
+        self.send_head(trailers_only(status, headers, trailers), true)
+    }
+
+    fn refuse(&mut self, status: &Status) {
+        let none = Metadata::new();
+        let mut answer = trailers_only(status, &none, &none);
+        // By whatever it was refused, this says what would have been right of its encoding.
+        answer
+            .headers_mut()
+            .insert(encoding::ACCEPT_ENCODING, encoding::ACCEPTED);
+        // Whoever is gone needs no answer.
+        let _ = self.send_head(answer, true);
+        self.leave_rest();
     }
 }
 
@@ -46,23 +76,19 @@ pub(super) fn send_whole<E: Exchange>(
     };
     match message {
         Ok((first, rest)) => {
-            exchange.send_head(form.head(&headers), false)?;
+            exchange.begin(form, &headers)?;
             exchange.send_data(counted(first, held))?;
             for part in rest {
                 exchange.send_data(counted(part, held))?;
             }
-            exchange.send_trailers(trailers_of(&Status::ok(), &trailers))
+            exchange.end(&Status::ok(), &trailers)
         }
-        Err(status) => exchange.send_head(trailers_only(&status, &headers, &trailers), true),
+        Err(status) => exchange.fail(&status, &headers, &trailers),
     }
 }
 
 /// An answer that is nothing but how the call ended.
-pub(super) fn trailers_only(
-    status: &Status,
-    headers: &Metadata,
-    trailers: &Metadata,
-) -> Response<()> {
+fn trailers_only(status: &Status, headers: &Metadata, trailers: &Metadata) -> Response<()> {
     let mut response = head_of(headers);
     status::write(
         response.headers_mut(),
@@ -71,13 +97,6 @@ pub(super) fn trailers_only(
         status::TRAILERS_BYTES,
     );
     response
-}
-
-/// How a call ended, behind its messages.
-pub(super) fn trailers_of(status: &Status, trailers: &Metadata) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(2);
-    status::write(&mut headers, status, trailers, status::TRAILERS_BYTES);
-    headers
 }
 
 /// The same bytes, which count if they are many; few are bounded by the number of streams.

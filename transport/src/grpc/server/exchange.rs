@@ -4,19 +4,17 @@ use std::fmt;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use dreammesh_core::call::Status;
+use dreammesh_core::call::{Metadata, Status};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 
+use crate::grpc::form::Form;
 use crate::grpc::status;
+use crate::http::rest::swallow;
 
-/// One request as it comes in and the answer as it goes out.
-///
-/// Nothing here waits to send: what is handed over is kept until the peer has room for it, and its
-/// bytes are dropped when they are on their way. Whoever hands it over bounds it by that.
-/// Dropping an exchange that is not over cancels it.
-pub(crate) trait Exchange: fmt::Debug + Send + 'static {
+/// One request as it comes in.
+pub(crate) trait Receive: fmt::Debug + Send + 'static {
     /// The next piece of the request's body, or none at its end.
     ///
     /// An error says how the caller gave the call up.
@@ -30,15 +28,46 @@ pub(crate) trait Exchange: fmt::Debug + Send + 'static {
 
     /// Waits until nobody wants the answer any more; gives how that came about.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Status>;
+}
 
-    /// Begins the answer; `ends` if it is nothing but its head.
-    fn send_head(&mut self, head: Response<()>, ends: bool) -> Result<(), Gone>;
+/// A call as its protocol has it: one request, and the answer as it goes out.
+///
+/// Nothing here waits to send: what is handed over is kept until the peer has room for it, and its
+/// bytes are dropped when they are on their way. Whoever hands it over bounds it by that.
+/// Dropping an exchange that is not over cancels it.
+pub(crate) trait Exchange: Receive {
+    /// Begins the answer with what stands before its messages.
+    fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<(), Gone>;
 
-    /// Goes on with it.
+    /// Goes on with it, by a message or a part of one.
     fn send_data(&mut self, data: Bytes) -> Result<(), Gone>;
 
     /// Ends it.
-    fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Gone>;
+    fn end(&mut self, status: &Status, trailers: &Metadata) -> Result<(), Gone>;
+
+    /// Answers with nothing but how the call ended.
+    fn fail(
+        &mut self,
+        status: &Status,
+        headers: &Metadata,
+        trailers: &Metadata,
+    ) -> Result<(), Gone>;
+
+    /// Answers a call that never had a handler.
+    fn refuse(&mut self, status: &Status);
+}
+
+/// A request of HTTP and its answer, whatever carries them; what is sent is kept as an [`Exchange`]
+/// keeps it.
+pub(crate) trait Transfer: Receive {
+    /// Begins the answer; `ends` if it is nothing but its head.
+    fn send_head(&mut self, head: Response<()>, ends: bool) -> Result<(), Gone>;
+
+    /// Goes on with it; `ends` if nothing follows.
+    fn send_body(&mut self, data: Bytes, ends: bool) -> Result<(), Gone>;
+
+    /// Has what is still to come of a request that has been answered read and forgotten.
+    fn leave_rest(&mut self);
 }
 
 /// Nobody is there any more to whom something could be sent.
@@ -69,13 +98,13 @@ impl Http2 {
         self.respond.send_reset(Reason::REFUSED_STREAM);
     }
 
-    /// What is still to come of a request that has been answered, if anything is.
-    pub(super) fn take_rest(&mut self) -> Option<RecvStream> {
-        self.receive.take().filter(|rest| !rest.is_end_stream())
+    pub(super) fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Gone> {
+        let send = self.send.as_mut().ok_or(Gone)?;
+        send.send_trailers(trailers).map_err(|_| Gone)
     }
 }
 
-impl Exchange for Http2 {
+impl Receive for Http2 {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
         let Some(receive) = &mut self.receive else {
             return Poll::Ready(None);
@@ -105,21 +134,25 @@ impl Exchange for Http2 {
             Err(error) => of_error(&error),
         })
     }
+}
 
+impl Transfer for Http2 {
     fn send_head(&mut self, head: Response<()>, ends: bool) -> Result<(), Gone> {
         let send = self.respond.send_response(head, ends).map_err(|_| Gone)?;
         self.send = Some(send);
         Ok(())
     }
 
-    fn send_data(&mut self, data: Bytes) -> Result<(), Gone> {
+    fn send_body(&mut self, data: Bytes, ends: bool) -> Result<(), Gone> {
         let send = self.send.as_mut().ok_or(Gone)?;
-        send.send_data(data, false).map_err(|_| Gone)
+        send.send_data(data, ends).map_err(|_| Gone)
     }
 
-    fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Gone> {
-        let send = self.send.as_mut().ok_or(Gone)?;
-        send.send_trailers(trailers).map_err(|_| Gone)
+    fn leave_rest(&mut self) {
+        let rest = self.receive.take().filter(|rest| !rest.is_end_stream());
+        if let Some(rest) = rest {
+            swallow(rest);
+        }
     }
 }
 

@@ -8,14 +8,14 @@ use std::{iter, mem};
 use bytes::Bytes;
 use dreammesh_core::call::{Begun, Deadline, Metadata, Status};
 use dreammesh_core::port::{
-    Answer, Ended, HandlerFuture, Outcome, Received, StreamKey, StreamPort, WireMode,
+    Answer, Ended, HandlerFuture, Outcome, Received, StreamKey, StreamPort,
 };
-use dreammesh_core::wire::Segment;
+use dreammesh_core::wire::{Layout, Limits, Segment};
 
-use super::answer::{send_whole, trailers_of, trailers_only};
+use super::answer::send_whole;
 use super::exchange::Exchange;
+use super::handling::overdue;
 use super::held::Held;
-use super::overdue;
 use super::running::{Close, Place};
 use crate::grpc::encoding::{self, Encoding};
 use crate::grpc::form::Form;
@@ -24,16 +24,24 @@ use crate::listen::carrier::OVERDUE;
 
 /// Finds the messages in the body of a request.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     reader: Reader,
     encoding: Option<Encoding>,
     limit_bytes: usize,
+}
+
+/// What the messages of a request are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Requests {
+    pub(super) layout: &'static Layout,
+    pub(super) limits: Limits,
 }
 
 /// A call; as a port it is the handler's end, and its keys say nothing.
 #[derive(Debug)]
 pub(super) struct Stream<E> {
     form: Form,
+    requests: Requests,
     /// What has been sent on this stream and is not on its way.
     held: Arc<Held>,
     /// The same of the answers of all calls of the connection that have one response.
@@ -57,7 +65,7 @@ struct State<E> {
 }
 
 impl Incoming {
-    pub(super) const fn new(limit_bytes: usize, encoding: Option<Encoding>) -> Self {
+    pub(crate) const fn new(limit_bytes: usize, encoding: Option<Encoding>) -> Self {
         Self {
             reader: Reader::new(limit_bytes),
             encoding,
@@ -105,9 +113,16 @@ impl Incoming {
 }
 
 impl<E: Exchange> Stream<E> {
-    pub(super) fn new(exchange: E, incoming: Incoming, form: Form, answers: Arc<Held>) -> Self {
+    pub(super) fn new(
+        exchange: E,
+        incoming: Incoming,
+        form: Form,
+        requests: Requests,
+        answers: Arc<Held>,
+    ) -> Self {
         Self {
             form,
+            requests,
             held: Arc::default(),
             answers,
             state: Mutex::new(State {
@@ -170,7 +185,7 @@ impl<E: Exchange> Stream<E> {
         // Whoever is gone needs no answer.
         let _ = match begun {
             false => send_whole(&mut exchange, outcome, &self.form, &self.answers),
-            true => exchange.send_trailers(trailers_of(&outcome.status, &outcome.trailers)),
+            true => exchange.end(&outcome.status, &outcome.trailers),
         };
     }
 
@@ -212,9 +227,7 @@ impl<E: Exchange> State<E> {
     fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<&mut E, Ended> {
         let exchange = self.exchange.as_mut().ok_or_else(cancelled)?;
         if !mem::replace(&mut self.begun, true) {
-            exchange
-                .send_head(form.head(headers), false)
-                .map_err(|_| cancelled())?;
+            exchange.begin(form, headers).map_err(|_| cancelled())?;
         }
         Ok(exchange)
     }
@@ -276,11 +289,11 @@ impl<E: Exchange> StreamPort for Stream<E> {
             return Poll::Ready(Err(cancelled()));
         };
         let message = ready!(incoming.poll_message(exchange, cx));
-        let mode = WireMode::Protobuf;
-        Poll::Ready(match message {
-            Ok(message) => Ok(message.map(|bytes| Received { bytes, mode })),
-            Err(status) => Err(Ended::by_peer(status, Begun::Maybe, Metadata::new())),
-        })
+        drop(state);
+        let Requests { layout, limits } = self.requests;
+        let received = |bytes| self.form.codec.received(bytes, layout, &limits);
+        let message = message.and_then(|message| message.map(received).transpose());
+        Poll::Ready(message.map_err(|status| Ended::by_peer(status, Begun::Maybe, Metadata::new())))
     }
 
     fn poll_headers(&self, _: StreamKey, _: &mut Context<'_>) -> Poll<Result<Metadata, Ended>> {
@@ -313,18 +326,6 @@ impl<E: Exchange> StreamPort for Stream<E> {
     }
 
     fn release(&self, _: StreamKey) {}
-}
-
-/// Answers a call that never had a handler.
-pub(super) fn refuse<E: Exchange>(exchange: &mut E, status: &Status) {
-    let none = Metadata::new();
-    let mut answer = trailers_only(status, &none, &none);
-    // By whatever it was refused, this says what would have been right of its encoding.
-    answer
-        .headers_mut()
-        .insert(encoding::ACCEPT_ENCODING, encoding::ACCEPTED);
-    // Whoever is gone needs no answer.
-    let _ = exchange.send_head(answer, true);
 }
 
 fn cancelled() -> Ended {

@@ -155,7 +155,9 @@ async fn a_content_type_that_is_not_grpc_is_told_so() {
     for (path, content_type, status) in [
         (UNARY, "text/plain", 415),
         (UNARY, "application/grpcx", 415),
-        (UNARY, "application/json", 415),
+        (UNARY, "application/xml", 415),
+        // It is Connect, and what follows is no JSON.
+        (UNARY, "application/json", 400),
         ("/test.Echo/Nothing", "text/plain", 404),
         (UNARY, "application/grpc+json", 200),
     ] {
