@@ -8,9 +8,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Both compilers name their output by the package, so each has a directory of its own.
     dreammesh_codegen::Builder::new()
         .out_dir(out_dir.join("dreammesh"))
-        .compile(["proto/bench.proto"])?;
+        .compile(["proto/bench.proto", "proto/bulk.proto"])?;
     // protox stands in for protoc, so the measured peer needs nothing that is not on crates.io.
-    let descriptors = protox::compile(["bench.proto"], ["proto"])?;
+    let descriptors = protox::compile(["bench.proto", "bulk.proto"], ["proto"])?;
     let mut peer = tonic_prost_build::configure();
     // Payloads as `Bytes` save the peer a copy each way; small fields are as it has them by default.
     peer = peer.bytes(".dreammesh.bench.v1.Blob");

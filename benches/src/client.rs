@@ -29,6 +29,13 @@ pub trait Client: Clone + Send + Sync + 'static {
         async { Err(Failure::Unsupported("blob")) }
     }
 
+    /// One unary call that is answered with a payload of so many bytes, see
+    /// [`crate::message::blob`].
+    fn fetch(&self, bytes: usize) -> impl Future<Output = Result<(), Failure>> + Send {
+        let _ = bytes;
+        async { Err(Failure::Unsupported("fetch")) }
+    }
+
     /// One call that is answered by a stream of [`STREAM_MESSAGES`] small messages.
     ///
     /// Calls [`Meter::took`] after each one it has read, and ends the call early when that says so.

@@ -21,6 +21,8 @@ pub enum Message {
     Order,
     /// A message of [`blob`] with a payload of so many bytes.
     Blob(usize),
+    /// The same as an answer alone: what asks for it says how long it has to be.
+    Fetched(usize),
 }
 
 impl Message {
@@ -30,7 +32,7 @@ impl Message {
         match self {
             Self::Small => small::PROTOBUF_BYTES,
             Self::Order => order::PROTOBUF_BYTES,
-            Self::Blob(bytes) => bytes,
+            Self::Blob(bytes) | Self::Fetched(bytes) => bytes,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod bars;
 mod charts;
 mod markdown;
 mod row;
+pub mod shares;
 pub mod statistics;
 mod svg;
 

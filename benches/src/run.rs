@@ -267,5 +267,6 @@ async fn call<C: Client>(client: &C, message: Message, handler: Handler) -> Resu
         Message::Small => client.small(handler).await,
         Message::Order => client.order().await,
         Message::Blob(bytes) => client.blob(bytes).await,
+        Message::Fetched(bytes) => client.fetch(bytes).await,
     }
 }

@@ -41,6 +41,9 @@ pub mod tonic;
 #[cfg(feature = "volo")]
 pub mod volo;
 
+/// Why most systems do not run the calls of `bulk.proto`.
+const NO_BULK: &str = "answers longer than requests are compared with gRPC alone";
+
 /// A future of a system; the process's runtime blocks on it.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + 'a>>;
 
@@ -66,10 +69,10 @@ pub trait System: Sync {
     fn transports(&self) -> &'static [Transport];
 
     /// Why it does not run a workload over one of its transports, if it does not; the report says
-    /// so. The default is that it runs everything.
+    /// so. The default is that it runs everything but the calls of `bulk.proto`.
     fn skips(&self, transport: Transport, workload: &Workload) -> Option<&'static str> {
-        let _ = (transport, workload);
-        None
+        let _ = transport;
+        workload.fetches().then_some(NO_BULK)
     }
 
     /// Whether it moves bytes but has no calls of the contract: what the others are held against.
@@ -98,6 +101,7 @@ pub fn all() -> Vec<&'static dyn System> {
         &dreammesh::DreamMesh::DEFAULT,
         &dreammesh::DreamMesh::FULL,
         &dreammesh_grpc::GrpcServer,
+        &dreammesh_grpc::GrpcClient,
         &tonic::Tonic,
         #[cfg(feature = "tarpc")]
         &tarpc::Tarpc,

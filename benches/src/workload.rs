@@ -127,11 +127,18 @@ impl Workload {
         )
     }
 
+    /// Whether it needs the calls of `bulk.proto`, which not every system has.
+    #[must_use]
+    pub const fn fetches(&self) -> bool {
+        matches!(self.message, Message::Fetched(_))
+    }
+
     /// Whether bytes that are sent back can stand in for its calls, which is all a floor can do.
     #[must_use]
     pub fn suits_floors(&self) -> bool {
         matches!(self.shape, Shape::Unary)
             && self.mix == Mix::all(crate::handler::Handler::Immediate)
+            && !self.fetches()
     }
 
     /// Every workload, in the order in which a round visits them.

@@ -4,12 +4,15 @@ use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 
+use crate::failure::Failure;
 use crate::message::Digest;
 use crate::{ours, peer};
 
 /// The first byte of a payload; the last one differs, so that a digest sees a payload cut short.
 const FIRST: u8 = 7;
 const LAST: u8 = 9;
+/// More than any workload has.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A payload of so many bytes.
 #[must_use]
@@ -19,6 +22,15 @@ pub fn payload(bytes: usize) -> Bytes {
         *last = LAST;
     }
     payload.into()
+}
+
+/// How long a payload is asked for.
+///
+/// # Errors
+/// When no workload has one so long.
+pub fn wanted(bytes: u64) -> Result<usize, Failure> {
+    let known = usize::try_from(bytes).ok().filter(|it| *it <= BYTES_MAX);
+    known.ok_or_else(|| Failure::Call(format!("nobody asks for {bytes} bytes")))
 }
 
 /// The digest of a message with a payload of so many bytes.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::pinning::Pinning;
 use crate::report::bars::{self, Outcome};
+use crate::report::shares::{self, Side};
 use crate::report::statistics::Spread;
 use crate::report::{Report, Row};
 use crate::system;
@@ -13,6 +14,7 @@ pub(super) fn page(report: &Report) -> String {
     let mut text = heading(report);
     text.push_str(&systems(&report.results.rows));
     text.push_str(&bars(&report.results.rows));
+    text.push_str(&shares(&report.results.rows));
     for pinning in Pinning::ALL {
         let rows = report.results.rows.iter();
         let rows: Vec<_> = rows
@@ -92,6 +94,39 @@ fn bars(rows: &[Row]) -> String {
     )
 }
 
+/// The same of what our side of gRPC costs beside tonic's.
+fn shares(rows: &[Row]) -> String {
+    let mut lines = String::new();
+    for bar in shares::ALL {
+        let sides = Side::ALL.map(|side| bar.outcome(side, rows));
+        if sides.iter().all(Option::is_none) {
+            continue;
+        }
+        let [server, client] = sides.map(|outcome| {
+            outcome.map_or_else(
+                || "–".to_owned(),
+                |it| format!("{:.2}× {}", it.got, mark(it.met)),
+            )
+        });
+        let (what, least) = (bar.what, bar.least);
+        let _ = writeln!(
+            lines,
+            "| {what} | at least {least}× | {server} | {client} |"
+        );
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "\n## Bars of gRPC\n\ntonic's CPU time per call over ours, of the same side under the same \
+         peer, which is tonic.\n\n| Bar | Needed | Server | Client |\n|---|---|---|---|\n{lines}"
+    )
+}
+
+const fn mark(met: bool) -> &'static str {
+    if met { "met" } else { "**missed**" }
+}
+
 fn reached(bar: &bars::Bar, outcome: Option<Outcome>) -> String {
     let Some(outcome) = outcome else {
         return "–".to_owned();
@@ -99,8 +134,7 @@ fn reached(bar: &bars::Bar, outcome: Option<Outcome>) -> String {
     let by_cpu = outcome
         .by_cpu
         .map_or_else(String::new, |ratio| format!(" ({})", bar.said(ratio)));
-    let mark = if outcome.met { "met" } else { "**missed**" };
-    format!("{}{by_cpu} {mark}", bar.said(outcome.got))
+    format!("{}{by_cpu} {}", bar.said(outcome.got), mark(outcome.met))
 }
 
 const COLUMNS: &str = "\
@@ -350,5 +384,17 @@ mod tests {
                     | 14.0× (14.0×) **missed** | – |\n";
         assert!(text.ends_with(line), "{text}");
         assert_eq!(bars(&rows[..1]), "");
+    }
+
+    #[test]
+    fn a_bar_of_grpc_is_shown_for_the_side_that_was_measured() {
+        let rows = [
+            row("dreammesh-grpc-client", 20_000.0),
+            row("tonic", 10_000.0),
+        ];
+        let text = shares(&rows);
+        let line = "| 64B, 64 outstanding | at least 1.3× | – | 2.00× met |\n";
+        assert!(text.ends_with(line), "{text}");
+        assert_eq!(shares(&rows[..1]), "");
     }
 }

@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::message::{Digest, Message, blob, order, small};
 use crate::run::{Lanes, Seen, Task};
-use crate::system::{Ready, System, Work};
+use crate::system::{NO_BULK, Ready, System, Work};
 use crate::transport::{Address, Transport};
 use crate::workload::{Shape, Workload};
 
@@ -76,6 +76,7 @@ impl System for Capnp {
 
     fn skips(&self, _transport: Transport, workload: &Workload) -> Option<&'static str> {
         match workload.shape {
+            _ if workload.fetches() => Some(NO_BULK),
             Shape::Unary if workload.mix.exception.is_none() => None,
             Shape::Unary => Some("its clients cannot leave their thread, so it plays plain calls"),
             _ => Some("its clients cannot leave their thread, so it plays closed loops alone"),
@@ -162,6 +163,7 @@ async fn load(task: &Task) -> Result<Seen, Failure> {
                     Message::Small => caller.small(handler).await,
                     Message::Order => caller.order().await,
                     Message::Blob(bytes) => caller.blob(bytes).await,
+                    Message::Fetched(_) => Err(Error::unimplemented("fetch".to_owned())),
                 };
                 called.map_err(Failure::call)?;
                 if !meter.took().await {

@@ -15,7 +15,9 @@ use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::message::{Digest, blob, order, small};
 use crate::meter::Meter;
-use crate::ours::{Bench, BenchClient, BenchServer, Blob, Order, Small};
+use crate::ours::{
+    Bench, BenchClient, BenchServer, Blob, Bulk, BulkClient, BulkServer, Order, Small, Wanted,
+};
 use crate::run::{self, Seen, Task};
 use crate::system::{Ready, System, Work};
 use crate::transport::{Address, Transport};
@@ -90,7 +92,9 @@ impl System for DreamMesh {
                 Transport::Unix => format!("unix://{}", path.display()),
                 other => format!("{}://127.0.0.1:0", scheme(other)),
             };
-            let mut server = Server::builder().service(BenchServer::new(Answers::default()));
+            let mut server = Server::builder()
+                .service(BenchServer::new(Answers::default()))
+                .service(BulkServer::new(Payloads::default()));
             #[cfg(feature = "tls")]
             if is_encrypted(transport) {
                 server = server.tls(server_tls()?);
@@ -112,10 +116,24 @@ impl System for DreamMesh {
         let (full, address, transport) = (self.full, task.address.clone(), task.transport);
         let metrics = Metrics::new();
         Box::pin(run::rpc(task, move || {
-            let caller = Caller::connect(transport, &address, full.then(|| metrics.clone()));
+            let metrics = full.then(|| metrics.clone());
+            let caller = Caller::connect(scheme(transport), transport, &address, metrics);
             async move { caller }
         }))
     }
+}
+
+/// Loads a server of plain gRPC, with all as by default.
+pub(super) fn load_grpc(task: &Task) -> Work<'_, Seen> {
+    let (address, transport) = (task.address.clone(), task.transport);
+    let scheme = match transport {
+        Transport::Tls => "grpcs",
+        _ => "grpc",
+    };
+    Box::pin(run::rpc(task, move || {
+        let caller = Caller::connect(scheme, transport, &address, None);
+        async move { caller }
+    }))
 }
 
 /// What targets on a port begin with.
@@ -148,10 +166,24 @@ fn client_tls() -> Result<ClientTls, Failure> {
     tls.server_name(crate::tls::NAME).map_err(Failure::call)
 }
 
+#[cfg(feature = "tls")]
+fn connector(transport: Transport) -> Result<Connector, Failure> {
+    match is_encrypted(transport) {
+        true => Ok(Connector::new().tls(client_tls()?)),
+        false => Ok(Connector::new()),
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn connector(_: Transport) -> Result<Connector, Failure> {
+    Ok(Connector::new())
+}
+
 /// A channel of its own, and the messages it sends.
 #[derive(Clone)]
 struct Caller {
     client: BenchClient,
+    bulk: BulkClient,
     timeout: Option<Duration>,
     messages: Arc<Messages>,
 }
@@ -177,27 +209,25 @@ impl Default for Messages {
 
 impl Caller {
     fn connect(
+        scheme: &str,
         transport: Transport,
         address: &Address,
         metrics: Option<Metrics>,
     ) -> Result<Self, Failure> {
         let target = match address {
-            Address::Port(address) => format!("{}://{address}", scheme(transport)),
+            Address::Port(address) => format!("{scheme}://{address}"),
             Address::Path(path) => format!("unix://{}", path.display()),
         };
-        #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "nothing is set"))]
-        let mut connector = Connector::new();
-        #[cfg(feature = "tls")]
-        if is_encrypted(transport) {
-            connector = connector.tls(client_tls()?);
-        }
+        let connector = connector(transport)?;
         let mut channel = connector.channel_builder(&target).map_err(Failure::call)?;
         let timeout = metrics.is_some().then_some(DEADLINE);
         if let Some(metrics) = metrics {
             channel = channel.metrics(metrics);
         }
+        let channel = channel.build();
         Ok(Self {
-            client: BenchClient::new(channel.build()),
+            client: BenchClient::new(channel.clone()),
+            bulk: BulkClient::new(channel),
             timeout,
             messages: Arc::default(),
         })
@@ -232,6 +262,16 @@ impl Client for Caller {
     async fn blob(&self, bytes: usize) -> Result<(), Failure> {
         let request = self.messages.payloads.owned(bytes);
         let answer = sent!(self.client.copy(&request), self.timeout);
+        let answer = answer.await.map_err(Failure::call)?;
+        blob::read(answer.view().data()).expect(blob::digest(bytes))
+    }
+
+    async fn fetch(&self, bytes: usize) -> Result<(), Failure> {
+        let request = Wanted {
+            bytes: bytes as u64,
+            ..Default::default()
+        };
+        let answer = sent!(self.bulk.fetch(&request), self.timeout);
         let answer = answer.await.map_err(Failure::call)?;
         blob::read(answer.view().data()).expect(blob::digest(bytes))
     }
@@ -318,6 +358,17 @@ impl Bench for Answers {
             answers.send(&self.messages.small[0]).await?;
         }
         Ok(())
+    }
+}
+
+/// The handler that answers with payloads which it keeps.
+#[derive(Default)]
+struct Payloads(blob::Payloads);
+
+impl Bulk for Payloads {
+    async fn fetch(&self, request: Request<Wanted>) -> Result<Response<Blob>, Status> {
+        let bytes = blob::wanted(request.view().bytes()).map_err(refuse)?;
+        Ok(Response::new(self.0.owned(bytes)))
     }
 }
 

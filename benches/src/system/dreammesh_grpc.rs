@@ -4,7 +4,7 @@
 //! same peer: the rows of `tonic`.
 
 use crate::run::{Seen, Task};
-use crate::system::dreammesh::DreamMesh;
+use crate::system::dreammesh::{DreamMesh, load_grpc};
 use crate::system::tonic::Tonic;
 use crate::system::{Ready, System, Work};
 use crate::transport::Transport;
@@ -36,6 +36,10 @@ impl System for GrpcServer {
         ]
     }
 
+    fn skips(&self, _: Transport, _: &Workload) -> Option<&'static str> {
+        None
+    }
+
     fn serve<'a>(
         &'a self,
         transport: Transport,
@@ -47,5 +51,45 @@ impl System for GrpcServer {
 
     fn load<'a>(&'a self, task: &'a Task) -> Work<'a, Seen> {
         Tonic.load(task)
+    }
+}
+
+/// Our client on tonic's server.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct GrpcClient;
+
+impl System for GrpcClient {
+    fn name(&self) -> &'static str {
+        "dreammesh-grpc-client"
+    }
+
+    fn packages(&self) -> &'static [&'static str] {
+        &["dreammesh", "tonic"]
+    }
+
+    fn settings(&self) -> &'static str {
+        "our client, all default, on tonic's server, set as in its own rows"
+    }
+
+    fn transports(&self) -> &'static [Transport] {
+        GrpcServer.transports()
+    }
+
+    fn skips(&self, _: Transport, _: &Workload) -> Option<&'static str> {
+        None
+    }
+
+    fn serve<'a>(
+        &'a self,
+        transport: Transport,
+        workload: &'static Workload,
+        ready: Ready<'a>,
+    ) -> Work<'a, ()> {
+        Tonic.serve(transport, workload, ready)
+    }
+
+    fn load<'a>(&'a self, task: &'a Task) -> Work<'a, Seen> {
+        load_grpc(task)
     }
 }

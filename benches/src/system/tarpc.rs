@@ -29,7 +29,7 @@ use crate::handler::Handler;
 use crate::message::fields::{build_order, read_order, read_small};
 use crate::message::{Digest, blob, order, small};
 use crate::run::{self, Seen, Task};
-use crate::system::{Ready, System, Work};
+use crate::system::{NO_BULK, Ready, System, Work};
 use crate::transport::{Address, Transport};
 use crate::workload::Workload;
 
@@ -62,6 +62,9 @@ impl System for Tarpc {
     }
 
     fn skips(&self, _transport: Transport, workload: &Workload) -> Option<&'static str> {
+        if workload.fetches() {
+            return Some(NO_BULK);
+        }
         workload.streams().then_some("tarpc has unary calls only")
     }
 

@@ -24,7 +24,9 @@ use crate::message::{Digest, blob, order, small};
 use crate::meter::Meter;
 use crate::peer::bench_client::BenchClient;
 use crate::peer::bench_server::{Bench, BenchServer};
-use crate::peer::{Blob, Order, Small};
+use crate::peer::bulk_client::BulkClient;
+use crate::peer::bulk_server::{Bulk, BulkServer};
+use crate::peer::{Blob, Order, Small, Wanted};
 use crate::run::{self, Seen, Task};
 use crate::system::{Ready, System, Work};
 use crate::transport::{Address, Transport};
@@ -64,6 +66,10 @@ impl System for Tonic {
         TRANSPORTS
     }
 
+    fn skips(&self, _: Transport, _: &Workload) -> Option<&'static str> {
+        None
+    }
+
     fn serve<'a>(
         &'a self,
         transport: Transport,
@@ -80,7 +86,8 @@ impl System for Tonic {
             let server = builder
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                .add_service(BenchServer::new(Answers::default()));
+                .add_service(BenchServer::new(Answers::default()))
+                .add_service(BulkServer::new(Payloads::default()));
             let served = if transport == Transport::Unix {
                 let path = Address::own_socket();
                 let listener = UnixListener::bind(&path).map_err(Failure::io("binding"))?;
@@ -142,6 +149,7 @@ mod secure {
 #[derive(Clone)]
 struct Caller {
     client: BenchClient<Channel>,
+    bulk: BulkClient<Channel>,
     small: [Small; Handler::ALL.len()],
     answer: Digest,
     order: (Order, Digest),
@@ -172,8 +180,10 @@ impl Caller {
             Address::Port(_) => endpoint.connect().await,
             Address::Path(path) => endpoint.connect_with_connector(SocketAt(path)).await,
         };
+        let channel = channel.map_err(Failure::call)?;
         Ok(Self {
-            client: BenchClient::new(channel.map_err(Failure::call)?),
+            client: BenchClient::new(channel.clone()),
+            bulk: BulkClient::new(channel),
             small: Handler::ALL.map(small::prost),
             answer: small::digest(),
             order: (order::prost(), order::digest()),
@@ -198,6 +208,15 @@ impl Client for Caller {
     async fn blob(&self, bytes: usize) -> Result<(), Failure> {
         let (mut client, request) = (self.client.clone(), self.payloads.prost(bytes));
         let answer = client.copy(request).await.map_err(Failure::call)?;
+        blob::read(&answer.get_ref().data).expect(blob::digest(bytes))
+    }
+
+    async fn fetch(&self, bytes: usize) -> Result<(), Failure> {
+        let request = Wanted {
+            bytes: bytes as u64,
+        };
+        let answer = self.bulk.clone().fetch(request).await;
+        let answer = answer.map_err(Failure::call)?;
         blob::read(&answer.get_ref().data).expect(blob::digest(bytes))
     }
 
@@ -322,6 +341,18 @@ impl Bench for Answers {
             }
         });
         Ok(Response::new(ReceiverStream::new(waiting)))
+    }
+}
+
+/// The handler that answers with payloads which it keeps.
+#[derive(Default)]
+struct Payloads(blob::Payloads);
+
+#[tonic::async_trait]
+impl Bulk for Payloads {
+    async fn fetch(&self, request: Request<Wanted>) -> Result<Response<Blob>, Status> {
+        let bytes = blob::wanted(request.get_ref().bytes).map_err(refuse)?;
+        Ok(Response::new(self.0.prost(bytes)))
     }
 }
 

@@ -22,4 +22,5 @@ pub const ALL: &[Workload] = &[
     Workload::unary("order-1KiB", ORDER, 64, 4),
     Workload::unary("16KiB", Message::Blob(16 * 1024), 64, 1),
     Workload::unary("1MiB", Message::Blob(1024 * 1024), 8, 1),
+    Workload::unary("1MiB-down", Message::Fetched(1024 * 1024), 8, 1),
 ];
