@@ -49,6 +49,7 @@ fn describe() -> Command {
                 .value_name("NAME")
                 .help("What to show, by its full name; every service without it"),
         )
+        .arg(json("Print it as JSON; an array without a name"))
         .args(schema::options())
         .arg(asked())
         .args(connection::options())
@@ -73,6 +74,13 @@ fn health() -> Command {
                 .value_name("SERVICE")
                 .help("The full name of a service; the server as a whole without it"),
         )
+        .arg(
+            Arg::new("watch")
+                .long("watch")
+                .action(ArgAction::SetTrue)
+                .help("Print the state each time that it changes, until the server ends"),
+        )
+        .arg(json("Print each state as a JSON object"))
         .args(connection::options())
 }
 
@@ -147,20 +155,21 @@ fn idl() -> Command {
             Command::new("check")
                 .about("Parses files and all they import, and reports what is wrong with its place")
                 .after_help(SCHEMA_STATUSES)
-                .args(sources()),
+                .args(sources())
+                .arg(format(&["text", "json", "github", "lines"])),
         )
         .subcommand(
             Command::new("layout")
                 .about("Prints each message's offsets, presence bits and hashes")
                 .after_help(SCHEMA_STATUSES)
                 .args(sources())
-                .arg(json("Print one JSON array of messages")),
+                .arg(format(&["text", "json"]))
+                .arg(json("As --format json").conflicts_with("format")),
         )
         .subcommand(breaking())
 }
 
 fn breaking() -> Command {
-    let formats = PossibleValuesParser::new(["text", "json", "github", "lines"]);
     let rules = PossibleValuesParser::new(["wire", "json"]);
     Command::new("breaking")
         .about("Says what these files break for those who have an earlier revision of them")
@@ -195,14 +204,16 @@ fn breaking() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Count a method that falls back to protobuf as broken"),
         )
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("FORMAT")
-                .value_parser(formats)
-                .default_value("text")
-                .help("How to write the report"),
-        )
+        .arg(format(&["text", "json", "github", "lines"]))
+}
+
+fn format(names: &'static [&'static str]) -> Arg {
+    Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(PossibleValuesParser::new(names))
+        .default_value("text")
+        .help("How to write the report")
 }
 
 /// The schema files that a command looks at.

@@ -1,6 +1,6 @@
 //! `dreammesh call`: one call of any kind, JSON in and JSON out.
 
-use std::io::stdin;
+use std::io::{stdin, stdout};
 use std::thread;
 
 use base64::Engine as _;
@@ -17,6 +17,7 @@ use crate::connection;
 use crate::invocation::{self, Found, Terms};
 use crate::json::{Messages, Text, indented};
 use crate::outcome::{FINE, Failure, Outcome, STATUS_BASE, call_failed, note, print};
+use crate::terminal::Paint;
 
 /// Makes the call that the command line describes.
 pub(crate) fn run(matches: &ArgMatches) -> Outcome {
@@ -33,6 +34,7 @@ async fn call(matches: &ArgMatches) -> Outcome {
         defaults: matches.get_flag("emit-defaults"),
         compact: matches.get_flag("compact"),
         verbose: matches.get_flag("verbose"),
+        paint: Paint::of(matches, &stdout()),
     };
     let streams = found.method.kind().streams_requests();
     let (first, requests) = match text("data") {
@@ -89,6 +91,7 @@ struct Shown<'a> {
     defaults: bool,
     compact: bool,
     verbose: bool,
+    paint: Paint,
 }
 
 impl<'a> Shown<'a> {
@@ -170,7 +173,11 @@ fn written(
         let text = format!("INTERNAL: the response cannot be read: {error}");
         Failure::new(STATUS_BASE + 13, text)
     })?;
-    let text = if shown.compact { text } else { indented(&text) };
+    let text = if shown.compact {
+        text
+    } else {
+        indented(&text, shown.paint)
+    };
     Ok(text + "\n")
 }
 

@@ -1,16 +1,21 @@
-//! `dreammesh list` and `describe`: what a schema has, as text.
+//! `dreammesh list` and `describe`: what a schema has, as text or for scripts.
+
+mod script;
 
 use std::fmt::Write as _;
+use std::io::stdout;
 
 use clap::ArgMatches;
 use dreammesh_codegen::{
     Catalogue, EntryShape, EntryType, EnumEntry, FieldEntry, MessageEntry, MethodEntry,
     ServiceEntry,
 };
+use serde_json::Value;
 
 use crate::connection;
 use crate::outcome::{FINE, Failure, Outcome, print};
 use crate::schema;
+use crate::terminal::Paint;
 
 /// Names the services, or the methods of one.
 pub(crate) fn list(matches: &ArgMatches) -> Outcome {
@@ -30,7 +35,7 @@ pub(crate) fn list(matches: &ArgMatches) -> Outcome {
         }
     };
     print(&if matches.get_flag("json") {
-        format!("{}\n", serde_json::Value::from(names))
+        format!("{}\n", Value::from(names))
     } else {
         names
             .iter()
@@ -42,18 +47,57 @@ pub(crate) fn list(matches: &ArgMatches) -> Outcome {
 /// Shows one thing, or every service.
 pub(crate) fn run(matches: &ArgMatches) -> Outcome {
     let catalogue = catalogue(matches)?;
-    let text = match matches.get_one::<String>("name") {
+    let name = matches.get_one::<String>("name");
+    let name = name.map(|name| name.trim_start_matches(['.', '/']));
+    let json = matches.get_flag("json");
+    let text = match name {
+        None if json => {
+            let services = catalogue.services.iter().map(script::service);
+            Value::from_iter(services).to_string() + "\n"
+        }
         None => {
             let services = catalogue.services.iter().map(shown_service);
             services.collect::<Vec<_>>().join("\n")
         }
-        Some(name) => {
-            let name = name.trim_start_matches(['.', '/']);
-            shown(&catalogue, name).ok_or_else(|| unknown(name))?
+        Some(name) if json => {
+            let found = script::shown(&catalogue, name).ok_or_else(|| unknown(name))?;
+            found.to_string() + "\n"
         }
+        Some(name) => shown(&catalogue, name).ok_or_else(|| unknown(name))?,
     };
-    print(&text)?;
+    print(&if json {
+        text
+    } else {
+        coloured(&text, Paint::of(matches, &stdout()))
+    })?;
     Ok(FINE)
+}
+
+/// Lets keywords stand out, and comments stand back.
+fn coloured(text: &str, paint: Paint) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = match line.strip_suffix('\n') {
+            Some(line) => (line, "\n"),
+            None => (line, ""),
+        };
+        let words = line.trim_start();
+        let (indent, first) = (
+            &line[..line.len() - words.len()],
+            words.split(' ').next().unwrap_or_default(),
+        );
+        out.push_str(indent);
+        match first {
+            "//" => out.push_str(&paint.faint(words)),
+            "service" | "rpc" | "message" | "enum" | "oneof" => {
+                out.push_str(&paint.word(first));
+                out.push_str(&words[first.len()..]);
+            }
+            _ => out.push_str(words),
+        }
+        out.push_str(end);
+    }
+    out
 }
 
 fn catalogue(matches: &ArgMatches) -> Result<Catalogue, Failure> {
@@ -77,10 +121,13 @@ fn shown(catalogue: &Catalogue, name: &str) -> Option<String> {
     if let Some(item) = catalogue.enums.get(name) {
         return Some(shown_enum(name, item));
     }
+    method(catalogue, name).map(|method| shown_method(method, ""))
+}
+
+fn method<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a MethodEntry> {
     let (of, method) = name.split_once('/').or_else(|| name.rsplit_once('.'))?;
-    let methods = service(catalogue, of)?.methods.iter();
-    let method = methods.into_iter().find(|known| known.name == method)?;
-    Some(shown_method(method, ""))
+    let mut methods = service(catalogue, of)?.methods.iter();
+    methods.find(|known| known.name == method)
 }
 
 fn service<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a ServiceEntry> {

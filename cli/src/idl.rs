@@ -21,21 +21,67 @@ pub(crate) fn run(matches: &ArgMatches) -> Outcome {
 }
 
 fn check(matches: &ArgMatches) -> Outcome {
-    let warnings = builder(matches).check(files(matches)).map_err(schema)?;
-    for warning in warnings.iter() {
-        note(&format!("{warning}\n"));
+    let format = format(matches);
+    let checked = builder(matches).check(files(matches));
+    absent(matches, checked.as_ref().err())?;
+    if format == ReportFormat::Text {
+        let warnings = checked.map_err(|error| schema(&error))?;
+        for warning in warnings.iter() {
+            note(&format!("{warning}\n"));
+        }
+        return Ok(FINE);
     }
-    Ok(FINE)
+    let (found, status) = match checked {
+        Ok(warnings) => (warnings, FINE),
+        Err(Error::Schema(faults)) => (faults, FOUND),
+        Err(error) => return Err(schema(&error)),
+    };
+    print(&found.to_format(format))?;
+    Ok(status)
 }
 
 fn layout(matches: &ArgMatches) -> Outcome {
-    let report = builder(matches).layouts(files(matches)).map_err(schema)?;
-    print(&if matches.get_flag("json") {
+    let json = matches.get_flag("json") || format(matches) == ReportFormat::Json;
+    let report = builder(matches).layouts(files(matches));
+    absent(matches, report.as_ref().err())?;
+    let report = match report {
+        Err(Error::Schema(faults)) if json => {
+            print(&faults.to_format(ReportFormat::Json))?;
+            return Ok(FOUND);
+        }
+        report => report.map_err(|error| schema(&error))?,
+    };
+    print(&if json {
         report.to_json()
     } else {
         report.to_string()
     })?;
     Ok(FINE)
+}
+
+/// A schema is not at fault for a file that the command line names and nobody has.
+fn absent(matches: &ArgMatches, error: Option<&Error>) -> Result<(), Failure> {
+    if !matches!(error, Some(Error::Schema(_))) {
+        return Ok(());
+    }
+    let includes = paths(matches, "include");
+    let found = |file: &PathBuf| {
+        let mut below = includes.iter().map(|directory| directory.join(file));
+        file.exists() || below.any(|file| file.exists())
+    };
+    match files(matches).iter().find(|file| !found(file)) {
+        Some(file) => Err(Failure::input(format!(
+            "there is no file `{}`",
+            file.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn format(matches: &ArgMatches) -> ReportFormat {
+    let format = matches.get_one::<String>("format");
+    let format = format.and_then(|name| ReportFormat::from_name(name));
+    format.unwrap_or_default()
 }
 
 fn breaking(matches: &ArgMatches) -> Outcome {
@@ -49,9 +95,7 @@ fn breaking(matches: &ArgMatches) -> Outcome {
         Some("wire") => report.wire_only(),
         _ => report,
     };
-    let format = matches.get_one::<String>("format");
-    let format = format.and_then(|name| ReportFormat::from_name(name));
-    print(&report.to_format(format.unwrap_or_default()))?;
+    print(&report.to_format(format(matches)))?;
     let lost = matches.get_flag("keep-archives") && report.lost_archives().next().is_some();
     Ok(if lost || !report.changes().is_empty() {
         FOUND
@@ -77,7 +121,7 @@ fn paths(matches: &ArgMatches, name: &str) -> Vec<PathBuf> {
     given.into_iter().flatten().cloned().collect()
 }
 
-fn schema(error: Error) -> Failure {
+fn schema(error: &Error) -> Failure {
     let status = match error {
         Error::Schema(_) | Error::DescriptorSet { .. } => FOUND,
         _ => return Failure::input(error.to_string()),

@@ -34,9 +34,11 @@ mod reflection;
 mod schema;
 mod terminal;
 
+use std::io::stderr;
 use std::process::ExitCode;
 
 use crate::outcome::Outcome;
+use crate::terminal::Paint;
 
 fn main() -> ExitCode {
     let matches = match arguments::command().try_get_matches() {
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(status) => ExitCode::from(status),
         Err(failure) => {
-            failure.report();
+            failure.report(Paint::of(&matches, &stderr()));
             ExitCode::from(failure.status())
         }
     }

@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 
 use dreammesh_core::call::CallError;
 
+use crate::terminal::Paint;
+
 /// The exit status of a command, or why it failed.
 pub(crate) type Outcome = Result<u8, Failure>;
 
@@ -44,10 +46,13 @@ impl Failure {
         self.status
     }
 
-    pub(crate) fn report(&self) {
-        if !self.text.is_empty() {
-            complain(&self.text);
+    /// Says on standard error what went wrong.
+    pub(crate) fn report(&self, paint: Paint) {
+        if self.text.is_empty() {
+            return;
         }
+        let text = self.text.strip_prefix("error: ").unwrap_or(&self.text);
+        note(&format!("{} {text}", paint.bad("error:")));
     }
 }
 
@@ -87,13 +92,4 @@ pub(crate) fn rewrite_line(text: &str) {
 /// Takes such a remark away.
 pub(crate) fn clear_line() {
     rewrite_line("");
-}
-
-fn complain(text: &str) {
-    let prefix = if text.starts_with("error") {
-        ""
-    } else {
-        "error: "
-    };
-    note(&format!("{prefix}{text}"));
 }

@@ -1,25 +1,49 @@
-//! The schema of a server, asked of the server itself (`grpc.reflection.v1`).
+//! The schema of a server, asked of the server itself (`grpc.reflection.v1`, or `v1alpha`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dreammesh_core::call::{CallError, Code, Receiver, Sender};
-use dreammesh_core::channel::Channel;
+use dreammesh_core::call::{CallError, Code, MethodInfo, MethodKind, Receiver, Sender, WireOption};
+use dreammesh_core::channel::{BidiCall, Channel};
+use dreammesh_core::wire::Message;
 use dreammesh_services::proto::reflection_v1::{
-    ServerReflectionClient, ServerReflectionRequest, ServerReflectionResponse,
+    SERVER_REFLECTION_METHODS, ServerReflectionRequest, ServerReflectionResponse,
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
 use crate::outcome::{Failure, call_failed};
 
 /// Asks for the files of one service, or of all, and gives them as an encoded `FileDescriptorSet`.
+///
+/// A server that does not know the service under its name of today is asked by the older one.
 pub(crate) async fn descriptor_set(
     channel: &Channel,
     service: Option<&str>,
 ) -> Result<Vec<u8>, Failure> {
-    let client = ServerReflectionClient::new(channel.clone());
-    let call = client.server_reflection_info().timeout(PATIENCE);
-    let (asks, answers) = call.await.map_err(|error| failed(&error))?;
+    match asked(channel, &SERVER_REFLECTION_METHODS[0], service).await {
+        Err(Refusal::Unimplemented) => {}
+        other => return other.map_err(Failure::from),
+    }
+    asked(channel, &OLDER, service).await.map_err(Failure::from)
+}
+
+/// The same messages under the name that the service had before it was declared stable. Their own
+/// names differ, so that archives would not be understood.
+static OLDER: MethodInfo = MethodInfo::new(
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    MethodKind::Bidi,
+    <ServerReflectionRequest as Message>::LAYOUT,
+    <ServerReflectionResponse as Message>::LAYOUT,
+)
+.with_wire(WireOption::Protobuf);
+
+async fn asked(
+    channel: &Channel,
+    method: &'static MethodInfo,
+    service: Option<&str>,
+) -> Result<Vec<u8>, Refusal> {
+    let call = BidiCall::new(channel, method).timeout(PATIENCE);
+    let (asks, answers) = call.await.map_err(|error| refused(&error))?;
     let mut server = Server {
         asks,
         answers,
@@ -41,6 +65,36 @@ pub(crate) async fn descriptor_set(
     Ok(server.into_set())
 }
 
+/// Why a server does not tell its schema.
+enum Refusal {
+    Unimplemented,
+    Failed(Failure),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Failed(failure) => failure,
+            Refusal::Unimplemented => Self::input(
+                "the server does not tell its schema: name it with --proto or --descriptor-set",
+            ),
+        }
+    }
+}
+
+fn refused(error: &CallError) -> Refusal {
+    if error.code() == Code::Unimplemented {
+        return Refusal::Unimplemented;
+    }
+    Refusal::Failed(call_failed(error))
+}
+
 struct Server {
     asks: Sender<ServerReflectionRequest, CallError>,
     answers: Receiver<ServerReflectionResponse, CallError>,
@@ -56,7 +110,7 @@ struct File {
 }
 
 impl Server {
-    async fn services(&mut self) -> Result<Vec<String>, Failure> {
+    async fn services(&mut self) -> Result<Vec<String>, Refusal> {
         match self
             .ask(MessageRequest::ListServices(String::new()))
             .await?
@@ -68,24 +122,24 @@ impl Server {
                     .filter(|name| !name.starts_with("grpc.reflection."))
                     .collect())
             }
-            _ => Err(nonsense()),
+            _ => Err(nonsense().into()),
         }
     }
 
     /// Asks for a file, and takes in what comes with it.
-    async fn take(&mut self, request: MessageRequest) -> Result<(), Failure> {
+    async fn take(&mut self, request: MessageRequest) -> Result<(), Refusal> {
         let wanted = match &request {
             MessageRequest::FileByFilename(name) => Some(name.clone()),
             _ => None,
         };
         let Some(MessageResponse::FileDescriptorResponse(files)) = self.ask(request).await? else {
-            return Err(nonsense());
+            return Err(nonsense().into());
         };
         for encoded in files.file_descriptor_proto {
             self.bytes += encoded.len();
             if self.bytes > BYTES_MAX {
                 let text = format!("the server's schema is larger than {BYTES_MAX} bytes");
-                return Err(Failure::input(text));
+                return Err(Failure::input(text).into());
             }
             let (name, imports) = names(&encoded).ok_or_else(nonsense)?;
             let encoded = encoded.to_vec();
@@ -93,12 +147,12 @@ impl Server {
         }
         // Who is sent another file than the one asked for would ask for ever.
         match wanted {
-            Some(wanted) if !self.files.contains_key(&wanted) => Err(nonsense()),
+            Some(wanted) if !self.files.contains_key(&wanted) => Err(nonsense().into()),
             _ => Ok(()),
         }
     }
 
-    async fn ask(&mut self, request: MessageRequest) -> Result<Option<MessageResponse>, Failure> {
+    async fn ask(&mut self, request: MessageRequest) -> Result<Option<MessageResponse>, Refusal> {
         let asked = match &request {
             MessageRequest::FileContainingSymbol(name) => format!("`{name}`"),
             MessageRequest::FileByFilename(name) => format!("its file `{name}`"),
@@ -110,12 +164,12 @@ impl Server {
         };
         // The answers say why a call has ended, where sending says that it has.
         let _ = self.asks.send(request).await;
-        let answer = self.answers.next().await.map_err(|error| failed(&error))?;
+        let answer = self.answers.next().await.map_err(|error| refused(&error))?;
         let answer = answer.ok_or_else(nonsense)?.into_owned();
         match answer.message_response {
             Some(MessageResponse::ErrorResponse(error)) => {
                 let text = format!("the server does not know {asked}: {}", error.error_message);
-                Err(Failure::input(text))
+                Err(Failure::input(text).into())
             }
             other => Ok(other),
         }
@@ -185,14 +239,6 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
         }
     }
     None
-}
-
-fn failed(error: &CallError) -> Failure {
-    if error.code() == Code::Unimplemented {
-        let text = "the server does not tell its schema: name it with --proto or --descriptor-set";
-        return Failure::input(text);
-    }
-    call_failed(error)
 }
 
 fn nonsense() -> Failure {

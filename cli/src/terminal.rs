@@ -22,6 +22,11 @@ pub(crate) fn option() -> Arg {
 pub(crate) struct Paint(bool);
 
 impl Paint {
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self(false);
+    #[cfg(test)]
+    pub(crate) const ALL: Self = Self(true);
+
     /// For text that goes there.
     pub(crate) fn of(matches: &ArgMatches, stream: &impl IsTerminal) -> Self {
         let when = matches.get_one::<String>("color").map(String::as_str);
@@ -45,6 +50,16 @@ impl Paint {
     /// What is not.
     pub(crate) fn bad(self, text: &str) -> String {
         self.painted("31", text)
+    }
+
+    /// A name or keyword.
+    pub(crate) fn word(self, text: &str) -> String {
+        self.painted("36", text)
+    }
+
+    /// What one may pass over.
+    pub(crate) fn faint(self, text: &str) -> String {
+        self.painted("2", text)
     }
 
     fn painted(self, colour: &str, text: &str) -> String {

@@ -26,7 +26,6 @@ use std::path::Path;
 use prost_reflect::FileDescriptor;
 
 pub use self::archives::{Agreement, DirectionAgreement, MethodAgreement};
-pub use self::show::ReportFormat;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::error::Error;
 use crate::model::Schema;

@@ -10,6 +10,7 @@
 //! - `layout`: offsets, presence bits and the hashes of revisions.
 //! - `emit`: Rust text out.
 //! - `catalogue`: the schema as plain data, for programs that learn it when they run.
+//! - `format`: what is found, in the forms that programs read.
 //! - `breaking`: what a revision of a schema breaks for those who have an earlier one.
 //!
 //! ```no_run
@@ -26,6 +27,7 @@ mod check;
 mod diagnostic;
 mod emit;
 mod error;
+mod format;
 mod layout;
 mod model;
 mod options;
@@ -35,7 +37,7 @@ mod raw;
 mod report;
 
 pub use breaking::{
-    Agreement, BreakingReport, Breaks, Change, DirectionAgreement, MethodAgreement, ReportFormat,
+    Agreement, BreakingReport, Breaks, Change, DirectionAgreement, MethodAgreement,
 };
 pub use catalogue::{
     Catalogue, EntryShape, EntryType, EnumEntry, FieldEntry, MessageEntry, MethodEntry, OneofEntry,
@@ -43,6 +45,7 @@ pub use catalogue::{
 };
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use error::Error;
+pub use format::ReportFormat;
 pub use options::Builder;
 pub use output::{GeneratedFile, Output, compile};
 pub use report::LayoutReport;

@@ -1,14 +1,9 @@
 //! `dreammesh call` against a server in this process: every kind of call, and every way to fail.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use crate::scratch::{self, Ended};
-use crate::shop::{Shop, protos};
+use crate::shop::{Shop, pem, protos};
 
 fn call(target: &str, method: &str, arguments: &[&str]) -> Ended {
     let method = format!("shop.v1.Catalog/{method}");
@@ -137,41 +132,21 @@ fn a_server_tells_its_schema_itself() {
         );
         assert_eq!(said(&whole(&["health", target])), (0, "SERVING\n", ""));
         assert_eq!(whole(&["health", target, "a.B"]).status, 69);
+        let json = whole(&["health", target, "shop.v1.Catalog", "--json"]);
+        let text = "{\"service\":\"shop.v1.Catalog\",\"status\":\"SERVING\"}\n";
+        assert_eq!(said(&json), (0, text, ""));
+    }
+    let old = Shop::of_old();
+    for target in [&old.target, &old.by("grpc")] {
+        let list = ["list", "--target", target];
+        let ended = scratch::dreammesh(Path::new("/"), &list);
+        assert_eq!(said(&ended), (0, "shop.v1.Catalog\n", ""), "{target}");
     }
     let silent = Shop::telling(false);
     let ended = scratch::dreammesh(Path::new("/"), &["list", "--target", &silent.target]);
     let text = "error: the server does not tell its schema: name it with --proto or \
         --descriptor-set\n";
     assert_eq!(said(&ended), (2, "", text));
-}
-
-#[test]
-fn data_come_from_standard_input_too() {
-    let shop = Shop::open();
-    let arguments = [
-        "call",
-        &shop.target,
-        "shop.v1.Catalog.Chat",
-        "--proto",
-        "shop.proto",
-        "-I",
-        ".",
-        "--compact",
-        "-d",
-        "@",
-    ];
-    let mut child = scratch::command(&protos(), &arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin
-        .write_all(b"{\"name\":\"a\"}{\"name\":\"b\"}")
-        .unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.stdout, b"{\"name\":\"a\"}\n{\"name\":\"b\"}\n");
 }
 
 #[test]
@@ -233,11 +208,6 @@ fn an_encrypted_server_is_called_by_those_who_believe_it() {
     );
     assert_eq!(ended.status, 78, "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 const TARGET: &str = "dreammesh+tcp://127.0.0.1:1";

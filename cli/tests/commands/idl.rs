@@ -113,3 +113,43 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(code(&output), 0);
     assert_eq!(text(&output.stderr), "");
 }
+
+#[test]
+fn findings_have_a_form_for_each_reader() {
+    let scratch = crate::scratch::Scratch::new("formats");
+    let file = scratch.file("broken.proto", "syntax = \"proto3\";\nmessage {\n");
+    let (root, sound) = fixture("shop.proto");
+    for (format, found, nothing) in [
+        (
+            "json",
+            "{\"findings\":[{\"severity\":\"error\",\"message\":",
+            "{\"findings\":[]}\n",
+        ),
+        ("github", "::error file=", ""),
+        ("lines", "broken.proto:2:9: error: ", ""),
+    ] {
+        let output = run(&["check", "--format", format, &file]);
+        assert_eq!(
+            (code(&output), text(&output.stderr).as_str()),
+            (1, ""),
+            "{format}"
+        );
+        let shown = text(&output.stdout);
+        assert!(shown.contains(found), "{format}: {shown}");
+        let output = run(&["check", "--format", format, "-I", &root, &sound]);
+        assert_eq!(
+            (code(&output), text(&output.stdout).as_str()),
+            (0, nothing),
+            "{format}"
+        );
+    }
+    let output = run(&["layout", "--format", "json", &file]);
+    assert_eq!((code(&output), text(&output.stderr).as_str()), (1, ""));
+    assert!(text(&output.stdout).starts_with("{\"findings\":[{"));
+    let layout = |option: &[&str]| run(&[&["layout", "-I", &root, &sound], option].concat());
+    let both = [layout(&["--format", "json"]), layout(&["--json"])];
+    assert_eq!(both[0].stdout, both[1].stdout);
+    assert_eq!(code(&layout(&["--format", "github"])), 2);
+    let absent = run(&["check", "--format", "json", "nowhere.proto"]);
+    assert_eq!((code(&absent), text(&absent.stdout).as_str()), (2, ""));
+}

@@ -5,7 +5,9 @@
 mod bench;
 mod breaking;
 mod call;
+mod conversation;
 mod describe;
+mod foreign;
 mod idl;
 mod scratch;
 mod shop;

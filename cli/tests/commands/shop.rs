@@ -6,11 +6,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dreammesh_core::call::Metadata;
 use dreammesh_core::codegen::{Receiver, Request, Response, Sender, Status};
 use dreammesh_golden::shop::v1::{Catalog, CatalogServer, Empty, Item, ItemArgs, Node};
+use dreammesh_services::proto::reflection_v1alpha::{
+    FileDescriptorResponse, ListServiceResponse, ServerReflection, ServerReflectionRequest,
+    ServerReflectionResponse, ServerReflectionServer, ServiceResponse,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 use dreammesh_transport::tls::{Certificate, ServerTls};
 use dreammesh_transport::{Server, ServerBuilder};
+use protox::prost::Message as _;
 use tokio::runtime::Runtime;
 
 struct Shelf {
@@ -74,6 +82,9 @@ impl Catalog for Shelf {
 
     async fn chat(&self, mut asks: Receiver<Node>, answers: Sender<Node>) -> Result<(), Status> {
         while let Some(ask) = asks.next().await? {
+            if ask.view().name() == "enough" {
+                return Err(Status::failed_precondition("enough"));
+            }
             answers.send(ask).await?;
         }
         Ok(())
@@ -81,6 +92,51 @@ impl Catalog for Shelf {
 
     async fn new(&self, _: Request<Empty>) -> Result<Response<Empty>, Status> {
         Ok(Response::new(Empty::default()))
+    }
+}
+
+/// The reflection of servers from before it was declared stable.
+struct Old;
+
+impl ServerReflection for Old {
+    async fn server_reflection_info(
+        &self,
+        mut asks: Receiver<ServerReflectionRequest>,
+        answers: Sender<ServerReflectionResponse>,
+    ) -> Result<(), Status> {
+        let options = protos().join("../../../proto");
+        let compiled = protox::compile(["shop.proto"], [protos(), options]);
+        let files = compiled.unwrap().file;
+        while let Some(ask) = asks.next().await? {
+            let answer = match ask.into_owned().message_request {
+                Some(MessageRequest::ListServices(_)) => {
+                    let name = "shop.v1.Catalog".into();
+                    let service = vec![ServiceResponse {
+                        name,
+                        ..Default::default()
+                    }];
+                    let list = ListServiceResponse {
+                        service,
+                        ..Default::default()
+                    };
+                    MessageResponse::ListServicesResponse(list)
+                }
+                _ => MessageResponse::FileDescriptorResponse(FileDescriptorResponse {
+                    file_descriptor_proto: files
+                        .iter()
+                        .map(|file| file.encode_to_vec().into())
+                        .collect(),
+                    ..Default::default()
+                }),
+            };
+            let message_response = Some(answer);
+            let answer = ServerReflectionResponse {
+                message_response,
+                ..Default::default()
+            };
+            answers.send(answer).await?;
+        }
+        Ok(())
     }
 }
 
@@ -103,6 +159,14 @@ impl Shop {
             Server::builder().reflection(reflection),
             "dreammesh+tcp://127.0.0.1:0",
         )
+    }
+
+    /// With reflection under its older name alone.
+    pub(crate) fn of_old() -> Self {
+        let old = Server::builder()
+            .reflection(false)
+            .service(ServerReflectionServer::new(Old));
+        Self::serving(old, "dreammesh+tcp://127.0.0.1:0")
     }
 
     pub(crate) fn encrypted(chain: &str, key: &str) -> Self {
@@ -138,6 +202,11 @@ impl Shop {
             asked,
         }
     }
+}
+
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 pub(crate) fn protos() -> PathBuf {

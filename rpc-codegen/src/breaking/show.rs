@@ -3,36 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::{Agreement, BreakingReport, Breaks, Change, DirectionAgreement, MethodAgreement};
-use crate::diagnostic::Place;
-
-/// How a report is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReportFormat {
-    /// For people: each change with its line of source, then what became of each method.
-    #[default]
-    Text,
-    /// For scripts: one JSON object.
-    Json,
-    /// For the annotations of GitHub's workflows: one command a line.
-    Github,
-    /// For editors and other systems: `file:line:column: error: …`, one a line.
-    Lines,
-}
-
-impl ReportFormat {
-    /// The format of a name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "text" => Self::Text,
-            "json" => Self::Json,
-            "github" => Self::Github,
-            "lines" => Self::Lines,
-            _ => return None,
-        })
-    }
-}
+use crate::format::{Finding, ReportFormat, comma, github, json_place, plain, quoted};
 
 impl BreakingReport {
     /// Writes the report in a format.
@@ -54,7 +25,7 @@ impl BreakingReport {
                 &mut out,
                 &Finding {
                     level: "error",
-                    title: change.rule,
+                    title: Some(change.rule),
                     message: &change.diagnostic.message,
                     place: change.diagnostic.place.as_ref(),
                 },
@@ -69,7 +40,7 @@ impl BreakingReport {
                     &mut out,
                     &Finding {
                         level: "warning",
-                        title: "ARCHIVE_LOST",
+                        title: Some("ARCHIVE_LOST"),
                         message: &lost(method, name, reason),
                         place: direction.place.as_ref(),
                     },
@@ -95,54 +66,11 @@ impl BreakingReport {
     }
 }
 
-/// A line of a report.
-struct Finding<'a> {
-    level: &'static str,
-    title: &'a str,
-    message: &'a str,
-    place: Option<&'a Place>,
-}
-
 fn lost(method: &MethodAgreement, direction: &str, reason: &str) -> String {
     format!(
         "{} of {} are protobuf now: {reason}",
         direction, method.path
     )
-}
-
-fn github(out: &mut String, finding: &Finding<'_>) {
-    let _ = write!(out, "::{} ", finding.level);
-    if let Some(place) = finding.place {
-        let _ = write!(
-            out,
-            "file={},line={},col={},",
-            property(&place.file),
-            place.line,
-            place.column
-        );
-    }
-    let (title, message) = (property(finding.title), data(finding.message));
-    let _ = writeln!(out, "title={title}::{message}");
-}
-
-/// What the workflow commands want escaped in a message.
-fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
-}
-
-/// What they want escaped in a property as well.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
-}
-
-fn plain(out: &mut String, finding: &Finding<'_>) {
-    if let Some(place) = finding.place {
-        let _ = write!(out, "{}:{}:{}: ", place.file, place.line, place.column);
-    }
-    let (level, title, message) = (finding.level, finding.title, finding.message);
-    let _ = writeln!(out, "{level}: {} [{title}]", message.replace('\n', " "));
 }
 
 impl Change {
@@ -183,40 +111,6 @@ impl MethodAgreement {
         }
         out.push('}');
     }
-}
-
-fn json_place(out: &mut String, name: &str, place: Option<&Place>) {
-    if let Some(place) = place {
-        let _ = write!(
-            out,
-            ",\"{name}\":{{\"file\":{},\"line\":{},\"column\":{}}}",
-            quoted(&place.file),
-            place.line,
-            place.column
-        );
-    }
-}
-
-fn comma(out: &mut String, index: usize) {
-    if index > 0 {
-        out.push(',');
-    }
-}
-
-/// A JSON string: paths may hold anything.
-fn quoted(text: &str) -> String {
-    let mut out = String::from('"');
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => out.extend(['\\', char]),
-            control if control.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(control));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
 }
 
 impl fmt::Display for BreakingReport {
@@ -274,36 +168,5 @@ impl BreakingReport {
     fn count(&self, breaks: Breaks) -> usize {
         let changes = self.changes.iter();
         changes.filter(|change| change.breaks == breaks).count()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_ends_a_workflow_command_is_escaped() {
-        let mut out = String::new();
-        let place = Place {
-            file: "a,b:c.proto".into(),
-            line: 3,
-            column: 1,
-            text: String::new(),
-            width: 1,
-        };
-        let finding = Finding {
-            level: "error",
-            title: "RULE",
-            message: "50%\nof: it",
-            place: Some(&place),
-        };
-        github(&mut out, &finding);
-        let escaped = "::error file=a%2Cb%3Ac.proto,line=3,col=1,title=RULE::50%25%0Aof: it\n";
-        assert_eq!(out, escaped);
-    }
-
-    #[test]
-    fn json_strings_hold_anything() {
-        assert_eq!(quoted("a\"\\\n\u{1}é"), "\"a\\\"\\\\\\u000a\\u0001é\"");
     }
 }

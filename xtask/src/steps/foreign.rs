@@ -79,7 +79,7 @@ pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
     Ok(Notes::new())
 }
 
-/// Calls of gRPC's own implementation to our servers, and of our client to its server.
+/// Calls of gRPC's own implementation to our servers, and of our client and program to its server.
 pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
     let python = python(root, GRPCIO, &root.join("target/grpcio"))?;
     ignored_test(root, "dreammesh-transport", "conformance")
@@ -87,6 +87,9 @@ pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
         .env("DREAMMESH_TEST_PYTHON", &python)
         .run()?;
     ignored_test(root, "dreammesh-interop", "interop")
+        .env("DREAMMESH_TEST_PYTHON", &python)
+        .run()?;
+    ignored_test(root, "dreammesh-cli", "commands")
         .env("DREAMMESH_TEST_PYTHON", python)
         .run()?;
     Ok(Notes::new())
