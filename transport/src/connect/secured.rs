@@ -59,9 +59,15 @@ impl Secured {
     /// Makes a connection by the medium that suits and by no other.
     pub(super) async fn dial_suited(&self, offer: &Offer) -> io::Result<Dialled> {
         let suited = self.suited().await?;
-        let dialled = self.dial_by(suited, offer).await?;
-        self.works(suited);
-        Ok(dialled)
+        self.dial_by(suited, offer).await
+    }
+
+    /// The medium that suits is back.
+    pub(super) fn suited_works(&self) {
+        let suited = self.lock().0;
+        if let Some(suited) = suited {
+            self.works(suited);
+        }
     }
 
     /// Notes what works.

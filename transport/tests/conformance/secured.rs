@@ -309,3 +309,54 @@ async fn one_port_number_serves_both() {
     }
     serving.abort();
 }
+
+/// A server whose handshake is done proves little: a load balancer may have done it.
+#[tokio::test]
+async fn what_does_not_say_hello_takes_the_place_of_nothing() {
+    let (serving, udp, address) = loop {
+        let (tls, _) = certificates::pair();
+        let server = Server::builder().service(EchoServer(Arc::new(Echo::default())));
+        let server = server.tls(tls).bind("dreammesh+tls://127.0.0.1:0");
+        let server = server.await.unwrap();
+        let address = server.local_addr().unwrap();
+        // The kernel chose a port that is free for TCP; for UDP it may be in use.
+        if let Ok(udp) = std::net::UdpSocket::bind(address) {
+            break (tokio::spawn(server.serve()), udp, address);
+        }
+    };
+    let connector = Connector::new()
+        .tls(certificates::pair().1)
+        .media([Medium::Quic, Medium::Tls])
+        .media_retry(Duration::from_millis(50));
+    let target = format!("dreammesh://{address}");
+    let channel = connector.connect(&target).await.unwrap();
+    assert!(call(&channel, &ask("echo")).await.is_ok());
+
+    let settings = Some(certificates::bare_server(b"dreammesh/1"));
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let mute = quinn::Endpoint::new(quinn::EndpointConfig::default(), settings, udp, runtime);
+    let mute = mute.unwrap();
+    let (connection, (_send, mut receive)) = loop {
+        // The attempts that were given up before it could answer have come too.
+        if let Ok(connection) = mute.accept().await.unwrap().await
+            && let Ok(lane) = connection.accept_bi().await
+        {
+            break (connection, lane);
+        }
+    };
+    // The client's hello has come, and nothing answers it.
+    receive.read_exact(&mut [0; 8]).await.unwrap();
+    for _ in 0..10 {
+        assert!(call(&channel, &ask("echo")).await.is_ok());
+    }
+    let [counts] = channel.connections().try_into().unwrap();
+    assert_eq!(counts.medium, Some("tls"));
+    assert_eq!(counts.switched, [("tls", 0), ("quic", 0), ("grpcs", 0)]);
+
+    // It is tried again, and no more than that.
+    connection.close(0_u32.into(), b"");
+    let again = mute.accept().await.unwrap().await.unwrap();
+    assert!(call(&channel, &ask("echo")).await.is_ok());
+    drop(again);
+    serving.abort();
+}

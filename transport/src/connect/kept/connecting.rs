@@ -42,7 +42,8 @@ pub(super) enum Role {
     Next,
     /// To be that in place of one that is to go, once the server has said hello here.
     Successor,
-    /// To be that in place of all others, because it is by a better medium.
+    /// To be that in place of all others, because it is by a better medium, once the server has
+    /// said hello here.
     Instead,
     /// To be one more, because the others are full.
     Another,
@@ -155,7 +156,7 @@ impl Inner {
         let member = self.member(client, lanes);
         let (greeted, greeting) = oneshot::channel();
         let driver = match role {
-            Role::Another | Role::Successor => {
+            Role::Another | Role::Successor | Role::Instead => {
                 let inner = Arc::clone(self);
                 driver.on_hello(Box::new(move || {
                     let is_alone = inner.lock().members.is_empty();
@@ -165,7 +166,7 @@ impl Inner {
                     }
                 }))
             }
-            Role::Next | Role::Instead => {
+            Role::Next => {
                 let is_alone = self.lock().members.is_empty();
                 let driver = driver.on_hello(self.greeting(medium, is_alone));
                 if !self.put_in_place(member, role) {

@@ -37,8 +37,17 @@ impl Inner {
             let dialled = secured.dial_suited(&offer);
             match tokio::time::timeout(limit, dialled).await {
                 Ok(Ok(dialled)) => {
-                    tracing::info!(endpoint = %self.endpoint, "the suited medium is back");
-                    drop(self.begin(dialled, Role::Instead));
+                    // What works is kept until the server has said hello here too.
+                    let is_back = match self.begin(dialled, Role::Instead) {
+                        Some(greeting) => greeting.await.is_ok(),
+                        None => true,
+                    };
+                    if is_back {
+                        tracing::info!(endpoint = %self.endpoint, "the suited medium is back");
+                        secured.suited_works();
+                    } else {
+                        secured.still_blocked();
+                    }
                 }
                 Ok(Err(_)) => self.still_blocked(secured, ConnectFailure::Dial),
                 Err(_) => self.still_blocked(secured, ConnectFailure::Timeout),
