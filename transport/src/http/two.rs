@@ -42,36 +42,49 @@ pub(crate) async fn serve(
     first: &[u8],
     due: Instant,
 ) {
+    // In a box, so that what the beginning takes is not kept for as long as the connection.
+    let Some(mut two) = Box::pin(begun(serving, &carrier, link, first, due)).await else {
+        return;
+    };
+    let end = two.run(&carrier).await;
+    tracing::debug!(peer = two.outer.peer, ?end, "an HTTP/2 connection is over");
+    // A peer that does not read cannot be told.
+    let _ = tokio::time::timeout(LINGER, two.end(end)).await;
+}
+
+/// A connection that has begun, unless it did not in time.
+async fn begun(
+    serving: Arc<Serving>,
+    carrier: &Carrier,
+    link: BoxLink,
+    first: &[u8],
+    due: Instant,
+) -> Option<Box<Two>> {
     let outer = Outer {
         peer: link.peer(),
         is_plaintext: link.is_plaintext(),
     };
     // Who ends the TLS is who calls, as gRPC has it.
-    let calls = serving.calls(&carrier, peer_of(&*link));
+    let calls = serving.calls(carrier, peer_of(&*link));
     let peer = &outer.peer;
-    // In a box, so that what the beginning takes is not kept for as long as the connection.
-    let beginning = Box::pin(begin(link, first, serving.calls_max()));
+    let beginning = begin(link, first, serving.calls_max());
     let begun = tokio::select! {
         biased;
         begun = tokio::time::timeout_at(due.into(), beginning) => begun,
-        () = carrier.hurried() => return,
+        () = carrier.hurried() => return None,
     };
-    let (connection, eye) = match begun {
-        Ok(Ok(begun)) => begun,
+    match begun {
+        Ok(Ok((connection, eye))) => {
+            return Some(Box::new(Two::new(serving, connection, eye, outer, calls)));
+        }
         Ok(Err(error)) => {
             tracing::debug!(peer, %error, "a connection did not begin as HTTP/2 does");
-            return;
         }
         Err(_) => {
             tracing::debug!(peer, "a connection did not begin as HTTP/2 does in time");
-            return;
         }
-    };
-    let mut two = Box::new(Two::new(serving, connection, eye, outer, calls));
-    let end = two.run(&carrier).await;
-    tracing::debug!(peer = two.outer.peer, ?end, "an HTTP/2 connection is over");
-    // A peer that does not read cannot be told.
-    let _ = tokio::time::timeout(LINGER, two.end(end)).await;
+    }
+    None
 }
 
 async fn begin(
@@ -265,6 +278,7 @@ impl Two {
                     cx.waker().wake_by_ref();
                 }
                 Due::Ping => {
+                    self.eye.shrink();
                     if let Some(ping) = &mut self.ping {
                         // Another can be sent only when the last one's answer has been taken. If
                         // there was none, that one serves as well.

@@ -103,6 +103,16 @@ impl Eye {
         self.lock().poll_flush(cx)
     }
 
+    /// Lets go of the memory in which writes are gathered, unless something is in it.
+    ///
+    /// While calls go on it is used again each time; a connection that rests may do so for hours.
+    pub(super) fn shrink(&self) {
+        let gathered = &mut self.lock().gathered;
+        if gathered.is_empty() {
+            *gathered = BytesMut::new();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

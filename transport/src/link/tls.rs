@@ -21,7 +21,7 @@ use super::{BoxLink, tcp};
 use crate::tls::explain::Side;
 use crate::tls::{ALPN, ClientTls, TlsError};
 
-pub(crate) use handshake::{accept, alert};
+pub(crate) use handshake::{Accepted, accept, alert};
 
 mod handshake;
 mod records;

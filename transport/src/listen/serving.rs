@@ -240,22 +240,20 @@ async fn serve_link(
 ) {
     let due = timer::now() + serving.settings.hello_timeout;
     let peer = link.peer();
-    let Some((protocol, first)) = in_time(&peer, due, &carrier, detect(&mut link)).await else {
+    // Each step in a box, so that what it takes is not kept for as long as the connection.
+    let detecting = Box::pin(in_time(&peer, due, &carrier, detect(&mut link)));
+    let Some((protocol, first)) = detecting.await else {
         return;
     };
     let first = first.bytes();
     match (protocol, &serving.tls) {
         (Protocol::Tls, Some(config)) => {
-            let accepting = Box::pin(tls::accept(link, first, Arc::clone(config)));
-            let Some(link) = in_time(&peer, due, &carrier, accepting).await else {
+            let accepting = tls::accept(link, first, Arc::clone(config));
+            let accepting = Box::pin(in_time(&peer, due, &carrier, accepting));
+            let Some((link, protocol)) = accepting.await.map(inside) else {
                 return;
             };
-            let protocol = match link.alpn() {
-                Some(H2) => Protocol::Http2,
-                Some(HTTP1) => Protocol::Http1,
-                _ => Protocol::Session,
-            };
-            serve_protocol(serving, carrier, Box::new(link), protocol, &[], due).await;
+            serve_protocol(serving, carrier, link, protocol, &[], due).await;
         }
         (Protocol::Tls, None) => {
             tracing::warn!(
@@ -273,6 +271,16 @@ async fn serve_link(
         }
         _ => serve_protocol(serving, carrier, link, protocol, first, due).await,
     }
+}
+
+/// What goes over a link that was encrypted.
+fn inside(link: tls::Accepted) -> (BoxLink, Protocol) {
+    let protocol = match link.alpn() {
+        Some(H2) => Protocol::Http2,
+        Some(HTTP1) => Protocol::Http1,
+        _ => Protocol::Session,
+    };
+    (Box::new(link), protocol)
 }
 
 /// Serves what is neither encrypted nor refused.

@@ -132,6 +132,10 @@ impl Methods {
             }
             self.by_address[home(entry.address)] = (entry.address, index);
         }
+        if self.list.is_empty() {
+            // Many sessions carry one method, and a list begins with four otherwise.
+            self.list.reserve_exact(1);
+        }
         self.list.push(entry);
         index
     }

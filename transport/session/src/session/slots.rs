@@ -252,6 +252,10 @@ impl<U: Default> Slots<U> {
     #[cold]
     fn grow(&mut self) -> u32 {
         let index = self.list.len() as u32;
+        if self.list.is_empty() {
+            // Many sessions never have two calls at once, and a list begins with four otherwise.
+            self.list.reserve_exact(1);
+        }
         self.list.push(Slot {
             generation: 0,
             wire: (0, 0),

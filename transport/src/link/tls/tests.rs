@@ -22,7 +22,7 @@ struct Ends {
 /// How a handshake went for both, as each says it.
 struct Went {
     client: Result<BoxLink, String>,
-    server: Result<handshake::Accepted, String>,
+    server: Result<Accepted, String>,
 }
 
 impl Ends {
