@@ -67,7 +67,8 @@ fn absent(matches: &ArgMatches, error: Option<&Error>) -> Result<(), Failure> {
     let includes = paths(matches, "include");
     let found = |file: &PathBuf| {
         let mut below = includes.iter().map(|directory| directory.join(file));
-        file.exists() || below.any(|file| file.exists())
+        let is_file = |file: &PathBuf| file.exists() && !file.is_dir();
+        is_file(file) || below.any(|file| is_file(&file))
     };
     match files(matches).iter().find(|file| !found(file)) {
         Some(file) => Err(Failure::input(format!(

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches};
-use dreammesh_core::call::{MethodInfo, WireOption};
+use dreammesh_core::call::{Metadata, MetadataError, MethodInfo, WireOption};
 use dreammesh_core::channel::{Channel, DynamicCall};
 use dreammesh_core::wire::{Layout, Segment, json};
 
@@ -138,7 +138,22 @@ impl Terms {
                 terms.texts.push((name, value.to_owned().leak()));
             }
         }
+        terms.check()?;
         Ok(terms)
+    }
+
+    /// Finds out now what each call would fail with.
+    fn check(&self) -> Result<(), Failure> {
+        let unusable = |error: MetadataError| Failure::input(error.to_string());
+        let mut metadata = Metadata::new();
+        for (name, value) in &self.texts {
+            metadata.append(*name, *value).map_err(unusable)?;
+        }
+        for (name, value) in &self.binaries {
+            let appended = metadata.append_bin(*name, value.clone());
+            appended.map_err(unusable)?;
+        }
+        Ok(())
     }
 
     /// A call on these terms.

@@ -259,6 +259,14 @@ const WRONG: &[(&str, &[&str], &str)] = &[
         &["-H", "a-bin: !"],
         "the value of `a-bin` is no base64",
     ),
+    ("New", &["-H", ": x"], "\"\" is not a metadata name"),
+    ("New", &["-H", "grpc-timeout: 1S"], "is reserved"),
+    ("New", &["-H", "a: b\nc"], "is not printable ASCII"),
+    (
+        "Record",
+        &["-d", "{} nul"],
+        "message 2 is no `shop.v1.Item`: expected an object at line 1 column 4",
+    ),
     ("New", &["--timeout", "soon"], "`soon` is no time"),
     ("New", &["--cacert", "/nonexistent.pem"], "/nonexistent.pem"),
 ];

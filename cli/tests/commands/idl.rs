@@ -150,6 +150,20 @@ fn findings_have_a_form_for_each_reader() {
     let both = [layout(&["--format", "json"]), layout(&["--json"])];
     assert_eq!(both[0].stdout, both[1].stdout);
     assert_eq!(code(&layout(&["--format", "github"])), 2);
-    let absent = run(&["check", "--format", "json", "nowhere.proto"]);
-    assert_eq!((code(&absent), text(&absent.stdout).as_str()), (2, ""));
+    for absent in ["nowhere.proto", "/"] {
+        for command in [
+            &["check", absent][..],
+            &["check", "--format", "json", absent],
+            &["layout", absent],
+        ] {
+            let output = run(command);
+            let said = format!("error: there is no file `{absent}`\n");
+            assert_eq!(
+                (code(&output), text(&output.stderr)),
+                (2, said),
+                "{command:?}"
+            );
+            assert_eq!(text(&output.stdout), "");
+        }
+    }
 }
