@@ -116,3 +116,29 @@ fn whoever_has_read_enough_ends_the_call() {
         .unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn a_watched_state_is_printed_as_it_comes_until_the_server_ends() {
+    let shop = Shop::open();
+    let arguments = ["health", &shop.target, "nobody", "--watch", "--json"];
+    let mut child = scratch::command(&protos(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut states = BufReader::new(child.stdout.take().unwrap());
+    let mut state = String::new();
+    states.read_line(&mut state).unwrap();
+    let unknown = "{\"service\":\"nobody\",\"status\":\"SERVICE_UNKNOWN\"}\n";
+    assert_eq!(state, unknown);
+    drop(shop);
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(said.starts_with("error: UNAVAILABLE: "), "{said}");
+    assert_eq!(child.wait().unwrap().code(), Some(78));
+}
