@@ -26,9 +26,9 @@ use std::future::Future;
 use std::io;
 
 pub use dreammesh_core::call::{
-    Begun, CallError, Code, Deadline, Endpoint, Extensions, Idempotency, Initiator, Metadata,
-    MetadataError, MetadataValue, MethodInfo, MethodKind, Peer, Priority, Receiver, Request,
-    Response, Sender, Status, Timeout, TraceContext, WireOption,
+    Begun, CallError, Code, Compression, Deadline, Endpoint, Extensions, Idempotency, Initiator,
+    Metadata, MetadataError, MetadataValue, MethodInfo, MethodKind, Peer, Priority, Receiver,
+    Request, Response, Sender, Status, Timeout, TraceContext, WireOption,
 };
 pub use dreammesh_core::channel::{
     BidiCall, Channel, ChannelBuilder, ClientStreamingCall, Requests, ServerStreamingCall,

@@ -1,6 +1,7 @@
 //! The plain data of a call: what both sides see of it besides its messages.
 
 mod code;
+mod compression;
 mod deadline;
 mod error;
 mod extensions;
@@ -14,6 +15,7 @@ mod stream;
 mod trace_context;
 
 pub use code::Code;
+pub use compression::Compression;
 pub use deadline::{Deadline, Timeout};
 pub use error::{Begun, CallError, Initiator};
 pub use extensions::Extensions;

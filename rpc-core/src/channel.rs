@@ -22,7 +22,7 @@ pub use calls::{
 
 use retry::Budget;
 
-use crate::call::{Extensions, Metadata, MethodInfo, WireOption};
+use crate::call::{Compression, Extensions, Metadata, MethodInfo, WireOption};
 use crate::context::CallContext;
 use crate::layer::{CallService, ConnectionSnapshot, Metrics};
 use crate::port::ConnectionSource;
@@ -94,6 +94,7 @@ impl Channel {
             idempotency_key: None,
             wait_for_ready: settings.wait_for_ready,
             wire,
+            compression: Compression::Auto,
             extensions: Extensions::new(),
             message,
         })

@@ -27,7 +27,9 @@ use pipe::{Pipe, answer_of};
 use slots::{Running, Slots, Unary};
 
 use crate::by_method::ByMethod;
-use crate::call::{Begun, Deadline, Endpoint, Metadata, MethodInfo, MethodKind, Peer, WireOption};
+use crate::call::{
+    Begun, Compression, Deadline, Endpoint, Metadata, MethodInfo, MethodKind, Peer, WireOption,
+};
 use crate::channel::Channel;
 use crate::clock;
 use crate::message;
@@ -182,6 +184,7 @@ impl StreamPort for InProcess {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         last: bool,
+        _: Compression,
     ) -> Poll<Result<(), Ended>> {
         self.pipe(key)?.poll_send_request(cx, message, last)
     }
@@ -292,7 +295,11 @@ fn formed(
         Some(small) if small.len() <= COPIED_BYTES_MAX => Bytes::copy_from_slice(small),
         _ => segment.into_bytes(),
     };
-    Ok(Received { bytes, mode })
+    Ok(Received {
+        bytes,
+        mode,
+        compressed: false,
+    })
 }
 
 /// Up to here copying costs less than letting the next message grow a new buffer.

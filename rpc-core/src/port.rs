@@ -34,8 +34,8 @@ use bytes::Bytes;
 use dreammesh_wire::{Limits, Segment};
 
 use crate::call::{
-    Begun, CallError, Deadline, Extensions, Initiator, Metadata, MethodInfo, Peer, Priority,
-    Status, TraceContext, WireOption,
+    Begun, CallError, Compression, Deadline, Extensions, Initiator, Metadata, MethodInfo, Peer,
+    Priority, Status, TraceContext, WireOption,
 };
 use crate::layer::{ConnectionCounts, Observation};
 
@@ -133,6 +133,8 @@ pub struct Opening<'a> {
     pub idempotency_key: Option<&'a str>,
     /// The form that its messages may take.
     pub wire: WireOption,
+    /// Whether its messages travel compressed, those that say nothing else of themselves.
+    pub compression: Compression,
     /// The first message as an archive; taken only when the call is opened.
     pub message: &'a mut Option<Segment>,
     /// Whether the message, or one that shares its bytes, stays when the call is opened.
@@ -186,6 +188,8 @@ pub struct Received {
     pub bytes: Bytes,
     /// The form of the bytes.
     pub mode: WireMode,
+    /// Whether they were compressed on their way.
+    pub compressed: bool,
 }
 
 /// The whole answer to a call with one response.
@@ -315,7 +319,8 @@ impl From<Ended> for CallError {
 pub trait StreamPort: Send + Sync + fmt::Debug {
     /// Queues a message, waiting for the stream's credit; `message` is taken exactly when ready.
     ///
-    /// With `last`, our half ends with this message.
+    /// With `last`, our half ends with this message. Media that compress no messages pass over
+    /// `compression`; what is [`Compression::Auto`] is as the call was opened.
     ///
     /// # Errors
     /// How the stream ended, when it did.
@@ -325,6 +330,7 @@ pub trait StreamPort: Send + Sync + fmt::Debug {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         last: bool,
+        compression: Compression,
     ) -> Poll<Result<(), Ended>>;
 
     /// Ends our half without a message; never waits, and does nothing when it has ended.
@@ -563,6 +569,8 @@ pub struct Outcome {
     pub headers: Metadata,
     /// The response of a method with one response, as an archive; none unless the status is OK.
     pub message: Option<Segment>,
+    /// Whether it is to travel compressed.
+    pub compression: Compression,
     /// The metadata after the last message.
     pub trailers: Metadata,
 }
@@ -574,6 +582,7 @@ impl Outcome {
             status,
             headers: Metadata::new(),
             message: None,
+            compression: Compression::Auto,
             trailers: Metadata::new(),
         }
     }

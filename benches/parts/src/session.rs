@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use dreammesh_core::call::{Deadline, Metadata, MethodInfo, MethodKind, Priority, WireOption};
+use dreammesh_core::call::{
+    Compression, Deadline, Metadata, MethodInfo, MethodKind, Priority, WireOption,
+};
 use dreammesh_core::port::{Keep, OpenTicket, Opening, StreamKey, WireMode};
 use dreammesh_core::wire::{Layout, LayoutHash, Segment};
 use dreammesh_session::frame::method::Hashes;
@@ -141,6 +143,7 @@ impl Pair {
             attempt: 0,
             idempotency_key: None,
             wire: WireOption::Auto,
+            compression: Compression::Auto,
             keep: Keep::No,
             message: &mut message,
             half_close: true,

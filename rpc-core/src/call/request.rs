@@ -6,14 +6,15 @@ use std::sync::OnceLock;
 use dreammesh_wire::{Encoded, IntoMessage, Limits, Message, Msg, WireError};
 
 use super::method::EMPTY_LAYOUT;
+use super::{Compression, MethodKind, TraceContext};
 use super::{Deadline, Endpoint, Extensions, Metadata, MethodInfo, Peer, Priority, Status};
-use super::{MethodKind, TraceContext};
 use crate::message;
 use crate::port::{Answer, Outcome, ServerCall};
 
 /// One request as a handler receives it: the validated message and the facts of the call.
 pub struct Request<T> {
     message: Msg<T>,
+    compressed: bool,
     call: ServerCall,
 }
 
@@ -25,11 +26,19 @@ impl<T: Message> Request<T> {
     pub fn new(message: impl IntoMessage<T>) -> Result<Self, WireError> {
         let message = message::reread(message.into_message(&message::send_limits())?)?;
         let call = ServerCall::new(&DIRECT, Peer::new(Endpoint::new("direct")));
-        Ok(Self { message, call })
+        Ok(Self {
+            message,
+            compressed: false,
+            call,
+        })
     }
 
-    pub(crate) const fn received(message: Msg<T>, call: ServerCall) -> Self {
-        Self { message, call }
+    pub(crate) const fn received(message: Msg<T>, compressed: bool, call: ServerCall) -> Self {
+        Self {
+            message,
+            compressed,
+            call,
+        }
     }
 
     /// Reads the message in place.
@@ -92,6 +101,11 @@ impl<T> Request<T> {
         self.call.idempotency_key.as_deref()
     }
 
+    /// Whether the message was compressed on its way.
+    pub const fn was_compressed(&self) -> bool {
+        self.compressed
+    }
+
     /// Who calls.
     pub fn peer(&self) -> &Peer {
         &self.call.peer
@@ -116,12 +130,16 @@ pub struct Response<T> {
     body: Body<T>,
     headers: Metadata,
     trailers: Metadata,
+    compression: Compression,
 }
 
 enum Body<T> {
     /// Made here; read back only by a test that calls the handler directly.
     Made(Result<Encoded<T>, WireError>, OnceLock<Box<Msg<T>>>),
-    Received(Msg<T>),
+    Received {
+        message: Msg<T>,
+        compressed: bool,
+    },
 }
 
 impl<T: Message> Response<T> {
@@ -138,15 +156,20 @@ impl<T: Message> Response<T> {
             body,
             headers: Metadata::new(),
             trailers: Metadata::new(),
+            compression: Compression::Auto,
         }
     }
 
     pub(crate) fn received(answer: Answer, limits: &Limits) -> Result<Self, WireError> {
-        let body = Body::Received(message::receive(answer.message, limits)?);
+        let body = Body::Received {
+            compressed: answer.message.compressed,
+            message: message::receive(answer.message, limits)?,
+        };
         Ok(Self {
             body,
             headers: answer.headers,
             trailers: answer.trailers,
+            compression: Compression::Auto,
         })
     }
 
@@ -156,7 +179,7 @@ impl<T: Message> Response<T> {
     /// When it was made here and exceeds what an archive can hold; see [`Self::new`].
     pub fn view(&self) -> T::View<'_> {
         match &self.body {
-            Body::Received(message) => message.view(),
+            Body::Received { message, .. } => message.view(),
             Body::Made(made, reread) => {
                 let read = || Box::new(reread_made(made));
                 reread.get_or_init(read).view()
@@ -170,7 +193,7 @@ impl<T: Message> Response<T> {
     /// When it was made here and exceeds what an archive can hold; see [`Self::new`].
     pub fn into_message(self) -> Msg<T> {
         match self.body {
-            Body::Received(message) => message,
+            Body::Received { message, .. } => message,
             Body::Made(made, _) => reread_made(&made),
         }
     }
@@ -186,7 +209,7 @@ impl<T: Message> Response<T> {
     pub(crate) fn into_outcome(self) -> Outcome {
         let (encoded, headers, trailers) = match self.body {
             Body::Made(made, _) => (made, self.headers, self.trailers),
-            Body::Received(message) => {
+            Body::Received { message, .. } => {
                 let message = message.into_message(&message::send_limits());
                 (message, Metadata::new(), Metadata::new())
             }
@@ -196,6 +219,7 @@ impl<T: Message> Response<T> {
                 status: Status::ok(),
                 headers,
                 message: Some(encoded.into_segment()),
+                compression: self.compression,
                 trailers,
             },
             Err(error) => Outcome::of(message::unsendable(&error)),
@@ -212,6 +236,22 @@ impl<T> Response<T> {
     /// The metadata before the message, to be filled by a handler that made the response.
     pub const fn metadata_mut(&mut self) -> &mut Metadata {
         &mut self.headers
+    }
+
+    /// Whether a message that was received was compressed on its way.
+    pub const fn was_compressed(&self) -> bool {
+        matches!(
+            self.body,
+            Body::Received {
+                compressed: true,
+                ..
+            }
+        )
+    }
+
+    /// Has the message travel compressed or not, where its medium compresses messages.
+    pub const fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// The metadata after the message.

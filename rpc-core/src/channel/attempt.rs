@@ -111,6 +111,7 @@ impl Attempt {
             attempt: call.attempt,
             idempotency_key: call.idempotency_key.as_deref(),
             wire: call.wire,
+            compression: call.compression,
             half_close: !call.method.kind().streams_requests(),
             keep: match call.method.kind() {
                 MethodKind::Unary if self.keeps => Keep::Yes,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dreammesh_wire::Segment;
 
 use crate::call::{
-    Deadline, Endpoint, Extensions, Metadata, MethodInfo, Priority, TraceContext, WireOption,
+    Compression, Deadline, Endpoint, Extensions, Metadata, MethodInfo, Priority, TraceContext,
+    WireOption,
 };
 use crate::layer::Observation;
 use crate::port::{Answer, Connection, StreamKey, StreamPort};
@@ -41,6 +42,8 @@ pub struct ClientCallParts {
     pub wait_for_ready: bool,
     /// The form that its messages may take.
     pub wire: WireOption,
+    /// Whether its messages travel compressed, those that say nothing else of themselves.
+    pub compression: Compression,
     /// Typed values of the layers.
     pub extensions: Extensions,
     pub(crate) message: Option<Segment>,

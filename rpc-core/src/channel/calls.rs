@@ -17,8 +17,8 @@ pub use requests::Requests;
 
 use super::{Channel, ClientCall};
 use crate::call::{
-    CallError, Deadline, MethodInfo, Priority, Receiver, Response, Sender, Status, TraceContext,
-    WireOption,
+    CallError, Compression, Deadline, MethodInfo, Priority, Receiver, Response, Sender, Status,
+    TraceContext, WireOption,
 };
 use crate::message;
 use std::borrow::Cow;
@@ -131,6 +131,13 @@ macro_rules! kind_of_call {
             /// Says which form the call's messages may take.
             pub fn wire(mut self, wire: WireOption) -> Self {
                 self.building.call.wire = wire;
+                self
+            }
+
+            /// Says whether the call's requests travel compressed, where its medium compresses
+            /// messages; each of a stream may say otherwise.
+            pub fn compression(mut self, compression: Compression) -> Self {
+                self.building.call.compression = compression;
                 self
             }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use dreammesh_wire::Segment;
 
 use super::{check, formed};
-use crate::call::{Begun, Deadline, Metadata, MethodInfo, Status};
+use crate::call::{Begun, Compression, Deadline, Metadata, MethodInfo, Status};
 use crate::port::{
     Answer, Ended, HandlerFuture, Outcome, Received, StreamKey, StreamPort, WireMode,
 };
@@ -303,6 +303,7 @@ impl StreamPort for Pipe {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         _: bool,
+        _: Compression,
     ) -> Poll<Result<(), Ended>> {
         let mut state = self.state();
         if state.cancelled || state.outcome.is_some() {

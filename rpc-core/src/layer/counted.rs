@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use dreammesh_wire::Segment;
 
 use super::metrics::Tally;
-use crate::call::Metadata;
+use crate::call::{Compression, Metadata};
 use crate::port::{Answer, Ended, Received, StreamKey, StreamPort};
 
 /// A port in front of another that counts the bytes of the messages it hands over.
@@ -31,9 +31,10 @@ impl<P: StreamPort + ?Sized> StreamPort for Counted<P> {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         last: bool,
+        compression: Compression,
     ) -> Poll<Result<(), Ended>> {
         let bytes = message.as_ref().map_or(0, Segment::len);
-        let sent = ready!(self.port.poll_send(key, cx, message, last));
+        let sent = ready!(self.port.poll_send(key, cx, message, last, compression));
         if sent.is_ok() {
             self.tally.add_bytes(0, bytes);
         }

@@ -39,7 +39,7 @@ where
             None => one_request(&mut call).await,
         };
         let request = match message {
-            Ok(message) => Request::received(message, call),
+            Ok((message, compressed)) => Request::received(message, compressed, call),
             Err(status) => return Outcome::of(status),
         };
         match run(service, request).await {
@@ -63,14 +63,19 @@ where
     R: Future<Output = Result<(), Status>> + Send,
 {
     handler(service, method, move |service, mut call| async move {
-        let message = match one_request(&mut call).await {
+        let (message, compressed) = match one_request(&mut call).await {
             Ok(message) => message,
             Err(status) => return Outcome::of(status),
         };
         let Some((sender, state)) = sender(&call) else {
             return no_stream();
         };
-        let ended = run(service, Request::received(message, call), sender).await;
+        let ended = run(
+            service,
+            Request::received(message, compressed, call),
+            sender,
+        )
+        .await;
         streamed(ended, &state)
     })
 }
@@ -214,15 +219,22 @@ fn complete_request(call: &mut ServerCall) -> Option<Received> {
     }
 }
 
-fn read_request<Q: Message>(received: Received, call: &ServerCall) -> Result<Msg<Q>, Status> {
-    message::receive(received, &call.limits).map_err(|error| message::unreadable(&error))
+/// A request, and whether it was compressed.
+fn read_request<Q: Message>(
+    received: Received,
+    call: &ServerCall,
+) -> Result<(Msg<Q>, bool), Status> {
+    let compressed = received.compressed;
+    let read = message::receive(received, &call.limits);
+    read.map(|message| (message, compressed))
+        .map_err(|error| message::unreadable(&error))
 }
 
 /// The only request of a method that takes one, and the proof that there is no second.
 ///
 /// Another number is `UNIMPLEMENTED`, as gRPC's list of status codes has it: most likely the two
 /// sides disagree about whether the method streams.
-async fn one_request<Q: Message>(call: &mut ServerCall) -> Result<Msg<Q>, Status> {
+async fn one_request<Q: Message>(call: &mut ServerCall) -> Result<(Msg<Q>, bool), Status> {
     let received = match call.first.take() {
         Some(first) => first,
         None => next_request(call).await?.ok_or_else(|| {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use dreammesh_core::call::{Code, Endpoint, Metadata, Peer};
+use dreammesh_core::call::{Code, Compression, Endpoint, Metadata, Peer};
 use dreammesh_core::port::{
     Answer, Ended, Lookup, Outcome, Received, ServerCall, ServerStream, StreamKey, StreamPort,
     WireMode,
@@ -26,6 +26,7 @@ impl StreamPort for Script {
         _: &mut Context<'_>,
         message: &mut Option<Segment>,
         _: bool,
+        _: Compression,
     ) -> Poll<Result<(), Ended>> {
         message.take();
         Poll::Ready(Ok(()))
@@ -57,6 +58,7 @@ fn received() -> Received {
     Received {
         bytes: encoded.into_segment().into_bytes(),
         mode: WireMode::Archive,
+        compressed: false,
     }
 }
 

@@ -105,6 +105,7 @@ fn call_with(bytes: &'static [u8], mode: WireMode) -> Outcome {
     call.first = Some(Received {
         bytes: Bytes::from_static(bytes),
         mode,
+        compressed: false,
     });
     call.half_closed = true;
     block_on(echo().lookup("/sample.v1.Leaves/Find").unwrap().call(call))

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use dreammesh_core::call::{Metadata, Peer};
+use dreammesh_core::call::{Compression, Metadata, Peer};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::{
     Answer, Connection, Ended, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
@@ -65,8 +65,9 @@ impl StreamPort for Client {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         last: bool,
+        compression: Compression,
     ) -> Poll<Result<(), Ended>> {
-        self.0.poll_send(key, cx, message, last)
+        self.0.poll_send(key, cx, message, last, compression)
     }
 
     fn close_send(&self, key: StreamKey) {

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use dreammesh_core::call::{Begun, Metadata, MethodInfo, MethodKind, Peer, Status, WireOption};
+use dreammesh_core::call::{
+    Begun, Compression, Metadata, MethodInfo, MethodKind, Peer, Status, WireOption,
+};
 use dreammesh_core::port::{
     Answer, Connection, Ended, Keep, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
     WireMode,
@@ -22,6 +24,7 @@ impl StreamPort for Shared {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         last: bool,
+        _: Compression,
     ) -> Poll<Result<(), Ended>> {
         match self.step(|state| state.send(key, cx.waker(), message, last)) {
             Sent::Done(result) => result,
@@ -147,6 +150,7 @@ impl Connection for Shared {
             attempt,
             idempotency_key: opening.idempotency_key,
             wire: opening.wire,
+            compression: opening.compression,
             message: &mut form.protobuf,
             keep,
             half_close: opening.half_close,

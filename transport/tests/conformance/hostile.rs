@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use dreammesh_core::call::{Code, Metadata, MethodInfo, MethodKind, Priority, WireOption};
+use dreammesh_core::call::{
+    Code, Compression, Metadata, MethodInfo, MethodKind, Priority, WireOption,
+};
 use dreammesh_core::channel::UnaryCall;
 use dreammesh_core::codec::Protobuf;
 use dreammesh_core::layer::Metrics;
@@ -158,6 +160,7 @@ fn open_calls(session: &mut Session<()>, what: &str, calls: usize, bytes: usize)
             attempt: 0,
             idempotency_key: None,
             wire: WireOption::Protobuf,
+            compression: Compression::Auto,
             keep: Keep::No,
             message: &mut Some(Segment::from_vec(request.clone())),
             half_close: true,

@@ -27,6 +27,8 @@ pub struct Receiver<T, E: StreamError = Status> {
     limits: Limits,
     /// Whether the end or an error was given out; nothing follows either.
     ended: bool,
+    /// Whether the message that was given out last was compressed.
+    compressed: bool,
     types: PhantomData<fn() -> (T, E)>,
 }
 
@@ -51,9 +53,12 @@ impl<T: Message, E: StreamError> Receiver<T, E> {
             return Poll::Ready(Ok(None));
         }
         let message = match ready!(self.side.poll_received(cx)) {
-            Ok(Some(received)) => message::receive(received, &self.limits)
-                .map(Some)
-                .map_err(|e| Ended::by_library(message::unreadable(&e), Begun::Maybe)),
+            Ok(Some(received)) => {
+                self.compressed = received.compressed;
+                message::receive(received, &self.limits)
+                    .map(Some)
+                    .map_err(|e| Ended::by_library(message::unreadable(&e), Begun::Maybe))
+            }
             Ok(None) => Ok(None),
             Err(ended) => Err(ended),
         };
@@ -77,11 +82,16 @@ impl<T, E: StreamError> Receiver<T, E> {
         }
         let received = ready!(self.side.poll_received(cx));
         match &received {
-            Ok(Some(_)) => {}
+            Ok(Some(received)) => self.compressed = received.compressed,
             Ok(None) => self.end(None),
             Err(ended) => self.end(Some(&ended.status)),
         }
         Poll::Ready(received.map_err(|ended| E::ended(ended, self.side.endpoint())))
+    }
+
+    /// Whether the message that came last was compressed on its way; false before the first.
+    pub const fn was_compressed(&self) -> bool {
+        self.compressed
     }
 
     fn end(&mut self, failure: Option<&Status>) {
@@ -102,6 +112,7 @@ impl<T> Receiver<T, CallError> {
             side,
             limits,
             ended: false,
+            compressed: false,
             types: PhantomData,
         }
     }
@@ -138,6 +149,7 @@ impl<T> Receiver<T, Status> {
             side,
             limits,
             ended: false,
+            compressed: false,
             types: PhantomData,
         }
     }

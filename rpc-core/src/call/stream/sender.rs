@@ -10,7 +10,7 @@ use dreammesh_wire::{IntoMessage, Message, Segment};
 
 use super::StreamError;
 use super::turn::Turn;
-use crate::call::{Begun, Endpoint, Metadata, Status};
+use crate::call::{Begun, Compression, Endpoint, Metadata, Status};
 use crate::message;
 use crate::port::{Ended, ServerStream, StreamKey, StreamPort};
 
@@ -86,6 +86,7 @@ impl<T: Message, E: StreamError> Sender<T, E> {
             message,
             failed,
             last,
+            compression: Compression::Auto,
             has_turn: false,
         }
     }
@@ -117,6 +118,7 @@ impl<T, E: StreamError> Sender<T, E> {
             message: Some(archive),
             failed: None,
             last: false,
+            compression: Compression::Auto,
             has_turn: false,
         }
     }
@@ -175,6 +177,7 @@ pub struct Sending<'a, T, E> {
     message: Option<Segment>,
     failed: Option<Status>,
     last: bool,
+    compression: Compression,
     has_turn: bool,
 }
 
@@ -191,17 +194,30 @@ impl<T, E: StreamError> Future for Sending<'_, T, E> {
             ready!(sender.shared.turn.poll_take(cx));
             this.has_turn = true;
         }
-        let sent = ready!(
-            sender
-                .port
-                .poll_send(sender.key, cx, &mut this.message, this.last)
-        );
+        let sent = ready!(sender.port.poll_send(
+            sender.key,
+            cx,
+            &mut this.message,
+            this.last,
+            this.compression
+        ));
         this.give_turn_back();
         Poll::Ready(sent.map_err(|ended| sender.error(ended)))
     }
 }
 
 impl<T, E> Sending<'_, T, E> {
+    /// Says whether the message travels compressed, where its medium compresses messages.
+    ///
+    /// The peer is told how before the first message. So of a call whose messages are compressed by
+    /// no setting, a caller says [`Compression::On`] of the call as well, and a handler says one or
+    /// the other of the first message at the latest, or sends its metadata before it; otherwise
+    /// messages travel as they are.
+    pub const fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
     fn give_turn_back(&mut self) {
         if std::mem::take(&mut self.has_turn) {
             self.sender.shared.turn.give_back();

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use dreammesh_core::call::{
-    Begun, Deadline, Metadata, MethodInfo, MethodKind, Priority, Status, WireOption,
+    Begun, Compression, Deadline, Metadata, MethodInfo, MethodKind, Priority, Status,
+    WireOption,
 };
 use dreammesh_core::port::{Keep, OpenTicket, Opening, StreamKey, WireMode};
 use dreammesh_core::wire::{Layout, LayoutHash, Segment};
@@ -184,6 +185,7 @@ impl App {
             attempt: 0,
             idempotency_key: None,
             wire: WireOption::Auto,
+            compression: Compression::Auto,
             message: &mut message,
             keep: [Keep::No, Keep::IfUnsure, Keep::Yes][usize::from(script.byte() % 3)],
             half_close: script.byte() % 2 == 0,

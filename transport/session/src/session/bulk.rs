@@ -79,6 +79,7 @@ impl Incoming {
         Some(Received {
             bytes: shelf::message(buffer.bytes, self.total),
             mode: self.mode,
+            compressed: false,
         })
     }
 }

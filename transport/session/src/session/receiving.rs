@@ -35,6 +35,7 @@ impl<U: Default> Session<U> {
         let message = Received {
             bytes: payload.detach(),
             mode: wire_mode(frame.header.flags),
+            compressed: false,
         };
         self.arrived(index, message, frame.header.flags & flag::END != 0);
         Ok(())

@@ -228,6 +228,7 @@ impl<U: Default> Session<U> {
             slot.queue(Received {
                 bytes: payload.detach(),
                 mode,
+                compressed: false,
             });
         }
         let method = self.methods.at(slot.method);

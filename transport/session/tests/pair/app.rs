@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dreammesh_core::call::WireOption;
-use dreammesh_core::call::{Begun, Code, Deadline, Metadata, Priority, Status};
+use dreammesh_core::call::{Begun, Code, Compression, Deadline, Metadata, Priority, Status};
+use dreammesh_core::call::{Compression, WireOption};
 use dreammesh_core::port::{Ended, Keep, OpenTicket, Opening, Received, StreamKey, WireMode};
 use dreammesh_core::wire::Segment;
 use dreammesh_session::frame::CloseCode;
@@ -287,6 +287,7 @@ impl Caller {
             attempt: index as u32,
             idempotency_key: None,
             wire: WireOption::Auto,
+            compression: Compression::Auto,
             keep: Keep::No,
             message: &mut message,
             half_close: unary,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use dreammesh_core::call::{Deadline, Metadata, MethodInfo, Priority, WireOption};
+use dreammesh_core::call::{Compression, Deadline, Metadata, MethodInfo, Priority, WireOption};
 use dreammesh_core::port::{Keep, OpenTicket, Opening, StreamKey, WireMode};
 use dreammesh_core::wire::Segment;
 use dreammesh_session::frame::method_ack::Chains;
@@ -177,6 +177,7 @@ impl Side {
             attempt: 0,
             idempotency_key: None,
             wire: WireOption::Auto,
+            compression: Compression::Auto,
             keep: Keep::No,
             message: &mut message,
             half_close,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dreammesh_core::call::{Deadline, Metadata, MethodInfo, MethodKind, Priority, WireOption};
+use dreammesh_core::call::{
+    Compression, Deadline, Metadata, MethodInfo, MethodKind, Priority, WireOption,
+};
 use dreammesh_core::port::{Keep, OpenTicket, Opening, WireMode};
 use dreammesh_core::wire::{Layout, LayoutHash, Segment};
 use dreammesh_session::frame::method::Hashes;
@@ -65,6 +67,7 @@ fn the_example_is_what_is_written() {
         attempt: 0,
         idempotency_key: None,
         wire: WireOption::Auto,
+        compression: Compression::Auto,
         keep: Keep::No,
         message: &mut message,
         half_close: true,
