@@ -1,5 +1,7 @@
 //! What the client checks, one function for each case of the document.
 
+mod compressed;
+
 use std::time::Duration;
 
 use dreammesh::codegen::Bytes;
@@ -34,6 +36,14 @@ pub const NAMES: [&str; 15] = [
     "cacheable_unary",
 ];
 
+/// The names of the cases that compress messages, which plain gRPC alone does.
+pub const COMPRESSED: [&str; 4] = [
+    "client_compressed_unary",
+    "server_compressed_unary",
+    "client_compressed_streaming",
+    "server_compressed_streaming",
+];
+
 /// Runs one case.
 ///
 /// # Errors
@@ -56,7 +66,7 @@ pub async fn run(name: &str, channel: &Channel) -> Result<(), Failure> {
         "special_status_message" => statuses(&client, Code::Unknown, SPECIAL).await,
         "unimplemented_method" => unimplemented_method(&client).await,
         "unimplemented_service" => unimplemented_service(channel).await,
-        other => Err(format!("there is no case {other:?}")),
+        other => compressed::run(other, &client).await,
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use dreammesh::codegen::Bytes;
-use dreammesh::{Code, Metadata, Receiver, Request, Response, Sender, Status};
+use dreammesh::{Code, Compression, Metadata, Receiver, Request, Response, Sender, Status};
 
 use crate::proto::{
-    EchoStatus, Empty, Payload, ResponseParameters, SimpleRequest, SimpleResponse,
+    BoolValue, EchoStatus, Empty, Payload, ResponseParameters, SimpleRequest, SimpleResponse,
     StreamingInputCallRequest, StreamingInputCallResponse, StreamingOutputCallRequest,
     StreamingOutputCallResponse, TestService,
 };
@@ -27,7 +27,12 @@ impl TestService for Tested {
         request: Request<SimpleRequest>,
     ) -> Result<Response<SimpleResponse>, Status> {
         let (initial, trailing) = echoed(request.metadata())?;
+        let compressed = request.was_compressed();
         let request = request.into_owned();
+        check_compression(
+            request.expect_compressed.as_ref().map(|it| it.value),
+            compressed,
+        )?;
         if let Some(status) = failure(request.response_status.as_ref(), &trailing) {
             return Err(status);
         }
@@ -35,6 +40,7 @@ impl TestService for Tested {
             payload: Some(payload(request.response_size)?),
             ..Default::default()
         });
+        response.set_compression(compression(request.response_compressed.as_ref()));
         *response.metadata_mut() = initial;
         *response.trailers_mut() = trailing;
         Ok(response)
@@ -65,6 +71,8 @@ impl TestService for Tested {
         let (initial, trailing) = echoed(requests.metadata())?;
         let mut bytes = 0_usize;
         while let Some(request) = requests.next().await? {
+            let expected = request.view().expect_compressed().map(|it| it.value());
+            check_compression(expected, requests.was_compressed())?;
             bytes += request.view().payload().map_or(0, |it| it.body().len());
         }
         let sum = i32::try_from(bytes);
@@ -133,6 +141,24 @@ fn echoed(received: &Metadata) -> Result<(Metadata, Metadata), Status> {
     Ok((initial, trailing))
 }
 
+/// Holds a request against what its caller says of it.
+fn check_compression(expected: Option<bool>, compressed: bool) -> Result<(), Status> {
+    match expected {
+        Some(true) if !compressed => Err(Status::invalid_argument("the request is not compressed")),
+        Some(false) if compressed => Err(Status::invalid_argument("the request is compressed")),
+        _ => Ok(()),
+    }
+}
+
+/// What is asked for of an answer.
+fn compression(asked: Option<&BoolValue>) -> Compression {
+    match asked {
+        None => Compression::Auto,
+        Some(BoolValue { value: true, .. }) => Compression::On,
+        Some(_) => Compression::Off,
+    }
+}
+
 /// Sends what goes back before the answers, and has the rest follow them.
 fn begin<T>(received: &Metadata, responses: &Sender<T>) -> Result<Metadata, Status> {
     let (initial, trailing) = echoed(received)?;
@@ -168,7 +194,10 @@ async fn send_all(
             payload: Some(payload(asked.size)?),
             ..Default::default()
         };
-        responses.send(response).await?;
+        let sending = responses.send(response);
+        sending
+            .compression(compression(asked.compressed.as_ref()))
+            .await?;
     }
     Ok(())
 }

@@ -271,6 +271,7 @@ impl State {
             status,
             headers,
             message,
+            compression: _,
             trailers,
         } = outcome;
         if !status.is_ok() {

@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use dreammesh_core::call::{Begun, Metadata, MethodInfo, Peer, Status, Timeout, WireOption};
+use dreammesh_core::call::{
+    Begun, Compression, Metadata, MethodInfo, Peer, Status, Timeout, WireOption,
+};
 use dreammesh_core::port::{
     Answer, Connection, Ended, Keep, OpenTicket, Opened, Opening, Received, StreamKey, StreamPort,
 };
@@ -23,7 +25,7 @@ use h2::client::SendRequest;
 use http::header::HeaderMap;
 use http::{Method, Request, Uri};
 
-use super::encoding::Encoding;
+use super::encoding::{self, Encoding};
 use super::form::{Codec, Form};
 use super::head::RequestSaid;
 use crate::driver::timer;
@@ -199,6 +201,9 @@ impl Shared {
             idempotency_key: opening.idempotency_key,
         };
         said.write(&mut headers);
+        if let (None, Some(encoding)) = (self.encoding, self.sends_with(opening.compression)) {
+            headers.insert(encoding::ENCODING, encoding.value());
+        }
         *request.headers_mut() = headers;
         request
     }
@@ -239,6 +244,7 @@ impl Shared {
             opening.deadline,
             self.limits,
         ));
+        call.compression = opening.compression;
         if let Some(message) = message {
             // A stream that has just been opened takes what it is given.
             let _ = call.send(message, last);
@@ -266,13 +272,32 @@ impl Shared {
         (call, next)
     }
 
-    fn framed(&self, message: Segment, method: &'static MethodInfo) -> Result<Framed, Status> {
+    /// What messages of such a call can be compressed with, which its head has to say.
+    fn sends_with(&self, compression: Compression) -> Option<Encoding> {
+        match compression {
+            Compression::On => Some(self.encoding.unwrap_or(Encoding::Gzip)),
+            Compression::Auto | Compression::Off => self.encoding,
+        }
+    }
+
+    /// A message of a call, which says of itself whether it is compressed, or leaves it to the call.
+    fn framed(
+        &self,
+        message: Segment,
+        method: &'static MethodInfo,
+        [call, own]: [Compression; 2],
+    ) -> Result<Framed, Status> {
         let form = Form {
             layout: method.request(),
             codec: Codec::Protobuf,
-            encoding: self.encoding,
+            usual: self.encoding,
+            asked: self.sends_with(call),
         };
-        form.message(message)
+        let compression = match own {
+            Compression::Auto => call,
+            Compression::On | Compression::Off => own,
+        };
+        form.message(message, compression)
     }
 }
 
@@ -321,7 +346,11 @@ impl Connection for Client {
         let mut framed = Ok(None);
         if let Some((segment, bytes)) = taken(opening.message) {
             kept = Some(bytes);
-            framed = self.0.framed(segment, opening.method).map(Some);
+            let compression = [opening.compression, Compression::Auto];
+            framed = self
+                .0
+                .framed(segment, opening.method, compression)
+                .map(Some);
         }
         let request = self.0.request(&opening, entry);
         let opened = framed
@@ -357,8 +386,9 @@ impl StreamPort for Client {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         last: bool,
+        compression: Compression,
     ) -> Poll<Result<(), Ended>> {
-        let method = {
+        let (method, of_call) = {
             let mut state = self.0.lock();
             let Some(call) = state.slots.find(key) else {
                 return Poll::Ready(Err(Ended::no_stream()));
@@ -370,12 +400,13 @@ impl StreamPort for Client {
                     return Poll::Pending;
                 }
             }
-            call.method
+            (call.method, call.compression)
         };
         let Some(segment) = message.take() else {
             return Poll::Ready(Ok(()));
         };
-        let framed = self.0.framed(segment, method);
+        let compression = [of_call, compression];
+        let framed = self.0.framed(segment, method, compression);
         let framed = framed.map_err(|status| Ended::by_library(status, Begun::Maybe))?;
         let mut state = self.0.lock();
         let call = state.slots.find(key).ok_or_else(Ended::no_stream)?;

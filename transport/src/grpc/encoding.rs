@@ -145,6 +145,11 @@ impl Accepted {
         self.0 |= 1 << encoding as u8;
     }
 
+    /// What it takes that is to be preferred.
+    pub(crate) fn preferred(self) -> Option<Encoding> {
+        Encoding::ALL.into_iter().find(|it| self.takes(*it))
+    }
+
     /// Whether it takes one.
     pub(crate) fn takes(self, encoding: Encoding) -> bool {
         self.0 & 1 << encoding as u8 != 0
@@ -314,6 +319,10 @@ mod tests {
         assert!(inflated(&bomb, 1_000).unwrap().capacity() < 3_000);
         let bomb = Encoding::Gzip.compress(&zeros);
         let made = read_within(flate2::bufread::MultiGzDecoder::new(&bomb[..]), 1_000).unwrap();
+        assert_eq!(made.len(), 1_001);
+        assert!(made.capacity() < 10_000);
+        let bomb = Encoding::Zstd.compress(&zeros);
+        let made = unpacked(&bomb, 1_000).unwrap();
         assert_eq!(made.len(), 1_001);
         assert!(made.capacity() < 10_000);
     }

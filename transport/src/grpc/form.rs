@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dreammesh_core::call::Status;
+use dreammesh_core::call::{Compression, Status};
 use dreammesh_core::message;
 use dreammesh_core::port::{Received, WireMode};
 use dreammesh_core::wire::{Layout, Limits, Segment};
@@ -12,15 +12,17 @@ use dreammesh_core::wire::{Layout, Limits, Segment};
 use super::encoding::Encoding;
 #[cfg(feature = "json")]
 use super::json;
-use super::prefix::{self, PREFIX_BYTES};
+use super::prefix::{self, Framed, PREFIX_BYTES};
 
 /// How the messages of a call are formed, whichever way they go.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
     pub(crate) layout: &'static Layout,
     pub(crate) codec: Codec,
-    /// What they may be compressed with.
-    pub(crate) encoding: Option<Encoding>,
+    /// What those are compressed with that say nothing else of themselves.
+    pub(crate) usual: Option<Encoding>,
+    /// What those are compressed with that ask for it; the usual one, if there is one.
+    pub(crate) asked: Option<Encoding>,
 }
 
 /// What messages are written in.
@@ -33,12 +35,48 @@ pub(crate) enum Codec {
 }
 
 impl Form {
+    /// What a message is compressed with.
+    pub(crate) const fn encoding(&self, compression: Compression) -> Option<Encoding> {
+        match compression {
+            Compression::Auto => self.usual,
+            Compression::On => self.asked,
+            Compression::Off => None,
+        }
+    }
+
+    /// What a head says that is sent for such a message, and that binds those that follow it.
+    ///
+    /// Whoever decides for one message may decide otherwise for the next one.
+    pub(crate) const fn named(&self, first: Compression) -> Option<Encoding> {
+        match first {
+            Compression::Auto => self.usual,
+            Compression::On | Compression::Off => self.asked,
+        }
+    }
+
     /// A message with its prefix, as it is sent: a first part, and often nothing behind it.
     ///
     /// # Errors
     /// INTERNAL when the segment is no archive of the layout or has no form in JSON,
     /// RESOURCE_EXHAUSTED when gRPC has no message so long.
-    pub(crate) fn message(&self, message: Segment) -> Result<(Bytes, Vec<Bytes>), Status> {
+    pub(crate) fn message(
+        &self,
+        message: Segment,
+        compression: Compression,
+    ) -> Result<(Bytes, Vec<Bytes>), Status> {
+        self.message_by(self.encoding(compression), message, compression)
+    }
+
+    /// The same, by that encoding if by any.
+    ///
+    /// # Errors
+    /// As [`Self::message`].
+    pub(crate) fn message_by(
+        &self,
+        encoding: Option<Encoding>,
+        message: Segment,
+        compression: Compression,
+    ) -> Result<(Bytes, Vec<Bytes>), Status> {
         let mut length = 0;
         let mut prefixed = Ok(());
         let prefix = |message_bytes| {
@@ -56,8 +94,11 @@ impl Form {
         let parts = parts
             .map_err(|error| Status::internal(format!("the message cannot be sent: {error}")))?;
         prefixed?;
-        match self.encoding {
-            Some(encoding) if length >= COMPRESSED_BYTES_MIN => compressed(encoding, parts),
+        let is_asked = compression == Compression::On;
+        match encoding {
+            Some(encoding) if is_asked || length >= COMPRESSED_BYTES_MIN => {
+                compressed(encoding, parts, is_asked)
+            }
             _ => Ok(parts),
         }
     }
@@ -71,25 +112,32 @@ impl Codec {
     /// the limits. What protobuf is, is seen by who takes it.
     pub(crate) fn received(
         &self,
-        bytes: Bytes,
+        message: Framed,
         layout: &'static Layout,
         limits: &Limits,
     ) -> Result<Received, Status> {
+        let Framed { compressed, bytes } = message;
         match self {
-            Self::Protobuf => {
-                let mode = WireMode::Protobuf;
-                Ok(Received { bytes, mode })
-            }
+            Self::Protobuf => Ok(Received {
+                bytes,
+                mode: WireMode::Protobuf,
+                compressed,
+            }),
             #[cfg(feature = "json")]
-            Self::Json(types) => json::received(&bytes, layout, types, limits),
+            Self::Json(types) => Ok(Received {
+                bytes: json::received(&bytes, layout, types, limits)?,
+                mode: WireMode::Archive,
+                compressed,
+            }),
         }
     }
 }
 
-/// The same message, compressed if that makes it shorter.
+/// The same message, compressed if that is asked for or makes it shorter.
 fn compressed(
     encoding: Encoding,
     parts: (Bytes, Vec<Bytes>),
+    is_asked: bool,
 ) -> Result<(Bytes, Vec<Bytes>), Status> {
     let (first, rest) = &parts;
     let joined;
@@ -101,7 +149,7 @@ fn compressed(
         }
     };
     let short = encoding.compress(message);
-    if short.len() >= message.len() {
+    if !is_asked && short.len() >= message.len() {
         return Ok(parts);
     }
     let prefix = prefix::prefix(true, short.len())?;

@@ -4,7 +4,6 @@ use std::str::Utf8Error;
 
 use bytes::Bytes;
 use dreammesh_core::call::Status;
-use dreammesh_core::port::{Received, WireMode};
 use dreammesh_core::wire::{DynTable, Layout, Limits, Segment, WireError, json};
 
 use super::prefix::PREFIX_BYTES;
@@ -19,7 +18,7 @@ pub(super) fn received(
     layout: &'static Layout,
     types: &[&'static Layout],
     limits: &Limits,
-) -> Result<Received, Status> {
+) -> Result<Bytes, Status> {
     let no_text = |error: Utf8Error| {
         let at = error.valid_up_to();
         Status::invalid_argument(format!("the message is no UTF-8 at byte {at}"))
@@ -35,10 +34,7 @@ pub(super) fn received(
             Status::invalid_argument(format!("the JSON is no {name}: {error}"))
         }
     });
-    Ok(Received {
-        bytes: archive?.into(),
-        mode: WireMode::Archive,
-    })
+    archive.map(Bytes::from)
 }
 
 /// An archive as JSON behind a prefix that is made from its length.

@@ -26,6 +26,7 @@ use http::request::Parts;
 
 use super::form::Codec;
 use super::head::{self, RequestHead};
+use super::prefix::Framed;
 use super::timeout;
 use crate::driver::route::Route;
 use crate::driver::timer;
@@ -364,9 +365,12 @@ impl<E: Exchange> Prepared<E> {
             match self.incoming.poll_message(&mut self.exchange, &mut cx)? {
                 Poll::Pending => return Ok(Come::Partly),
                 Poll::Ready(None) => return Ok(Come::Oddly),
-                Poll::Ready(Some(bytes)) => {
-                    let mode = WireMode::Protobuf;
-                    self.call.first = Some(Received { bytes, mode });
+                Poll::Ready(Some(Framed { compressed, bytes })) => {
+                    self.call.first = Some(Received {
+                        bytes,
+                        mode: WireMode::Protobuf,
+                        compressed,
+                    });
                 }
             }
         }

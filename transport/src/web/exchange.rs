@@ -13,8 +13,7 @@ use super::connect::{error, head};
 use super::dialect::{Dialect, Protocol};
 use super::origins::Sharing;
 use super::{text, trailers};
-use crate::grpc::encoding;
-use crate::grpc::form::Form;
+use crate::grpc::encoding::{self, Encoding};
 use crate::grpc::prefix::PREFIX_BYTES;
 use crate::grpc::server::exchange::{Exchange, Gone, Receive, Transfer};
 use crate::grpc::{metadata, status};
@@ -35,7 +34,7 @@ pub(super) struct Web<T> {
 struct Whole {
     head: Response<()>,
     /// The encoding that the message may be compressed with.
-    encoding: Option<encoding::Encoding>,
+    encoding: Option<Encoding>,
     /// The message with its prefix.
     parts: Vec<Bytes>,
 }
@@ -147,7 +146,7 @@ impl<T: Transfer> Receive for Web<T> {
 }
 
 impl<T: Transfer> Exchange for Web<T> {
-    fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<(), Gone> {
+    fn begin(&mut self, encoding: Option<Encoding>, headers: &Metadata) -> Result<(), Gone> {
         let mut head = self.head_of(headers);
         let name = match self.dialect.protocol {
             Protocol::GrpcWeb { .. } => encoding::ENCODING,
@@ -155,13 +154,13 @@ impl<T: Transfer> Exchange for Web<T> {
             Protocol::Unary | Protocol::Get => {
                 self.whole = Some(Box::new(Whole {
                     head,
-                    encoding: form.encoding,
+                    encoding,
                     parts: Vec::new(),
                 }));
                 return Ok(());
             }
         };
-        if let Some(encoding) = form.encoding {
+        if let Some(encoding) = encoding {
             head.headers_mut().insert(name, encoding.value());
         }
         self.send_head(head, false)

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dreammesh_core::call::{
-    Code, Detail, Idempotency, Metadata, MethodInfo, MethodKind, Receiver, Request, Response,
-    Sender, Status,
+    Code, Compression, Detail, Idempotency, Metadata, MethodInfo, MethodKind, Receiver, Request,
+    Response, Sender, Status,
 };
 use dreammesh_core::channel::{
     BidiCall, Channel, ClientStreamingCall, ServerStreamingCall, UnaryCall,
@@ -115,6 +115,12 @@ impl Echo {
                     ..Any::default()
                 }))
             }
+            "compressed" => Ok(text(request.was_compressed().to_string())),
+            how @ ("on" | "off") => {
+                let mut response = Response::new(ask);
+                response.set_compression(compression(how));
+                Ok(response)
+            }
             "metadata" => Ok(mirror(&request)),
             "fail" => Err(failure(&request)),
             "busy in the end" => {
@@ -175,7 +181,11 @@ impl Echo {
         if ask.type_url() == "fail" {
             return Err(failure(&request));
         }
-        let count: u32 = ask.type_url().parse().unwrap();
+        let (count, how) = ask
+            .type_url()
+            .split_once(' ')
+            .unwrap_or((ask.type_url(), ""));
+        let count: u32 = count.parse().unwrap();
         let _alive = Alive::new(&self.probe);
         let mut headers = Metadata::new();
         headers
@@ -188,7 +198,7 @@ impl Echo {
                 value: ask.value().to_vec().into(),
                 ..Any::default()
             };
-            items.send(&item).await?;
+            items.send(&item).compression(compression(how)).await?;
             self.probe.sent.fetch_add(1, Ordering::SeqCst);
         }
         let mut trailers = Metadata::new();
@@ -212,7 +222,14 @@ impl Echo {
                 let _alive = Alive::new(&self.probe);
                 self.probe.gate.notified().await;
             }
-            answers.send(note).await?;
+            let how = compression(note.view().type_url());
+            if note.view().type_url() == "compressed" {
+                answers
+                    .send(ask(&notes.was_compressed().to_string()))
+                    .await?;
+            } else {
+                answers.send(note).compression(how).await?;
+            }
         }
         Ok(())
     }
@@ -248,6 +265,15 @@ impl Service for EchoServer {
 /// The service as a server takes it.
 #[derive(Debug)]
 pub(crate) struct EchoServer(pub(crate) Arc<Echo>);
+
+/// What the name of a request says of its answer.
+fn compression(how: &str) -> Compression {
+    match how {
+        "on" => Compression::On,
+        "off" => Compression::Off,
+        _ => Compression::Auto,
+    }
+}
 
 fn mirror(request: &Request<Any>) -> Response<Any> {
     let mut response = Response::new(request.view());

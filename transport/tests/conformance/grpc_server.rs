@@ -2,6 +2,7 @@
 
 mod caller;
 mod calls;
+mod compressed;
 mod foreign;
 mod frames;
 mod hostile;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use dreammesh_core::call::{Begun, Code, Priority, TraceContext};
+use dreammesh_core::call::{Begun, Code, Compression, Priority, TraceContext};
 use dreammesh_core::channel::UnaryCall;
 use dreammesh_core::wkt::Any;
 use dreammesh_transport::Encoding;
 use h2::Reason;
 
-use crate::raw::{Site, UNARY, ask, chat, framed, list, protobuf, reset, unary};
+use crate::raw::{Site, UNARY, ask, chat, framed, list, protobuf, reset, trailers, unary};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -78,6 +78,90 @@ async fn requests_are_compressed_where_that_is_asked_for_and_helps() {
         call.only(200, &[("grpc-status", "0")]);
         assert!(calling.await.unwrap().unwrap().is_none());
     }
+}
+
+/// The flags of the messages in a body.
+fn flags(mut body: &[u8]) -> Vec<u8> {
+    let mut flags = Vec::new();
+    while let [flag, length @ ..] = body {
+        let (length, rest) = length.split_at(4);
+        let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+        flags.push(*flag);
+        body = &rest[length..];
+    }
+    flags
+}
+
+#[tokio::test]
+async fn callers_decide_of_calls_and_single_messages_whether_they_are_compressed() {
+    use Compression::{Auto, Off, On};
+    for (configured, of_call, encoding, expected) in [
+        (None, Auto, None, [0, 0, 0, 0]),
+        (None, Off, None, [0, 0, 0, 0]),
+        (None, On, Some("gzip"), [1, 1, 0, 1]),
+        (Some(Encoding::Zstd), Auto, Some("zstd"), [1, 1, 0, 0]),
+        (Some(Encoding::Zstd), Off, Some("zstd"), [0, 1, 0, 0]),
+        (Some(Encoding::Zstd), On, Some("zstd"), [1, 1, 0, 1]),
+    ] {
+        let site = Site::with(|connector| match configured {
+            Some(encoding) => connector.compress_grpc(encoding),
+            None => connector,
+        });
+        let site = site.await;
+        let channel = site.channel.clone();
+        let calling = tokio::spawn(async move {
+            let (notes, mut answers) = chat(&channel).compression(of_call).await.unwrap();
+            for (length, how) in [(1_000, Auto), (1, On), (1_000, Off), (1, Auto)] {
+                let note = ask(&"x".repeat(length));
+                notes.send(note).compression(how).await.unwrap();
+            }
+            notes.finish();
+            assert!(answers.next().await.unwrap().is_none());
+            let unary = unary(&channel).compression(of_call);
+            unary.await.map(drop)
+        });
+        let mut peer = site.accept().await;
+        let mut call = peer.call().await;
+        assert_eq!(call.header("grpc-encoding"), encoding, "{of_call:?}");
+        assert_eq!(flags(&call.body().await), expected, "{of_call:?}");
+        call.only(200, &[("grpc-status", "0")]);
+        let mut call = peer.call().await;
+        assert_eq!(call.header("grpc-encoding"), encoding, "{of_call:?}");
+        assert_eq!(flags(&call.body().await), expected[3..], "{of_call:?}");
+        call.echo_of("done");
+        calling.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn callers_see_whether_an_answer_came_compressed() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let calling = tokio::spawn(async move {
+        let one = unary(&channel).await.unwrap().was_compressed();
+        let mut items = list(&channel).await.unwrap();
+        let mut seen = vec![one, items.was_compressed()];
+        while items.next().await.unwrap().is_some() {
+            seen.push(items.was_compressed());
+        }
+        seen
+    });
+    let mut peer = site.accept().await;
+    let zstd = |text: &str| zstd::bulk::compress(&protobuf(text), 1).unwrap();
+    for flags in [&[1][..], &[0, 1]] {
+        let mut call = peer.call().await;
+        let mut send = call.begin_with(&[("grpc-encoding", "zstd")]);
+        for flag in flags {
+            let message = match flag {
+                1 => framed(1, &zstd("x")),
+                _ => framed(0, &protobuf("x")),
+            };
+            send.send_data(message.into(), false).unwrap();
+        }
+        send.send_trailers(trailers(&[("grpc-status", "0")]))
+            .unwrap();
+    }
+    assert_eq!(calling.await.unwrap(), [true, false, false, true]);
 }
 
 #[tokio::test]

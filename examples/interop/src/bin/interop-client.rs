@@ -63,16 +63,20 @@ fn options() -> Result<Options, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    let known = options.case == "all" || cases::NAMES.contains(&&*options.case);
+    let known = options.case == "all" || names().any(|name| name == options.case);
     match &options {
         Options { help: true, .. } => Ok(options),
         Options { server, .. } if server.is_empty() => Err("--server is missing".into()),
         _ if !known => {
-            let names = cases::NAMES.join(", ");
+            let names = names().collect::<Vec<_>>().join(", ");
             Err(format!("--case takes all, or one of {names}").into())
         }
         _ => Ok(options),
     }
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    cases::NAMES.into_iter().chain(cases::COMPRESSED)
 }
 
 #[allow(clippy::print_stdout, reason = "the results are what it is run for")]
@@ -83,8 +87,17 @@ async fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     }
     let channel = connect(options).await?;
     let mut all_well = true;
-    for name in cases::NAMES {
-        if options.case != "all" && options.case != name {
+    // Other media compress no messages.
+    let is_plain = options
+        .scheme
+        .as_deref()
+        .is_none_or(|scheme| matches!(scheme, "grpc" | "grpcs"));
+    for name in names() {
+        let is_chosen = match options.case.as_str() {
+            "all" => is_plain || !cases::COMPRESSED.contains(&name),
+            case => case == name,
+        };
+        if !is_chosen {
             continue;
         }
         match cases::run(name, &channel).await {

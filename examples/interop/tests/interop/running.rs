@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
+use dreammesh_interop::cases;
+
 /// A server, which is ended with the test.
 pub(crate) struct Running {
     pub(crate) server: Child,
@@ -52,7 +54,11 @@ impl Running {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{scheme}: {said}");
         let passed = said.lines().filter(|line| line.ends_with(": ok")).count();
-        let all = dreammesh_interop::cases::NAMES.len();
+        let compressed = match scheme {
+            "grpc" | "grpcs" => cases::COMPRESSED.len(),
+            _ => 0,
+        };
+        let all = cases::NAMES.len() + compressed;
         assert_eq!(passed, all, "{scheme}: {said}");
     }
 }

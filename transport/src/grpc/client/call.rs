@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use dreammesh_core::call::{Begun, Deadline, Metadata, MethodInfo, Status};
+use dreammesh_core::call::{Begun, Compression, Deadline, Metadata, MethodInfo, Status};
 use dreammesh_core::port::{Answer, Ended, Received, WireMode};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
@@ -18,6 +18,8 @@ use super::ending::{self, Head};
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) method: &'static MethodInfo,
+    /// Whether messages are compressed that say nothing else of themselves.
+    pub(super) compression: Compression,
     send: SendStream<Bytes>,
     receive: Receive,
     reader: Reader,
@@ -80,7 +82,8 @@ impl Coded {
             limit_bytes,
         } = self;
         let by_library = |status| Ended::by_library(status, Begun::Maybe);
-        let bytes = match framed.compressed {
+        let compressed = framed.compressed;
+        let bytes = match compressed {
             false => framed.bytes,
             true => {
                 let encoding = encoding.map_err(by_library)?;
@@ -90,6 +93,7 @@ impl Coded {
         Ok(Received {
             bytes,
             mode: WireMode::Protobuf,
+            compressed,
         })
     }
 }
@@ -123,6 +127,7 @@ impl Call {
     ) -> Self {
         Self {
             method,
+            compression: Compression::Auto,
             send,
             receive: Receive::Head(answer),
             reader: Reader::new(limits.message_bytes),

@@ -10,13 +10,14 @@ use http::{HeaderMap, Response};
 
 use super::exchange::{Exchange, Gone, Http2, Transfer as _};
 use super::held::Held;
+use crate::grpc::encoding::{self, Encoding};
 use crate::grpc::form::Form;
-use crate::grpc::{encoding, head, metadata, status};
+use crate::grpc::{head, metadata, status};
 
 impl Exchange for Http2 {
-    fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<(), Gone> {
+    fn begin(&mut self, encoding: Option<Encoding>, headers: &Metadata) -> Result<(), Gone> {
         let mut head = head_of(headers);
-        if let Some(encoding) = form.encoding {
+        if let Some(encoding) = encoding {
             let headers = head.headers_mut();
             headers.insert(encoding::ENCODING, encoding.value());
         }
@@ -68,15 +69,16 @@ pub(super) fn send_whole<E: Exchange>(
         status,
         headers,
         message,
+        compression,
         trailers,
     } = outcome;
     let message = match message {
-        Some(message) if status.is_ok() => form.message(message),
+        Some(message) if status.is_ok() => form.message(message, compression),
         _ => Err(status),
     };
     match message {
         Ok((first, rest)) => {
-            exchange.begin(form, &headers)?;
+            exchange.begin(form.encoding(compression), &headers)?;
             exchange.send_data(counted(first, held))?;
             for part in rest {
                 exchange.send_data(counted(part, held))?;

@@ -9,7 +9,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 
-use crate::grpc::form::Form;
+use crate::grpc::encoding::Encoding;
 use crate::grpc::status;
 use crate::http::rest::swallow;
 
@@ -36,8 +36,8 @@ pub(crate) trait Receive: fmt::Debug + Send + 'static {
 /// bytes are dropped when they are on their way. Whoever hands it over bounds it by that.
 /// Dropping an exchange that is not over cancels it.
 pub(crate) trait Exchange: Receive {
-    /// Begins the answer with what stands before its messages.
-    fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<(), Gone>;
+    /// Begins the answer with what stands before its messages, which may be compressed with that.
+    fn begin(&mut self, encoding: Option<Encoding>, headers: &Metadata) -> Result<(), Gone>;
 
     /// Goes on with it, by a message or a part of one.
     fn send_data(&mut self, data: Bytes) -> Result<(), Gone>;

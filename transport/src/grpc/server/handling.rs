@@ -79,12 +79,13 @@ impl Handling {
     /// A request that was compressed is answered in kind, whatever is configured.
     pub(crate) fn form(&self, route: &Route, head: &RequestHead, codec: Codec) -> Form {
         let encoding = self.encoding.filter(|it| head.accepts.takes(*it));
+        let usual = encoding.or(head.encoding);
+        let usual = usual.filter(|it| head.accepts.takes(*it));
         Form {
             layout: route.method().response(),
             codec,
-            encoding: encoding
-                .or(head.encoding)
-                .filter(|it| head.accepts.takes(*it)),
+            usual,
+            asked: usual.or_else(|| head.accepts.preferred()),
         }
     }
 

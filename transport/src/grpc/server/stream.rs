@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::{iter, mem};
 
 use bytes::Bytes;
-use dreammesh_core::call::{Begun, Deadline, Metadata, Status};
+use dreammesh_core::call::{Begun, Compression, Deadline, Metadata, Status};
 use dreammesh_core::port::{
     Answer, Ended, HandlerFuture, Outcome, Received, StreamKey, StreamPort,
 };
@@ -19,7 +19,7 @@ use super::held::Held;
 use super::running::{Close, Place};
 use crate::grpc::encoding::{self, Encoding};
 use crate::grpc::form::Form;
-use crate::grpc::prefix::Reader;
+use crate::grpc::prefix::{Framed, Reader};
 use crate::listen::carrier::OVERDUE;
 
 /// Finds the messages in the body of a request.
@@ -56,6 +56,8 @@ struct State<E> {
     incoming: Incoming,
     /// The head has been sent.
     begun: bool,
+    /// What it says that messages are compressed with.
+    named: Option<Encoding>,
     /// The handler wants no more requests.
     discarding: bool,
     /// The server ends the call.
@@ -81,12 +83,13 @@ impl Incoming {
         &mut self,
         exchange: &mut E,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, Status>> {
+    ) -> Poll<Result<Option<Framed>, Status>> {
         loop {
             if let Some(framed) = self.reader.poll_message()? {
-                let (bytes, limit) = (framed.bytes, self.limit_bytes);
-                let opened = encoding::opened(framed.compressed, self.encoding, bytes, limit);
-                return Poll::Ready(opened.map(Some));
+                let (compressed, limit) = (framed.compressed, self.limit_bytes);
+                let opened = encoding::opened(compressed, self.encoding, framed.bytes, limit);
+                let framed = |bytes| Some(Framed { compressed, bytes });
+                return Poll::Ready(opened.map(framed));
             }
             match ready!(exchange.poll_data(cx)).transpose()? {
                 Some(data) => self.handle_data(data, exchange),
@@ -129,6 +132,7 @@ impl<E: Exchange> Stream<E> {
                 exchange: Some(exchange),
                 incoming,
                 begun: false,
+                named: None,
                 discarding: false,
                 closed: false,
                 task: None,
@@ -224,10 +228,11 @@ impl<E: Exchange> Stream<E> {
 
 impl<E: Exchange> State<E> {
     /// Sends the head unless that has been done.
-    fn begin(&mut self, form: &Form, headers: &Metadata) -> Result<&mut E, Ended> {
+    fn begin(&mut self, named: Option<Encoding>, headers: &Metadata) -> Result<&mut E, Ended> {
         let exchange = self.exchange.as_mut().ok_or_else(cancelled)?;
         if !mem::replace(&mut self.begun, true) {
-            exchange.begin(form, headers).map_err(|_| cancelled())?;
+            self.named = named;
+            exchange.begin(named, headers).map_err(|_| cancelled())?;
         }
         Ok(exchange)
     }
@@ -253,19 +258,27 @@ impl<E: Exchange> StreamPort for Stream<E> {
         cx: &mut Context<'_>,
         message: &mut Option<Segment>,
         _: bool,
+        compression: Compression,
     ) -> Poll<Result<(), Ended>> {
-        if self.lock().exchange.is_none() {
-            return Poll::Ready(Err(cancelled()));
-        }
+        let named = {
+            let state = self.lock();
+            match state.exchange {
+                None => return Poll::Ready(Err(cancelled())),
+                Some(_) if state.begun => state.named,
+                Some(_) => self.form.named(compression),
+            }
+        };
         ready!(self.held.poll_below(STREAM_BYTES, cx));
         let Some(message) = message.take() else {
             return Poll::Ready(Ok(()));
         };
-        let formed = self.form.message(message);
+        // What the head did not name cannot be used any more.
+        let encoding = named.and(self.form.encoding(compression));
+        let formed = self.form.message_by(encoding, message, compression);
         let formed = formed.map_err(|status| Ended::by_library(status, Begun::Maybe));
         let (first, rest) = formed?;
         let mut state = self.lock();
-        let exchange = state.begin(&self.form, &Metadata::new())?;
+        let exchange = state.begin(named, &Metadata::new())?;
         for part in iter::once(first).chain(rest) {
             let sent = exchange.send_data(self.held.count(part));
             sent.map_err(|_| cancelled())?;
@@ -291,7 +304,7 @@ impl<E: Exchange> StreamPort for Stream<E> {
         let message = ready!(incoming.poll_message(exchange, cx));
         drop(state);
         let Requests { layout, limits } = self.requests;
-        let received = |bytes| self.form.codec.received(bytes, layout, &limits);
+        let received = |message| self.form.codec.received(message, layout, &limits);
         let message = message.and_then(|message| message.map(received).transpose());
         Poll::Ready(message.map_err(|status| Ended::by_peer(status, Begun::Maybe, Metadata::new())))
     }
@@ -309,8 +322,8 @@ impl<E: Exchange> StreamPort for Stream<E> {
     }
 
     fn send_headers(&self, _: StreamKey, headers: Metadata) {
-        // Whoever is gone needs no head.
-        let _ = self.lock().begin(&self.form, &headers);
+        // It is not known yet what the messages ask for. Whoever is gone needs no head.
+        let _ = self.lock().begin(self.form.asked, &headers);
     }
 
     fn discard(&self, _: StreamKey) {

@@ -1,14 +1,12 @@
 //! Calls as they should be: all four kinds, what goes with them, and how they end.
 
-use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dreammesh_core::codec::Protobuf;
 use dreammesh_core::wkt::Any;
-use dreammesh_transport::{Encoding, ServerBuilder};
+use dreammesh_transport::ServerBuilder;
 
-use super::caller::{CHAT, Caller, LIST, RECORD, UNARY, flagged, framed};
+use super::caller::{CHAT, Caller, LIST, RECORD, UNARY, framed};
 use crate::echo::{Echo, ask, call};
 use crate::media::{Medium, Site};
 
@@ -160,70 +158,6 @@ async fn a_failure_has_a_code_a_message_details_and_trailers() {
     assert_eq!(panicked.status(), 13);
     let message = caller.call(UNARY, &[], framed(&ask("é%\n"))).await;
     assert_eq!((message.status(), message.said()), (12, "no %C3%A9%25%0A"));
-}
-
-/// What a message is when it is compressed with gzip.
-fn gzip(message: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(message).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn gunzip(message: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut decoder = flate2::read::GzDecoder::new(message);
-    decoder.read_to_end(&mut out).unwrap();
-    out
-}
-
-#[tokio::test]
-async fn a_request_that_is_compressed_is_answered_in_kind() {
-    let site = Site::new(Medium::Memory).await;
-    let caller = Caller::new(&site).await;
-    let large = of("echo", 10_000);
-    let plain = large.to_protobuf().unwrap();
-    let takes = ("grpc-accept-encoding", "zstd, gzip");
-    let gzipped = [("grpc-encoding", "gzip"), takes];
-    let answered = caller
-        .call(UNARY, &gzipped, flagged(1, &gzip(&plain)))
-        .await;
-    assert_eq!(
-        (answered.status(), &answered.head["grpc-encoding"]),
-        (0, &"gzip".parse().unwrap())
-    );
-    let (flag, message) = &answered.messages[0];
-    assert_eq!((*flag, gunzip(message)), (1, plain.clone()));
-    // A message without the flag is taken as it is, and a small one is answered as it is.
-    let small = caller.call(UNARY, &gzipped, framed(&ask("echo"))).await;
-    assert_eq!(small.anys(), [ask("echo")]);
-    // Whoever takes no gzip gets none.
-    let one_way = [("grpc-encoding", "gzip")];
-    let answered = caller
-        .call(UNARY, &one_way, flagged(1, &gzip(&plain)))
-        .await;
-    assert_eq!(answered.anys(), std::slice::from_ref(&large));
-    assert!(!answered.head.contains_key("grpc-encoding"));
-    // Nothing is compressed that nobody asked for.
-    assert_eq!(
-        caller.call(UNARY, &[takes], framed(&large)).await.anys(),
-        [large]
-    );
-}
-
-#[tokio::test]
-async fn answers_are_compressed_as_configured_for_those_who_take_it() {
-    let server = |it: ServerBuilder| it.grpc_compression(Encoding::Gzip);
-    let site = Site::with(Medium::Memory, Echo::default(), server, |it| it).await;
-    let caller = Caller::new(&site).await;
-    let takes = [("grpc-accept-encoding", "gzip")];
-    let request = framed(&of("3", 10_000));
-    let answered = caller.call(LIST, &takes, request.clone()).await;
-    assert_eq!(answered.status(), 0);
-    for (index, (flag, message)) in answered.messages.iter().enumerate() {
-        let expected = of(&index.to_string(), 10_000).to_protobuf().unwrap();
-        assert_eq!((*flag, gunzip(message)), (1, expected));
-    }
-    assert_eq!(caller.call(LIST, &[], request).await.anys().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,15 +7,18 @@ import sys
 import threading
 
 import grpc
+from grpc import _channel
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from messages import Messages
+from messages import AS_THEY_CAME, Messages, reader
 
 SERVICE = "grpc.testing.TestService"
 SECONDS = 20
+# GRPC_WRITE_NO_COMPRESS of gRPC's C core.
+WRITE_NO_COMPRESS = 2
 REQUESTS, RESPONSES = (27182, 8, 1828, 45904), (31415, 9, 2653, 58979)
 ECHOED = (
     ("x-grpc-test-echo-initial", "test_initial_metadata_value"),
@@ -27,7 +30,7 @@ SPECIAL = "\t\ntest with whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001
 class Stub:
     """A callable for each method, of the kind that it is."""
 
-    def __init__(self, channel, messages, service=SERVICE):
+    def __init__(self, channel, messages, service=SERVICE, tells_compressed=False):
         kinds = {
             (False, False): channel.unary_unary,
             (False, True): channel.unary_stream,
@@ -36,7 +39,8 @@ class Stub:
         }
         for name, request, response, requests, responses in messages.methods():
             kind = kinds[requests, responses]
-            method = kind(f"/{service}/{name}", request.SerializeToString, response.FromString)
+            read = reader(response) if tells_compressed else response.FromString
+            method = kind(f"/{service}/{name}", request.SerializeToString, read)
             setattr(self, name, method)
 
 
@@ -158,6 +162,71 @@ def unimplemented_method(stub, m):
     fails(grpc.StatusCode.UNIMPLEMENTED, call)
 
 
+def truth(m, value):
+    return m.BoolValue(value=value)
+
+
+def client_compressed_unary(stub, m):
+    def asked(compressed):
+        return m.SimpleRequest(
+            expect_compressed=truth(m, compressed),
+            response_size=314159,
+            payload=payload(m, 271828),
+        )
+
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    fails(invalid, lambda: stub.UnaryCall(asked(True), timeout=SECONDS))
+    for compressed, compression in ((True, grpc.Compression.Gzip), (False, None)):
+        answer, _ = stub.UnaryCall(asked(compressed), compression=compression, timeout=SECONDS)
+        assert len(answer.payload.body) == 314159
+
+
+def server_compressed_unary(stub, m):
+    for compressed in (True, False):
+        asked = m.SimpleRequest(
+            response_compressed=truth(m, compressed),
+            response_size=314159,
+            payload=payload(m, 271828),
+        )
+        answer, was_compressed = stub.UnaryCall(asked, timeout=SECONDS)
+        assert was_compressed == compressed
+        assert len(answer.payload.body) == 314159
+
+
+def client_compressed_streaming(stub, m):
+    def asked(compressed, size):
+        return m.StreamingInputCallRequest(
+            expect_compressed=truth(m, compressed), payload=payload(m, size)
+        )
+
+    def requests():
+        yield asked(True, 27182)
+        # A client of grpcio says no more of single messages than that.
+        _channel._EMPTY_FLAGS = WRITE_NO_COMPRESS
+        yield asked(False, 45904)
+        _channel._EMPTY_FLAGS = 0
+
+    invalid, probe = grpc.StatusCode.INVALID_ARGUMENT, iter([asked(True, 27182)])
+    fails(invalid, lambda: stub.StreamingInputCall(probe, timeout=SECONDS))
+    gzip = grpc.Compression.Gzip
+    answer, _ = stub.StreamingInputCall(requests(), compression=gzip, timeout=SECONDS)
+    assert answer.aggregated_payload_size == 73086
+
+
+def server_compressed_streaming(stub, m):
+    wanted = [(31415, True), (92653, False)]
+    parameters = [m.ResponseParameters(size=size, compressed=truth(m, it)) for size, it in wanted]
+    asked = m.StreamingOutputCallRequest(response_parameters=parameters)
+    answers = stub.StreamingOutputCall(asked, timeout=SECONDS)
+    assert [(len(answer.payload.body), it) for answer, it in answers] == wanted
+
+
+COMPRESSED = (
+    client_compressed_unary,
+    server_compressed_unary,
+    client_compressed_streaming,
+    server_compressed_streaming,
+)
 CASES = (
     empty_unary,
     large_unary,
@@ -202,17 +271,24 @@ def reflection(channel, m):
     assert names == [name for name, *_ in m.methods()], names
 
 
+def connect(address, root, options=()):
+    if root is None:
+        return grpc.insecure_channel(address, options)
+    with open(root, "rb") as file:
+        credentials = grpc.ssl_channel_credentials(file.read())
+    return grpc.secure_channel(address, credentials, options)
+
+
 def main(address, descriptors, root=None):
     m = Messages(descriptors)
-    if root is None:
-        channel = grpc.insecure_channel(address)
-    else:
-        with open(root, "rb") as file:
-            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(file.read()))
+    channel = connect(address, root)
     stub = Stub(channel, m)
-    for case in CASES:
-        case(stub, m)
+    as_they_came = connect(address, root, options=[AS_THEY_CAME])
+    flags = Stub(as_they_came, m, tells_compressed=True)
+    for case in CASES + COMPRESSED:
+        case(flags if case in COMPRESSED else stub, m)
         print(f"{case.__name__}: ok")
+    as_they_came.close()
     unimplemented_service(channel, m)
     health(channel)
     reflection(channel, m)

@@ -1,6 +1,24 @@
-"""The messages of grpc.testing, made from a serialised descriptor set."""
+"""The messages of grpc.testing, made from a serialised descriptor set, and how they were sent."""
+
+import gzip
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+
+# The flags of messages are nothing that grpcio tells. With this option it leaves them as they came, and
+# one that was compressed is known by how it begins: no message of grpc.testing has a field of that tag.
+AS_THEY_CAME = ("grpc.per_message_decompression", 0)
+GZIP = b"\x1f\x8b"
+
+
+def reader(message):
+    """What reads a message, and says whether it was compressed."""
+
+    def read(data):
+        compressed = data.startswith(GZIP)
+        return message.FromString(gzip.decompress(data) if compressed else data), compressed
+
+    return read
 
 
 class Messages:

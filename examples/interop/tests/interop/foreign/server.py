@@ -8,7 +8,7 @@ import time
 from concurrent import futures
 
 import grpc
-from messages import Messages
+from messages import AS_THEY_CAME, Messages, reader
 
 INITIAL, TRAILING = "x-grpc-test-echo-initial", "x-grpc-test-echo-trailing-bin"
 
@@ -28,39 +28,56 @@ def fail_as_asked(request, context):
         context.abort(status, request.response_status.message)
 
 
+def check_compression(request, compressed, context):
+    if request.HasField("expect_compressed") and request.expect_compressed.value != compressed:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"compressed: {compressed}")
+
+
 class Service:
     def __init__(self, messages):
         self.m = messages
 
-    def answers(self, request):
+    def answers(self, request, context):
         for parameters in request.response_parameters:
             time.sleep(parameters.interval_us / 1e6)
+            if not parameters.compressed.value:
+                context.disable_next_message_compression()
             payload = self.m.Payload(body=bytes(parameters.size))
             yield self.m.StreamingOutputCallResponse(payload=payload)
 
     def EmptyCall(self, request, context):
         return self.m.Empty()
 
-    def UnaryCall(self, request, context):
+    def UnaryCall(self, received, context):
+        request, compressed = received
+        check_compression(request, compressed, context)
+        if request.response_compressed.value:
+            context.set_compression(grpc.Compression.Gzip)
         echo(context)
         fail_as_asked(request, context)
         return self.m.SimpleResponse(payload=self.m.Payload(body=bytes(request.response_size)))
 
     CacheableUnaryCall = UnaryCall
 
-    def StreamingOutputCall(self, request, context):
+    def StreamingOutputCall(self, received, context):
+        request, _ = received
+        if any(asked.compressed.value for asked in request.response_parameters):
+            context.set_compression(grpc.Compression.Gzip)
         echo(context)
-        yield from self.answers(request)
+        yield from self.answers(request, context)
 
     def StreamingInputCall(self, requests, context):
-        size = sum(len(request.payload.body) for request in requests)
+        size = 0
+        for request, compressed in requests:
+            check_compression(request, compressed, context)
+            size += len(request.payload.body)
         return self.m.StreamingInputCallResponse(aggregated_payload_size=size)
 
     def FullDuplexCall(self, requests, context):
         echo(context)
-        for request in requests:
+        for request, _ in requests:
             fail_as_asked(request, context)
-            yield from self.answers(request)
+            yield from self.answers(request, context)
 
 
 def main(descriptors):
@@ -76,9 +93,9 @@ def main(descriptors):
         # What the service does not have is unimplemented.
         if hasattr(service, name):
             handlers[name] = kinds[requests, responses](
-                getattr(service, name), request.FromString, response.SerializeToString
+                getattr(service, name), reader(request), response.SerializeToString
             )
-    server = grpc.server(futures.ThreadPoolExecutor(8))
+    server = grpc.server(futures.ThreadPoolExecutor(8), options=[AS_THEY_CAME])
     handler = grpc.method_handlers_generic_handler("grpc.testing.TestService", handlers)
     server.add_generic_rpc_handlers((handler,))
     print(f"listening on 127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", flush=True)
