@@ -107,7 +107,7 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
         ),
         slow(
             "grpc",
-            "grpcio and our clients and servers pass gRPC's interoperability tests against each other",
+            "other implementations of gRPC and ours pass its interoperability tests, also through Envoy",
             Box::new(foreign::grpc),
         ),
         slow(

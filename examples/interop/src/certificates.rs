@@ -14,13 +14,34 @@ pub fn root_path(port: u16) -> PathBuf {
     std::env::temp_dir().join(format!("dreammesh-interop-{port}.pem"))
 }
 
+/// A certificate, its key and the root that it leads to, as PEM.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Issued {
+    /// The root.
+    pub root: String,
+    /// The certificate.
+    pub chain: String,
+    /// Its key.
+    pub key: String,
+}
+
 /// Makes a root, writes it to that path, and gives a certificate that leads to it.
-///
-/// The certificate is for this host, and for the name that gRPC's own tests use.
 ///
 /// # Errors
 /// When the root cannot be written.
 pub fn make(root: &PathBuf) -> Result<ServerTls, Box<dyn Error>> {
+    let issued = issue()?;
+    fs::write(root, issued.root)?;
+    let certificate = Certificate::from_pem(issued.chain, issued.key)?;
+    Ok(ServerTls::new(certificate))
+}
+
+/// Makes a root, and a certificate for this host and for the name that gRPC's own tests use.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn issue() -> Result<Issued, rcgen::Error> {
     let mut authority = CertificateParams::new([])?;
     // Some clients take a certificate whose issuer has its own name for one that is self-signed.
     let name = "DreamMesh interoperability tests";
@@ -30,10 +51,11 @@ pub fn make(root: &PathBuf) -> Result<ServerTls, Box<dyn Error>> {
     let names = ["localhost", "127.0.0.1", "::1", "foo.test.google.fr"];
     let key = KeyPair::generate()?;
     let own = CertificateParams::new(names.map(str::to_owned))?.signed_by(&key, &authority)?;
-    fs::write(root, pem("CERTIFICATE", authority.der()))?;
-    let chain = pem("CERTIFICATE", own.der());
-    let certificate = Certificate::from_pem(chain, pem("PRIVATE KEY", key.serialized_der()))?;
-    Ok(ServerTls::new(certificate))
+    Ok(Issued {
+        root: pem("CERTIFICATE", authority.der()),
+        chain: pem("CERTIFICATE", own.der()),
+        key: pem("PRIVATE KEY", key.serialized_der()),
+    })
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -116,11 +116,7 @@ impl Echo {
                 }))
             }
             "compressed" => Ok(text(request.was_compressed().to_string())),
-            how @ ("on" | "off") => {
-                let mut response = Response::new(ask);
-                response.set_compression(compression(how));
-                Ok(response)
-            }
+            how @ ("on" | "off") => Ok(compressed(ask, how)),
             "metadata" => Ok(mirror(&request)),
             "fail" => Err(failure(&request)),
             "busy in the end" => {
@@ -184,7 +180,7 @@ impl Echo {
         let (count, how) = ask
             .type_url()
             .split_once(' ')
-            .unwrap_or((ask.type_url(), ""));
+            .unwrap_or_else(|| (ask.type_url(), ""));
         let count: u32 = count.parse().unwrap();
         let _alive = Alive::new(&self.probe);
         let mut headers = Metadata::new();
@@ -265,6 +261,13 @@ impl Service for EchoServer {
 /// The service as a server takes it.
 #[derive(Debug)]
 pub(crate) struct EchoServer(pub(crate) Arc<Echo>);
+
+/// The same message, compressed or not as its name says.
+fn compressed(ask: <Any as Message>::View<'_>, how: &str) -> Response<Any> {
+    let mut response = Response::new(ask);
+    response.set_compression(compression(how));
+    response
+}
 
 /// What the name of a request says of its answer.
 fn compression(how: &str) -> Compression {

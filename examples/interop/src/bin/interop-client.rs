@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dreammesh::tls::{ClientTls, Roots};
-use dreammesh::{Channel, Connector};
+use dreammesh::{Channel, Connector, Encoding};
 use dreammesh_interop::{cases, certificates};
 use lexopt::prelude::{Long, ValueExt as _};
 
 const USAGE: &str = "\
-interop-client --server HOST:PORT --case NAME|all [--tls [--ca FILE] [--server-name NAME]]
-               [--scheme SCHEME]
+interop-client --server HOST:PORT --case NAME,...|all [--tls [--ca FILE] [--server-name NAME]]
+               [--scheme SCHEME] [--compress ENCODING]
 
 Calls a server of grpc.testing.TestService as plain gRPC, or by another scheme of DreamMesh's, such as
-dreammesh+tcp. With --tls, the root is by default what interop-server left for that port.
+dreammesh+tcp. With --tls, the root is by default what interop-server left for that port. With
+--compress, requests are compressed that do not say otherwise.
 ";
 
 #[derive(Default)]
@@ -26,6 +27,7 @@ struct Options {
     root: Option<PathBuf>,
     server_name: Option<String>,
     scheme: Option<String>,
+    compress: Option<Encoding>,
     help: bool,
 }
 
@@ -59,20 +61,30 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("ca") => options.root = Some(words.value()?.into()),
             Long("server-name") => options.server_name = Some(words.value()?.string()?),
             Long("scheme") => options.scheme = Some(words.value()?.string()?),
+            Long("compress") => options.compress = Some(encoding(&words.value()?.string()?)?),
             Long("help") => options.help = true,
             other => return Err(other.unexpected()),
         }
     }
-    let known = options.case == "all" || names().any(|name| name == options.case);
+    let mut cases = options.case.split(',');
+    let known = options.case == "all" || cases.all(|case| names().any(|name| name == case));
     match &options {
         Options { help: true, .. } => Ok(options),
         Options { server, .. } if server.is_empty() => Err("--server is missing".into()),
         _ if !known => {
             let names = names().collect::<Vec<_>>().join(", ");
-            Err(format!("--case takes all, or one of {names}").into())
+            Err(format!("--case takes all, or some of {names}").into())
         }
         _ => Ok(options),
     }
+}
+
+fn encoding(name: &str) -> Result<Encoding, lexopt::Error> {
+    let known = Encoding::ALL.into_iter().find(|it| it.name() == name);
+    known.ok_or_else(|| {
+        let names = Encoding::ALL.map(Encoding::name).join(", ");
+        format!("--compress takes one of {names}").into()
+    })
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -95,7 +107,7 @@ async fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     for name in names() {
         let is_chosen = match options.case.as_str() {
             "all" => is_plain || !cases::COMPRESSED.contains(&name),
-            case => case == name,
+            cases => cases.split(',').any(|case| case == name),
         };
         if !is_chosen {
             continue;
@@ -126,6 +138,9 @@ async fn connect(options: &Options) -> Result<Channel, Box<dyn Error>> {
             tls = tls.server_name(name)?;
         }
         connector = connector.tls(tls);
+    }
+    if let Some(encoding) = options.compress {
+        connector = connector.compress_grpc(encoding);
     }
     let plain = match options.tls {
         true => "grpcs",

@@ -26,7 +26,7 @@ fn one_case_runs_alone_and_none_by_another_name() {
     assert_eq!(String::from_utf8_lossy(&one.stdout), "ping_pong: ok\n");
     let none = server.run(&["--case", "pong_ping"]);
     assert_eq!(none.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&none.stderr).contains("--case takes all, or one of"));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("--case takes all, or some of"));
 }
 
 #[test]

@@ -1,63 +1,90 @@
-//! Against gRPC's own C core, by way of its library for Python.
+//! Other implementations of gRPC against ours, and what stands between the two.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use dreammesh_interop::certificates;
 use dreammesh_interop::proto::FILE_DESCRIPTOR_SET;
 
 use crate::running::Running;
 
-const NEEDS: &str = "`cargo xtask test --only grpc` brings the Python that has grpcio";
+mod envoy;
+mod grpc_js;
+mod grpcio;
+mod grpcurl;
 
-/// The arguments that run a program of those beside this file: the interpreter, and the program.
-fn python(program: &str) -> Vec<OsString> {
-    let interpreter = std::env::var_os("DREAMMESH_TEST_PYTHON").expect(NEEDS);
+const NEEDS: &str = "`cargo xtask test --only grpc` brings what these tests need, and says where";
+
+/// What a variable of the environment says, without which these tests cannot run.
+fn place(variable: &str) -> OsString {
+    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: {NEEDS}"))
+}
+
+/// A program of those beside this file.
+fn beside(name: &str) -> PathBuf {
     let home = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/foreign");
-    vec![interpreter, "-B".into(), format!("{home}/{program}").into()]
+    Path::new(home).join(name)
 }
 
-/// A file with the descriptors of the test service, for one test.
-fn descriptors() -> PathBuf {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let name = format!("interop-{}-{number}.fds", std::process::id());
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, FILE_DESCRIPTOR_SET).unwrap();
-    path
+/// A command that is ended when it takes longer than any machine should need.
+fn bounded(command: &Command) -> Command {
+    let mut bounded = Command::new("timeout");
+    bounded.arg("120").arg(command.get_program());
+    bounded.args(command.get_args());
+    let set = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    bounded.envs(set);
+    bounded
 }
 
-fn grpcio_passes(server: &Running) {
-    let descriptors = descriptors();
-    let mut client = Command::new("timeout");
-    let client = client.arg("120").args(python("client.py"));
-    let client = client.arg(&server.address).arg(&descriptors);
-    let ended = client.args(&server.root).status().unwrap();
-    std::fs::remove_file(descriptors).unwrap();
-    assert!(ended.success(), "{ended}");
+/// Runs a client to its end, which has to be a good one.
+fn passes(client: &Command) {
+    let ended = bounded(client).status().unwrap();
+    assert!(ended.success(), "{client:?}: {ended}");
 }
 
-#[test]
-#[ignore = "needs grpcio, which the step grpc of xtask brings"]
-fn grpcio_passes_the_cases_and_finds_health_and_reflection() {
-    grpcio_passes(&Running::start(&[]));
+/// A directory of one test's own, which goes with it.
+struct Room(PathBuf);
+
+impl Room {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("interop-{}-{number}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A file with the descriptors of the test service.
+    fn descriptors(&self) -> PathBuf {
+        self.write("interop.fds", FILE_DESCRIPTOR_SET)
+    }
+
+    /// Files with a certificate, its key, and the root that it leads to.
+    fn certificates(&self) -> [PathBuf; 3] {
+        let issued = certificates::issue().unwrap();
+        [
+            ("chain.pem", issued.chain),
+            ("key.pem", issued.key),
+            ("root.pem", issued.root),
+        ]
+        .map(|(name, pem)| self.write(name, pem))
+    }
 }
 
-#[test]
-#[ignore = "needs grpcio, which the step grpc of xtask brings"]
-fn grpcio_passes_with_tls() {
-    grpcio_passes(&Running::start(&["--tls"]));
-}
-
-#[test]
-#[ignore = "needs grpcio, which the step grpc of xtask brings"]
-fn a_server_on_grpcio_answers_our_client() {
-    let descriptors = descriptors();
-    let python = python("server.py");
-    // Nothing stands between it and its end, which would leave it behind.
-    let mut server = Command::new(&python[0]);
-    server.args(&python[1..]).arg(&descriptors);
-    Running::of(server).passes_all("grpc");
-    std::fs::remove_file(descriptors).unwrap();
+impl Drop for Room {
+    fn drop(&mut self) {
+        // It lies in a directory for files that are left behind.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dreammesh_core::call::WireOption;
 use dreammesh_core::call::{Begun, Code, Compression, Deadline, Metadata, Priority, Status};
-use dreammesh_core::call::{Compression, WireOption};
 use dreammesh_core::port::{Ended, Keep, OpenTicket, Opening, Received, StreamKey, WireMode};
 use dreammesh_core::wire::Segment;
 use dreammesh_session::frame::CloseCode;

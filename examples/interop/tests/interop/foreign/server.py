@@ -1,6 +1,7 @@
 """The server of gRPC's interoperability tests on grpcio; says on which port it listens.
 
-Takes the descriptor set of the test service.
+Takes the descriptor set of the test service and, for TLS, a certificate, its key, and the root that it leads
+to, which it does no more with than to say where it is.
 """
 
 import sys
@@ -80,7 +81,16 @@ class Service:
             yield from self.answers(request, context)
 
 
-def main(descriptors):
+def listen(server, certificate, key, root):
+    address = "127.0.0.1:0"
+    if certificate is None:
+        return f"127.0.0.1:{server.add_insecure_port(address)}"
+    with open(certificate, "rb") as chain, open(key, "rb") as private:
+        credentials = grpc.ssl_server_credentials([(private.read(), chain.read())])
+    return f"127.0.0.1:{server.add_secure_port(address, credentials)}, root in {root}"
+
+
+def main(descriptors, certificate=None, key=None, root=None):
     messages = Messages(descriptors)
     service, handlers = Service(messages), {}
     kinds = {
@@ -98,7 +108,7 @@ def main(descriptors):
     server = grpc.server(futures.ThreadPoolExecutor(8), options=[AS_THEY_CAME])
     handler = grpc.method_handlers_generic_handler("grpc.testing.TestService", handlers)
     server.add_generic_rpc_handlers((handler,))
-    print(f"listening on 127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}", flush=True)
+    print(f"listening on {listen(server, certificate, key, root)}", flush=True)
     server.start()
     server.wait_for_termination()
 
