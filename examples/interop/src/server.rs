@@ -214,7 +214,8 @@ fn payload(bytes: i32) -> Result<Payload, Status> {
     })
 }
 
-/// Beyond what messages may be by default; the tests ask for some 300 KiB.
-const PAYLOAD_BYTES_MAX: usize = 16 << 20;
-/// Far more than the tests ask for.
-const ASKED_MAX: usize = 10_000;
+/// The largest payload that is made: beyond what messages may be by default, where the tests ask for
+/// some 300 KiB.
+pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
+/// How many answers may be asked for before the first of them: far more than the tests ask for.
+pub const ASKED_MAX: usize = 10_000;

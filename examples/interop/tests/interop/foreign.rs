@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use dreammesh_interop::certificates;
 use dreammesh_interop::proto::FILE_DESCRIPTOR_SET;
@@ -14,6 +15,7 @@ mod envoy;
 mod grpc_js;
 mod grpcio;
 mod grpcurl;
+mod soak;
 
 const NEEDS: &str = "`cargo xtask test --only grpc` brings what these tests need, and says where";
 
@@ -44,6 +46,17 @@ fn bounded(command: &Command) -> Command {
 fn passes(client: &Command) {
     let ended = bounded(client).status().unwrap();
     assert!(ended.success(), "{client:?}: {ended}");
+}
+
+/// Asks what another process alone knows, for up to half a minute.
+fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..1_500 {
+        if let Some(found) = ask() {
+            return Some(found);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
 }
 
 /// A directory of one test's own, which goes with it.

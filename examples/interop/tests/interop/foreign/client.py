@@ -14,9 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from messages import AS_THEY_CAME, Messages, reader
+from messages import AS_THEY_CAME, SERVICE, Messages, Stub
 
-SERVICE = "grpc.testing.TestService"
 SECONDS = 20
 # GRPC_WRITE_NO_COMPRESS of gRPC's C core.
 WRITE_NO_COMPRESS = 2
@@ -26,23 +25,6 @@ ECHOED = (
     ("x-grpc-test-echo-trailing-bin", b"\xab\xab\xab"),
 )
 SPECIAL = "\t\ntest with whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001f608\t\n"
-
-
-class Stub:
-    """A callable for each method, of the kind that it is."""
-
-    def __init__(self, channel, messages, service=SERVICE, tells_compressed=False):
-        kinds = {
-            (False, False): channel.unary_unary,
-            (False, True): channel.unary_stream,
-            (True, False): channel.stream_unary,
-            (True, True): channel.stream_stream,
-        }
-        for name, request, response, requests, responses in messages.methods():
-            kind = kinds[requests, responses]
-            read = reader(response) if tells_compressed else response.FromString
-            method = kind(f"/{service}/{name}", request.SerializeToString, read)
-            setattr(self, name, method)
 
 
 def fails(code, call, text=None):

@@ -4,17 +4,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use super::{Room, Running, grpc_js, grpcio, place};
+use super::{Room, Running, grpc_js, grpcio, place, until};
 
 /// Its settings: what comes on any port that is free goes to the server, without a time of its own.
 fn config(server: &Running, tls: Option<&[PathBuf; 3]>) -> String {
-    const SOCKETS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
-    let (downstream, upstream) = match (tls, &server.root) {
-        (Some([chain, key, _]), Some(root)) => (
-            format!(
-                r#"
+    let (mut downstream, mut upstream) = (String::new(), String::new());
+    if let (Some([chain, key, _]), Some(root)) = (tls, &server.root) {
+        downstream = format!(
+            r#"
       transport_socket:
         name: tls
         typed_config:
@@ -24,11 +22,11 @@ fn config(server: &Running, tls: Option<&[PathBuf; 3]>) -> String {
             tls_certificates:
             - certificate_chain: {{ filename: {} }}
               private_key: {{ filename: {} }}"#,
-                chain.display(),
-                key.display(),
-            ),
-            format!(
-                r#"
+            chain.display(),
+            key.display(),
+        );
+        upstream = format!(
+            r#"
     transport_socket:
       name: tls
       typed_config:
@@ -38,50 +36,14 @@ fn config(server: &Running, tls: Option<&[PathBuf; 3]>) -> String {
           alpn_protocols: [h2]
           tls_params: {{ tls_maximum_protocol_version: TLSv1_3 }}
           validation_context: {{ trusted_ca: {{ filename: {root} }} }}"#
-            ),
-        ),
-        _ => (String::new(), String::new()),
-    };
+        );
+    }
     let (host, port) = server.address.rsplit_once(':').unwrap();
-    format!(
-        r#"
-admin: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: 0 }} }} }}
-static_resources:
-  listeners:
-  - name: grpc
-    address: {{ socket_address: {{ address: 127.0.0.1, port_value: 0 }} }}
-    filter_chains:
-    - name: all{downstream}
-      filters:
-      - name: http
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: grpc
-          codec_type: HTTP2
-          http_filters:
-          - name: router
-            typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes:
-              - match: {{ prefix: "/" }}
-                route: {{ cluster: server, timeout: 0s }}
-  clusters:
-  - name: server
-    type: STATIC
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {{ http2_protocol_options: {{}} }}{upstream}
-    load_assignment:
-      cluster_name: server
-      endpoints:
-      - lb_endpoints:
-        - endpoint: {{ address: {{ socket_address: {{ address: {host}, port_value: {port} }} }} }}
-"#
-    )
+    include_str!("envoy.yaml")
+        .replace("@downstream", &downstream)
+        .replace("@upstream", &upstream)
+        .replace("@host", host)
+        .replace("@port", port)
 }
 
 /// Starts one in front of a server, with TLS if that has it.
@@ -110,15 +72,10 @@ fn before(server: &Running, room: &Room) -> Running {
 
 /// Where it listens, which it alone knows.
 fn listener(admin: &Path, log: &Path) -> String {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(30) {
-        if let Some(address) = ask(admin) {
-            return address;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let log = std::fs::read_to_string(log).unwrap_or_default();
-    panic!("Envoy does not begin to listen: {log}");
+    until(|| ask(admin)).unwrap_or_else(|| {
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        panic!("Envoy does not begin to listen: {log}")
+    })
 }
 
 fn ask(admin: &Path) -> Option<String> {
@@ -159,3 +116,5 @@ fn our_client_passes_the_cases_through_envoy() {
         before(&server, &front).passes_all(scheme);
     }
 }
+
+const SOCKETS: &str = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";

@@ -8,6 +8,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 # The flags of messages are nothing that grpcio tells. With this option it leaves them as they came, and
 # one that was compressed is known by how it begins: no message of grpc.testing has a field of that tag.
 AS_THEY_CAME = ("grpc.per_message_decompression", 0)
+SERVICE = "grpc.testing.TestService"
 GZIP = b"\x1f\x8b"
 
 
@@ -38,7 +39,7 @@ class Messages:
 
     def methods(self):
         """Of the test service: name, request, response, and which of them stream."""
-        service = self.pool.FindServiceByName("grpc.testing.TestService")
+        service = self.pool.FindServiceByName(SERVICE)
         for method in service.methods:
             yield (
                 method.name,
@@ -47,3 +48,20 @@ class Messages:
                 method.client_streaming,
                 method.server_streaming,
             )
+
+
+class Stub:
+    """A callable for each method, of the kind that it is."""
+
+    def __init__(self, channel, messages, service=SERVICE, tells_compressed=False):
+        kinds = {
+            (False, False): channel.unary_unary,
+            (False, True): channel.unary_stream,
+            (True, False): channel.stream_unary,
+            (True, True): channel.stream_stream,
+        }
+        for name, request, response, requests, responses in messages.methods():
+            kind = kinds[requests, responses]
+            read = reader(response) if tells_compressed else response.FromString
+            method = kind(f"/{service}/{name}", request.SerializeToString, read)
+            setattr(self, name, method)
