@@ -1,7 +1,6 @@
 //! What secures a run on one machine: a certificate made for it, and the root that clients believe.
 
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -26,15 +25,14 @@ pub struct Issued {
     pub key: String,
 }
 
-/// Makes a root, writes it to that path, and gives a certificate that leads to it.
+/// Makes a certificate, and gives the root that it leads to as PEM.
 ///
 /// # Errors
-/// When the root cannot be written.
-pub fn make(root: &PathBuf) -> Result<ServerTls, Box<dyn Error>> {
+/// When the system gives no random numbers.
+pub fn make() -> Result<(ServerTls, String), Box<dyn Error>> {
     let issued = issue()?;
-    fs::write(root, issued.root)?;
     let certificate = Certificate::from_pem(issued.chain, issued.key)?;
-    Ok(ServerTls::new(certificate))
+    Ok((ServerTls::new(certificate), issued.root))
 }
 
 /// Makes a root, and a certificate for this host and for the name that gRPC's own tests use.

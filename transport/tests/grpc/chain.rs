@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dreammesh_core::call::{Code, Detail, Metadata, Request, Response, Status, TraceContext};
+use dreammesh_core::call::{
+    Code, Detail, Metadata, Priority, Request, Response, Status, TraceContext,
+};
 use dreammesh_core::channel::{Channel, UnaryCall};
 use dreammesh_core::port::Handler;
 use dreammesh_core::server::{Service, unary as handler};
@@ -13,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::raw::{UNARY, ask, unary};
 
+const TIMEOUT: Duration = Duration::from_secs(60);
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// A service that passes calls on, or is the last of the chain.
@@ -77,9 +80,11 @@ async fn answer(request: &Request<Any>) -> Result<Response<Any>, Status> {
         _ => {
             let trace = request.trace().map(TraceContext::trace_id);
             let tenant = request.metadata().text("x-tenant").unwrap_or_default();
-            let has_deadline = request.deadline().is_some();
+            let priority = request.priority().number();
+            let now = std::time::Instant::now();
+            let left = request.deadline().map(|it| it.remaining(now) <= TIMEOUT);
             Ok(Response::new(ask(&format!(
-                "{trace:x?} {tenant} {has_deadline}"
+                "{trace:x?} {tenant} {priority} {left:?}"
             ))))
         }
     }
@@ -105,16 +110,17 @@ async fn a_call_keeps_all_that_belongs_to_it_from_one_protocol_to_the_other() {
         let calling = UnaryCall::<Any>::new(&channel, &UNARY, ask("tell"))
             .metadata("x-tenant", "shop")
             .trace(TraceContext::parse(PARENT).unwrap())
-            .timeout(Duration::from_secs(60));
+            .priority(Priority::HIGH)
+            .timeout(TIMEOUT);
         let told = calling.await.unwrap();
         let trace = Some(TraceContext::parse(PARENT).unwrap().trace_id());
         assert_eq!(
             told.view().type_url(),
-            format!("{trace:x?} shop true"),
+            format!("{trace:x?} shop 2 Some(true)"),
             "{first}"
         );
         let told = unary(&channel).await.unwrap();
-        assert!(told.view().type_url().ends_with(" false"), "{first}");
+        assert!(told.view().type_url().ends_with(" 1 None"), "{first}");
 
         let failing = UnaryCall::<Any>::new(&channel, &UNARY, ask("fail"));
         let error = failing.await.unwrap_err();
@@ -132,6 +138,13 @@ async fn a_call_keeps_all_that_belongs_to_it_from_one_protocol_to_the_other() {
         let calling = tokio::spawn(async move { never.await.map(drop) });
         last_lives.wait_for(|alive| *alive == 1).await.unwrap();
         calling.abort();
+        last_lives.wait_for(|alive| *alive == 0).await.unwrap();
+        first_lives.wait_for(|alive| *alive == 0).await.unwrap();
+
+        // What the first caller allows ends the last handler.
+        let never = UnaryCall::<Any>::new(&channel, &UNARY, ask("never"));
+        let late = never.timeout(Duration::from_millis(500)).await.unwrap_err();
+        assert_eq!(late.code(), Code::DeadlineExceeded, "{first}");
         last_lives.wait_for(|alive| *alive == 0).await.unwrap();
         first_lives.wait_for(|alive| *alive == 0).await.unwrap();
     }

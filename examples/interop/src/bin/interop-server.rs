@@ -75,9 +75,8 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         .max_message_bytes(16 << 20);
     let port = options.port.unwrap_or_default();
     let (builder, root) = if options.tls {
-        // The file is named by the port, which port 0 leaves to the kernel.
-        let root = certificates::root_path(port);
-        (builder.tls(certificates::make(&root)?), Some(root))
+        let (tls, root) = certificates::make()?;
+        (builder.tls(tls), Some(root))
     } else {
         (builder, None)
     };
@@ -88,7 +87,12 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let server = builder.bind(&address).await?;
     let bound = server.local_addr().ok_or("the server has no address")?;
     match &root {
-        Some(root) => println!("listening on {bound}, root in {}", root.display()),
+        Some(root) => {
+            // Named by the port, so that servers side by side have one each.
+            let path = certificates::root_path(bound.port());
+            std::fs::write(&path, root)?;
+            println!("listening on {bound}, root in {}", path.display());
+        }
         None => println!("listening on {bound}"),
     }
     server.serve_until(tokio::signal::ctrl_c()).await;

@@ -273,7 +273,7 @@ impl<E: Exchange> StreamPort for Stream<E> {
             return Poll::Ready(Ok(()));
         };
         // What the head did not name cannot be used any more.
-        let encoding = named.and(self.form.encoding(compression));
+        let encoding = named.and_then(|_| self.form.encoding(compression));
         let formed = self.form.message_by(encoding, message, compression);
         let formed = formed.map_err(|status| Ended::by_library(status, Begun::Maybe));
         let (first, rest) = formed?;
