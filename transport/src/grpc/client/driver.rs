@@ -211,8 +211,7 @@ impl Driver {
         self
     }
 
-    /// Drives the connection to its end.
-    /// Gives whether the server has ever spoken, too.
+    /// Drives the connection to its end; gives whether the server has ever spoken, too.
     pub(crate) async fn run(mut self) -> (Ending, bool) {
         let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
         let was_greeted = self.shared.greeted.load(Ordering::Acquire);
