@@ -399,3 +399,6 @@ const LOOKS: u32 = 8;
 /// What may be held of the answers of a connection before further calls are not begun: four of the
 /// largest that clients take by default.
 const ANSWERS_BYTES: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -80,11 +80,7 @@ impl Inner {
         let begun_at = timer::now();
         let (ending, was_greeted) = driver.run().await;
         let lived = timer::now().saturating_duration_since(begun_at);
-        let doublings = |times: u32| match ending.pings {
-            Pings::Unknown => None,
-            Pings::Borne => times.checked_sub(1),
-            Pings::TooMany => (times < DOUBLINGS_MAX).then_some(times + 1),
-        };
+        let doublings = |times| doublings(times, ending.pings);
         let _ = self
             .pinged_too_often
             .try_update(Ordering::Relaxed, Ordering::Relaxed, doublings);
@@ -113,6 +109,33 @@ impl Inner {
     }
 }
 
+/// How often the interval of signs of life is doubled from now on, if that is no longer so often.
+fn doublings(times: u32, pings: Pings) -> Option<u32> {
+    match pings {
+        Pings::Unknown => None,
+        Pings::Borne => times.checked_sub(1),
+        Pings::TooMany => (times < DOUBLINGS_MAX).then_some(times + 1),
+    }
+}
+
 /// After which signs of life are asked for a sixteenth as often: by default every 80 minutes, which
 /// is still of use.
 const DOUBLINGS_MAX: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_signs_of_life_is_doubled_and_halved_within_bounds() {
+        assert_eq!(doublings(0, Pings::TooMany), Some(1));
+        assert_eq!(
+            doublings(DOUBLINGS_MAX - 1, Pings::TooMany),
+            Some(DOUBLINGS_MAX)
+        );
+        assert_eq!(doublings(DOUBLINGS_MAX, Pings::TooMany), None);
+        assert_eq!(doublings(1, Pings::Borne), Some(0));
+        assert_eq!(doublings(0, Pings::Borne), None);
+        assert_eq!(doublings(1, Pings::Unknown), None);
+    }
+}
