@@ -116,9 +116,11 @@ impl Calls {
         self.handling.running()
     }
 
-    /// Whether any has not ended; if so, the waker is told when that changes.
+    /// Whether any has begun and not ended; if so, the waker is told when that changes.
+    ///
+    /// Those that wait do so for what is held of answers, and their streams are there.
     pub(crate) fn is_busy(&self, waker: &Waker) -> bool {
-        !self.waiting.is_empty() || !self.gathering.is_empty() || !self.running().is_empty(waker)
+        !self.gathering.is_empty() || !self.running().is_empty(waker)
     }
 
     /// Whether there is a method of that path.

@@ -19,6 +19,8 @@ pub(super) struct Life {
     asked: bool,
     /// Since when it has carried nothing.
     idle_since: Instant,
+    /// Since when answers that nobody reads alone keep it, and what had been sent by then.
+    unread: Option<(Instant, u64)>,
     /// It ends this long after it has carried nothing; none as long as it may be idle.
     drains: Option<Duration>,
 }
@@ -36,6 +38,17 @@ pub(super) enum Due {
     End(End),
 }
 
+/// What goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Nothing does.
+    Nothing,
+    /// What was answered has not been read.
+    Unread,
+    /// Calls or sessions run.
+    Running,
+}
+
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -43,6 +56,8 @@ pub(super) enum End {
     Closed,
     /// The peer floods it.
     Flooded,
+    /// The peer does not read what it asked for.
+    Unread,
     /// The peer left a frame incomplete, or gives no sign of life.
     Silent,
     /// It takes no more requests, and those it took are over.
@@ -58,12 +73,14 @@ impl Life {
             beat: keepalive.map_or(now, |keepalive| now + keepalive.interval),
             asked: false,
             idle_since: now,
+            unread: None,
             drains: None,
         }
     }
 
     /// Notes a request.
     pub(super) fn handle_request(&mut self, now: Instant) {
+        self.unread = None;
         self.idle_since = now;
     }
 
@@ -79,7 +96,8 @@ impl Life {
     }
 
     /// What is due now; asked until nothing is.
-    pub(super) fn poll(&mut self, now: Instant, look: Look, busy: bool) -> Due {
+    pub(super) fn poll(&mut self, now: Instant, look: Look, load: Load) -> Due {
+        let busy = load != Load::Nothing;
         if look.flooded {
             return Due::End(End::Flooded);
         }
@@ -89,6 +107,10 @@ impl Life {
         let silent = look.incomplete.map(|since| since + self.patience);
         if silent.is_some_and(|at| at <= now) {
             return Due::End(End::Silent);
+        }
+        let unread = self.unread(now, look, load);
+        if unread.is_some_and(|at| at <= now) {
+            return Due::End(End::Unread);
         }
         let idle = self.idle_since + self.drains.unwrap_or(IDLE);
         if !busy && idle <= now {
@@ -102,8 +124,21 @@ impl Life {
             Err(due) => return due,
         };
         let idle = (!busy).then_some(idle);
-        let next = [silent, idle, beat].into_iter().flatten().min();
+        let next = [silent, unread, idle, beat].into_iter().flatten().min();
         Due::At(next.unwrap_or(now + IDLE))
+    }
+
+    /// When it has waited long enough for the peer to read.
+    fn unread(&mut self, now: Instant, look: Look, load: Load) -> Option<Instant> {
+        if load != Load::Unread {
+            self.unread = None;
+            return None;
+        }
+        let progress = |(_, sent): &(_, u64)| look.sent_bytes >= sent + PROGRESS_BYTES;
+        if self.unread.as_ref().is_none_or(progress) {
+            self.unread = Some((now, look.sent_bytes));
+        }
+        self.unread.map(|(since, _)| since + UNREAD)
     }
 
     fn beat(&mut self, now: Instant, received_bytes: u64) -> Result<Option<Instant>, Due> {
@@ -129,6 +164,11 @@ impl Life {
 /// How long a connection may carry nothing: proxies keep those to their backends for a minute, and
 /// what dials anew after this has saved nothing by keeping one.
 const IDLE: Duration = Duration::from_secs(300);
+/// How long answers may wait, that nobody reads and nothing else goes on beside: as long as proxies
+/// let a stream be that carries nothing.
+const UNREAD: Duration = Duration::from_secs(300);
+/// So much of them has to leave in that time: more than what signs of life come to.
+const PROGRESS_BYTES: u64 = 16 * 1024;
 /// How long the peer has to see that no more requests are taken: a few round trips.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -146,6 +186,7 @@ mod tests {
         flooded: false,
         incomplete: None,
         received_bytes: 9,
+        sent_bytes: 9,
     };
 
     fn life(keepalive: Option<Keepalive>) -> (Life, Instant) {
@@ -161,8 +202,11 @@ mod tests {
             incomplete: Some(since),
             ..SEEN
         };
-        assert_eq!(life.poll(since, look, true), Due::At(since + PATIENCE));
-        let end = life.poll(since + PATIENCE, look, true);
+        assert_eq!(
+            life.poll(since, look, Load::Running),
+            Due::At(since + PATIENCE)
+        );
+        let end = life.poll(since + PATIENCE, look, Load::Running);
         assert_eq!(end, Due::End(End::Silent));
     }
 
@@ -170,41 +214,41 @@ mod tests {
     fn a_silent_peer_is_asked_and_then_given_up() {
         let (mut life, now) = life(Some(KEEPALIVE));
         let asked = now + KEEPALIVE.interval;
-        assert_eq!(life.poll(now, SEEN, true), Due::At(asked));
-        assert_eq!(life.poll(asked, SEEN, true), Due::Ping);
+        assert_eq!(life.poll(now, SEEN, Load::Running), Due::At(asked));
+        assert_eq!(life.poll(asked, SEEN, Load::Running), Due::Ping);
         let gone = asked + KEEPALIVE.timeout;
-        assert_eq!(life.poll(asked, SEEN, true), Due::At(gone));
-        assert_eq!(life.poll(gone, SEEN, true), Due::End(End::Silent));
+        assert_eq!(life.poll(asked, SEEN, Load::Running), Due::At(gone));
+        assert_eq!(life.poll(gone, SEEN, Load::Running), Due::End(End::Silent));
     }
 
     #[test]
     fn whatever_comes_is_a_sign_of_life() {
         let (mut life, now) = life(Some(KEEPALIVE));
-        life.poll(now, SEEN, true);
+        life.poll(now, SEEN, Load::Running);
         let asked = now + KEEPALIVE.interval;
-        assert_eq!(life.poll(asked, SEEN, true), Due::Ping);
+        assert_eq!(life.poll(asked, SEEN, Load::Running), Due::Ping);
         let pong = Look {
             received_bytes: SEEN.received_bytes + 17,
             ..SEEN
         };
         let next = Due::At(asked + KEEPALIVE.interval);
-        assert_eq!(life.poll(asked, pong, true), next);
+        assert_eq!(life.poll(asked, pong, Load::Running), next);
     }
 
     #[test]
     fn one_that_carries_nothing_for_long_is_drained() {
         let (mut life, now) = life(None);
-        assert_eq!(life.poll(now, SEEN, false), Due::At(now + IDLE));
+        assert_eq!(life.poll(now, SEEN, Load::Nothing), Due::At(now + IDLE));
         let later = now + IDLE;
         life.handle_request(later);
-        assert_eq!(life.poll(later, SEEN, false), Due::At(later + IDLE));
+        assert_eq!(life.poll(later, SEEN, Load::Nothing), Due::At(later + IDLE));
         let last = later + IDLE;
-        assert_eq!(life.poll(last, SEEN, true), Due::At(last + IDLE));
-        assert_eq!(life.poll(last + IDLE, SEEN, false), Due::Drain);
+        assert_eq!(life.poll(last, SEEN, Load::Running), Due::At(last + IDLE));
+        assert_eq!(life.poll(last + IDLE, SEEN, Load::Nothing), Due::Drain);
         life.drain(last + IDLE);
         let end = last + IDLE + DRAIN;
-        assert_eq!(life.poll(last + IDLE, SEEN, false), Due::At(end));
-        assert_eq!(life.poll(end, SEEN, false), Due::End(End::Drained));
+        assert_eq!(life.poll(last + IDLE, SEEN, Load::Nothing), Due::At(end));
+        assert_eq!(life.poll(end, SEEN, Load::Nothing), Due::End(End::Drained));
     }
 
     #[test]
@@ -212,11 +256,14 @@ mod tests {
         let (mut life, now) = life(None);
         life.drain(now);
         let later = now + IDLE;
-        assert!(matches!(life.poll(later, SEEN, true), Due::At(_)));
-        assert_eq!(life.poll(later, SEEN, false), Due::At(later + DRAIN));
+        assert!(matches!(life.poll(later, SEEN, Load::Running), Due::At(_)));
+        assert_eq!(
+            life.poll(later, SEEN, Load::Nothing),
+            Due::At(later + DRAIN)
+        );
         life.close();
         life.drain(later);
-        let end = life.poll(later, SEEN, false);
+        let end = life.poll(later, SEEN, Load::Nothing);
         assert_eq!(end, Due::End(End::Drained));
     }
 
@@ -227,6 +274,29 @@ mod tests {
             flooded: true,
             ..SEEN
         };
-        assert_eq!(life.poll(now, look, true), Due::End(End::Flooded));
+        assert_eq!(life.poll(now, look, Load::Running), Due::End(End::Flooded));
+    }
+    #[test]
+    fn answers_that_nobody_reads_keep_it_for_so_long() {
+        let (mut life, now) = life(None);
+        let unread = |life: &mut Life, at, sent_bytes| {
+            let look = Look { sent_bytes, ..SEEN };
+            life.poll(at, look, Load::Unread)
+        };
+        assert_eq!(unread(&mut life, now, 9), Due::At(now + UNREAD));
+        // What is as little as signs of life are makes no difference, and what is more does.
+        let later = now + UNREAD / 2;
+        let few = 9 + PROGRESS_BYTES - 1;
+        assert_eq!(unread(&mut life, later, few), Due::At(now + UNREAD));
+        let next = later + UNREAD;
+        assert_eq!(unread(&mut life, later, few + 1), Due::At(next));
+        // So does a request, and whatever runs.
+        life.handle_request(next);
+        let next = next + UNREAD;
+        assert_eq!(unread(&mut life, next - UNREAD, few + 1), Due::At(next));
+        assert!(matches!(life.poll(next, SEEN, Load::Running), Due::At(_)));
+        let last = next + UNREAD;
+        assert_eq!(unread(&mut life, next, few + 1), Due::At(last));
+        assert_eq!(unread(&mut life, last, few + 1), Due::End(End::Unread));
     }
 }

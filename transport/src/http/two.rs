@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::answer::{NOT_FOUND, NOT_GRPC, Route, TUNNEL_TYPE, route};
 use super::bell::Bell;
-use super::life::{Due, End, Life};
+use super::life::{Due, End, Life, Load};
 use super::rest::swallow;
 use super::watch::{Eye, Watched};
 use super::{limits, preface};
@@ -266,11 +266,11 @@ impl Two {
     /// Does what is due and arms the timer for what is next.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         loop {
-            let (now, busy) = (timer::now(), self.is_busy(cx));
+            let (now, load) = (timer::now(), self.load(cx));
             self.timer.is_due(now);
             let waiting = self.calls.as_mut();
             let waiting = waiting.and_then(|calls| calls.poll_waiting(now, cx));
-            match self.life.poll(now, self.eye.look(), busy) {
+            match self.life.poll(now, self.eye.look(), load) {
                 Due::End(end) => return Poll::Ready(end),
                 Due::Drain => {
                     self.drain();
@@ -296,19 +296,22 @@ impl Two {
         }
     }
 
-    /// Whether anything goes on: a session, a call, or the sending of an answer.
-    fn is_busy(&self, cx: &Context<'_>) -> bool {
+    /// What goes on: a session, a call, or the sending of an answer.
+    fn load(&self, cx: &Context<'_>) -> Load {
         let calls = self.calls.as_ref();
-        !self.tunnels.is_empty()
-            || self.connection.has_streams()
-            || calls.is_some_and(|calls| calls.is_busy(cx.waker()))
+        let runs = calls.is_some_and(|calls| calls.is_busy(cx.waker()));
+        match () {
+            () if runs || !self.tunnels.is_empty() => Load::Running,
+            () if self.connection.has_streams() => Load::Unread,
+            () => Load::Nothing,
+        }
     }
 
     /// Tells the peer why it is over, where it has not been told.
     async fn end(&mut self, end: End) {
         let reason = match end {
             End::Closed | End::Silent => return,
-            End::Flooded => Reason::ENHANCE_YOUR_CALM,
+            End::Flooded | End::Unread => Reason::ENHANCE_YOUR_CALM,
             End::Drained => Reason::NO_ERROR,
         };
         self.connection.abrupt_shutdown(reason);

@@ -54,6 +54,7 @@ struct Seen {
     /// Since when something other than data has been incomplete.
     incomplete: Option<Instant>,
     received_bytes: u64,
+    sent_bytes: u64,
     /// What is left for frames that bring nothing; `budget <= BUDGET_MAX`.
     budget: u64,
     /// When the budget was filled by the clock last.
@@ -86,6 +87,8 @@ pub(super) struct Look {
     pub(super) incomplete: Option<Instant>,
     /// How much has come in.
     pub(super) received_bytes: u64,
+    /// How much has left.
+    pub(super) sent_bytes: u64,
 }
 
 impl Eye {
@@ -95,6 +98,7 @@ impl Eye {
             flooded: seen.flooded,
             incomplete: seen.incomplete,
             received_bytes: seen.received_bytes,
+            sent_bytes: seen.sent_bytes,
         }
     }
 
@@ -173,6 +177,7 @@ impl Seen {
             in_block: false,
             incomplete: None,
             received_bytes: 0,
+            sent_bytes: 0,
             budget: BUDGET_MAX,
             filled: now,
             written: 0,
@@ -245,6 +250,7 @@ impl Seen {
 
     /// Who is sent much acknowledges much.
     fn wrote(&mut self, bytes: usize) {
+        self.sent_bytes += bytes as u64;
         self.written += bytes as u64;
         self.earn(self.written / BYTES_A_FRAME);
         self.written %= BYTES_A_FRAME;

@@ -73,6 +73,8 @@ pub(super) fn send_whole<E: Exchange>(
         trailers,
     } = outcome;
     let message = match message {
+        // One alone may be as long as it is.
+        Some(_) if status.is_ok() && held.bytes() >= UNREAD_BYTES_MAX => Err(unread()),
         Some(message) if status.is_ok() => form.message(message, compression),
         _ => Err(status),
     };
@@ -101,6 +103,12 @@ fn trailers_only(status: &Status, headers: &Metadata, trailers: &Metadata) -> Re
     response
 }
 
+fn unread() -> Status {
+    Status::resource_exhausted(format!(
+        "the answer is not kept: the caller has {UNREAD_BYTES_MAX} bytes of others to read"
+    ))
+}
+
 /// The same bytes, which count if they are many; few are bounded by the number of streams.
 fn counted(message: Bytes, held: &Arc<Held>) -> Bytes {
     match message.len() {
@@ -118,5 +126,8 @@ fn head_of(headers: &Metadata) -> Response<()> {
     response
 }
 
+/// What may be held of the answers of a connection: what 64 handlers give that wait for something and
+/// then answer at once with the largest messages that clients take by default.
+const UNREAD_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// With 1024 streams, 4 MiB.
 const UNCOUNTED_BYTES: usize = 4096;

@@ -147,3 +147,66 @@ async fn small_requests_that_no_handler_reads_come_to_the_end_of_the_window() {
     drop(going);
     site.probe.alive_is(0).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn answers_of_handlers_that_end_together_are_bounded_in_sum() {
+    const CALLS: usize = 70;
+    const ANSWER_BYTES: usize = 4_000_000;
+    let site = Site::new(Medium::Memory).await;
+    let caller = Caller::new(&site).await;
+    let request = bytes::Bytes::from(framed(&of("gate", vec![1; ANSWER_BYTES])));
+    let mut calls = Vec::new();
+    for _ in 0..CALLS {
+        let mut going = caller.begin(UNARY, &[]).await;
+        going.send(request.clone(), true);
+        calls.push(going);
+    }
+    // None has answered, so that all could begin.
+    site.probe.alive_is(CALLS).await;
+    site.probe.gate.notify_waiters();
+    site.probe.alive_is(0).await;
+    settle().await;
+    let mut kept = 0;
+    for going in calls {
+        let answered = going.end().await;
+        match answered.status() {
+            0 => kept += 1,
+            8 => assert!(answered.trailers_only, "{answered:?}"),
+            other => panic!("{other}"),
+        }
+    }
+    // One begins as long as there are fewer than 256 MiB.
+    assert_eq!(kept, (256 << 20) / ANSWER_BYTES + 1);
+    assert!(caller.is_well().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_answers_nobody_reads_is_not_kept() {
+    let site = Site::new(Medium::Memory).await;
+    let caller = Caller::new(&site).await;
+    let request = framed(&of("big", 1_000_000_u32.to_le_bytes().to_vec()));
+    let mut going = caller.begin(UNARY, &[]).await;
+    going.send(request, true);
+    going.head().await;
+    let begun = tokio::time::Instant::now();
+    // While anything runs beside it, it is.
+    let mut beside = caller.begin(UNARY, &[]).await;
+    beside.send(framed(&ask("gate")), true);
+    site.probe.alive_is(1).await;
+    tokio::time::sleep(Duration::from_secs(1_000)).await;
+    assert!(!caller.driven.is_finished());
+    site.probe.gate.notify_one();
+    assert_eq!(beside.end().await.status(), 0);
+    // A call that waits for them to be read does not keep it.
+    let request = framed(&of("big", 17_000_000_u32.to_le_bytes().to_vec()));
+    let mut unread: Vec<_> = Vec::new();
+    for _ in 0..2 {
+        let mut going = caller.begin(UNARY, &[]).await;
+        going.send(request.clone(), true);
+        unread.push(going);
+    }
+    let ended = caller.driven.await.unwrap().unwrap_err();
+    assert_eq!(ended.reason(), Some(h2::Reason::ENHANCE_YOUR_CALM));
+    let waited = begun.elapsed().as_secs();
+    assert!((1_300..1_302).contains(&waited), "{waited}");
+}
