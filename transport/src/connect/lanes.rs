@@ -13,7 +13,6 @@ use dreammesh_session::frame::CloseCode;
 
 use super::Settings;
 use super::client::{self, Client};
-use crate::driver::shared::Shared;
 use crate::driver::timer::NEVER;
 use crate::quic;
 use crate::quic::dial::Connected;
@@ -69,13 +68,6 @@ impl Lanes {
             counts: Arc::clone(counts),
             state: Mutex::default(),
         }))
-    }
-
-    /// The sessions of the lanes that there are.
-    pub(super) fn sessions(&self) -> Vec<Weak<Shared>> {
-        let state = self.0.lock();
-        let sessions = state.bulk.iter().map(|bulk| Arc::downgrade(&bulk.client.0));
-        sessions.collect()
     }
 
     /// Whether there is none: nobody has used one for a while.
@@ -159,6 +151,7 @@ impl Inner {
             Some(&self.layouts),
             None,
         );
+        self.connection.add_bulk(&client.0);
         let (connection, counts) = (self.connection.clone(), Arc::clone(&self.counts));
         tokio::spawn(async move {
             let closed = driver.run().await;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::lane::{self, Lane};
 use super::told::Told;
 use super::{socket, transport};
+use crate::driver::shared::Shared;
 use crate::tls::explain::{Explained, Side};
 use crate::tls::{ALPN, ClientTls};
 
@@ -65,6 +66,8 @@ pub(crate) struct Connected {
     /// What has the socket, for this connection alone.
     endpoint: Endpoint,
     buffer_bytes: Option<usize>,
+    /// The sessions of its bulk lanes, whether or not new calls still get any.
+    bulk: Arc<Mutex<Vec<Weak<Shared>>>>,
 }
 
 /// Who may use a connection before its handshake is done, for what somebody else may send again;
@@ -124,12 +127,14 @@ async fn attempt(address: SocketAddr, target: &Target, offer: &Offer) -> io::Res
     let name = target.tls.server_name_for(&target.host, address.ip());
     let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let connecting = endpoint.connect_with(target.config.clone(), address, &name.to_str());
+    let bulk: Arc<Mutex<Vec<_>>> = Arc::default();
     let connected = |connection, identity, begun| Connected {
         identity,
         connection,
         begun,
         endpoint: endpoint.clone(),
         buffer_bytes: target.buffer_bytes,
+        bulk: Arc::clone(&bulk),
     };
     let (connection, begun) = match connecting.map_err(invalid)?.into_0rtt() {
         Err(connecting) => (connecting.await.map_err(client_error)?, false),
@@ -187,6 +192,20 @@ impl Connected {
     /// Who the server is, which its certificate shows; none if that is not known yet.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
+    }
+
+    /// Takes in the session of a bulk lane.
+    pub(crate) fn add_bulk(&self, session: &Arc<Shared>) {
+        let mut bulk = self.bulk.lock().unwrap_or_else(PoisonError::into_inner);
+        // Lanes come and go; without this a connection would remember all of them.
+        bulk.retain(|session| session.strong_count() > 0);
+        bulk.push(Arc::downgrade(session));
+    }
+
+    /// The sessions of its bulk lanes that there may still be.
+    pub(crate) fn bulk_sessions(&self) -> Vec<Weak<Shared>> {
+        let bulk = self.bulk.lock();
+        bulk.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Opens lane 0, unless somebody who was offered the connection early has done so.

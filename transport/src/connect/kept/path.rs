@@ -87,16 +87,15 @@ impl Inner {
     async fn leave(self: Arc<Self>, connected: Connected, shared: Arc<Shared>) {
         let heard = connected.heard();
         let mut sessions = vec![Arc::downgrade(&shared)];
+        // Those of one that was succeeded too, or left with another: they go the same way.
+        sessions.extend(connected.bulk_sessions());
         // One that was succeeded says nothing about its successor.
-        if let Some(over) = self.take(&shared) {
+        if self.take(&shared).is_some() {
             // What goes the same way is no better, and finds that out by itself.
             let same_way = self.lock().members.take(|it| it.lanes.is_some());
             drop(same_way);
             if let Place::Secured(secured) = &self.place {
                 secured.quic_stalled();
-            }
-            if let Some(lanes) = &over.lanes {
-                sessions.extend(lanes.sessions());
             }
             self.lock().wanted = true;
             self.asked.notify_one();

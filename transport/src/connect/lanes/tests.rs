@@ -95,3 +95,33 @@ async fn idle_lanes_are_closed_at_the_second_look() {
     assert_eq!((look(), look()), (0, 1));
     serving.abort();
 }
+
+#[tokio::test]
+async fn lanes_that_take_no_more_calls_are_known_until_their_last_call() {
+    let (lanes, serving) = lanes().await;
+    let connected = lanes.0.connection.clone();
+    let lane = lanes.choose().unwrap();
+    // As when the connection is succeeded or taken out of its place.
+    drop(lanes);
+    let [known] = connected.bulk_sessions().try_into().unwrap();
+    assert!(std::ptr::eq(known.as_ptr(), Arc::as_ptr(&lane.0)));
+    serving.abort();
+}
+
+#[tokio::test]
+async fn lanes_that_are_over_are_forgotten() {
+    let (lanes, serving) = lanes().await;
+    for _ in 0..3 {
+        let lane = lanes.choose().unwrap();
+        let session = Arc::downgrade(&lane.0);
+        lane.0.drain();
+        drop(lane);
+        drop(lanes.0.lock().bulk.drain(..).collect::<Vec<_>>());
+        while session.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let _lane = lanes.choose().unwrap();
+    assert_eq!(lanes.0.connection.bulk_sessions().len(), 1);
+    serving.abort();
+}
