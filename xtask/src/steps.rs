@@ -111,6 +111,11 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(foreign::grpc),
         ),
         slow(
+            "connect",
+            "Connect's own clients call our server by three protocols, from node and from Chromium",
+            Box::new(foreign::connect),
+        ),
+        slow(
             "restart",
             "servers are replaced under 5,000 calls a second and lose none",
             Box::new(cargo::restart),

@@ -173,7 +173,8 @@ fn begin<T>(received: &Metadata, responses: &Sender<T>) -> Result<Metadata, Stat
 fn failure(asked: Option<&EchoStatus>, trailing: &Metadata) -> Option<Status> {
     let asked = asked.filter(|status| status.code != 0)?;
     let code = u32::try_from(asked.code).map_or(Code::Unknown, Code::from_number);
-    let status = Status::new(code, asked.message.clone());
+    // What was asked for goes back as a detail too, for clients that can read one.
+    let status = Status::new(code, asked.message.clone()).with_detail(asked);
     Some(match trailing.is_empty() {
         true => status,
         false => status.with_trailers(trailing.clone()),

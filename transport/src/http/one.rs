@@ -89,6 +89,8 @@ fn answered(
         },
         answer => answer.whole(),
     };
+    // Whoever sends a request to its end before it reads the answer is not cut off.
+    transfer::swallow(request.into_body());
     Answering::of(answer)
 }
 

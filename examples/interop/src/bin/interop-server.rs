@@ -11,9 +11,10 @@ use dreammesh_interop::server::Tested;
 use lexopt::prelude::{Long, ValueExt as _};
 
 const USAGE: &str = "\
-interop-server --port N [--tls]
+interop-server --port N [--tls] [--browser-origin ORIGIN]
 
 Serves grpc.testing.TestService, health and reflection on 127.0.0.1. Port 0 is one that is free.
+Scripts of a browser may call it from the origins that are named.
 With --tls, the root of its certificate is left in the directory of temporary files.
 ";
 
@@ -21,6 +22,7 @@ With --tls, the root of its certificate is left in the directory of temporary fi
 struct Options {
     port: Option<u16>,
     tls: bool,
+    browser_origins: Vec<String>,
     help: bool,
 }
 
@@ -49,6 +51,9 @@ fn options() -> Result<Options, lexopt::Error> {
         match word {
             Long("port") => options.port = Some(words.value()?.parse()?),
             Long("tls") => options.tls = true,
+            Long("browser-origin") => {
+                options.browser_origins.push(words.value()?.string()?);
+            }
             Long("help") => options.help = true,
             other => return Err(other.unexpected()),
         }
@@ -71,6 +76,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let builder = Server::builder()
         .service(TestServiceServer::new(Tested::default()))
         .reflection(true)
+        .browser_origins(options.browser_origins.iter().cloned())
         // The tests' largest messages are far below; their clients may be asked for larger ones.
         .max_message_bytes(16 << 20);
     let port = options.port.unwrap_or_default();

@@ -5,5 +5,6 @@
 
 mod bounds;
 mod cases;
+mod connect;
 mod foreign;
 mod running;

@@ -4,6 +4,7 @@
 //! when it has them. Between the two is what has been handed over and not been asked for.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,8 +143,8 @@ impl Transfer for Http1 {
     }
 
     fn leave_rest(&mut self) {
-        if let Some(rest) = self.receive.take().filter(|rest| !rest.is_end_stream()) {
-            tokio::spawn(tokio::time::timeout(REST, swallow(rest)));
+        if let Some(rest) = self.receive.take() {
+            swallow(rest);
         }
     }
 }
@@ -155,12 +156,17 @@ impl Drop for Http1 {
     }
 }
 
-/// Reads on, within bounds, so that who sends a request to its end before it reads the answer is not
-/// cut off, and the connection can be used again.
-async fn swallow(mut body: Incoming) {
+/// Reads on in a task of its own, within bounds, so that who sends a request to its end before it
+/// reads the answer is not cut off, and the connection can be used again.
+pub(super) fn swallow(body: Incoming) {
+    if !body.is_end_stream() {
+        tokio::spawn(tokio::time::timeout(REST, read(body)));
+    }
+}
+
+async fn read(mut body: Incoming) {
     let mut total = 0;
-    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-    {
+    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         total += frame.data_ref().map_or(0, Bytes::len);
         if total > REST_BYTES_MAX {
             return;

@@ -1,0 +1,299 @@
+//! Requests that are wrong: each is told so in its own protocol, and the server serves on.
+
+use dreammesh_core::wkt::Any;
+use dreammesh_transport::{Encoding, ServerBuilder};
+
+use super::caller::{BOTH, Heard, Http, post, proto};
+use super::connect::packed;
+use crate::echo::{Echo, ask};
+use crate::grpc_server::caller::{LIST, RECORD, UNARY, flagged, framed};
+use crate::media::{Medium, Site};
+
+const BYTES_MAX: u32 = 1_000;
+
+async fn small() -> Site {
+    let settle = |server: ServerBuilder| server.max_message_bytes(BYTES_MAX);
+    Site::with(Medium::Memory, Echo::default(), settle, |it| it).await
+}
+
+async fn is_well(http: Http, site: &Site) {
+    let body = proto(&ask("echo"));
+    let heard = http
+        .ask(site, post(UNARY, "application/proto"), &body)
+        .await;
+    assert_eq!((heard.status, heard.body), (200, body));
+}
+
+/// The code of an error of Connect, wherever the answer has it.
+fn code(heard: &Heard) -> String {
+    assert!(heard.whole, "{heard:?}");
+    let text = String::from_utf8_lossy(&heard.body);
+    let (_, rest) = text
+        .split_once(r#""code":""#)
+        .unwrap_or_else(|| panic!("{heard:?}"));
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_content_type_that_does_not_fit_is_told_which_do() {
+    let site = Site::new(Medium::Memory).await;
+    for http in BOTH {
+        for (path, content_type) in [
+            (UNARY, "text/plain"),
+            (UNARY, "application/xml"),
+            (UNARY, "application/connect+proto"),
+            (LIST, "application/json"),
+            (LIST, "application/proto"),
+            (LIST, "application/connect+xml"),
+            (LIST, "application/grpc-web+xml"),
+        ] {
+            let heard = http.ask(&site, post(path, content_type), "").await;
+            assert_eq!(heard.status, 415, "{path} {content_type}");
+            let listed = heard.header("accept-post");
+            let kind = if path == UNARY {
+                "application/proto"
+            } else {
+                "application/connect+proto"
+            };
+            assert!(listed.split(", ").any(|it| it == kind), "{listed}");
+            // gRPC itself is listed only where it can be spoken.
+            let grpc = listed.split(", ").any(|it| it == "application/grpc");
+            assert_eq!(grpc, http == Http::Two);
+        }
+        let nowhere = http
+            .ask(&site, post("/api", "application/json"), "{}")
+            .await;
+        assert_eq!(nowhere.status, 404);
+        let nothing = http
+            .ask(&site, post("/test.Echo/No", "application/json"), "{}")
+            .await;
+        assert_eq!(
+            (nothing.status, code(&nothing)),
+            (501, "unimplemented".into())
+        );
+        let stream = post("/test.No/No", "application/connect+json");
+        let nothing = http.ask(&site, stream, "").await;
+        assert_eq!(
+            (nothing.status, code(&nothing)),
+            (200, "unimplemented".into())
+        );
+        is_well(http, &site).await;
+    }
+}
+
+#[tokio::test]
+async fn heads_that_are_wrong_are_told_so() {
+    let site = Site::new(Medium::Memory).await;
+    for http in BOTH {
+        for (name, value, said) in [
+            ("connect-protocol-version", "2", "invalid_argument"),
+            ("connect-timeout-ms", "", "invalid_argument"),
+            ("connect-timeout-ms", "12345678901", "invalid_argument"),
+            ("connect-timeout-ms", "-1", "invalid_argument"),
+            ("connect-timeout-ms", "0", "deadline_exceeded"),
+            ("x-bytes-bin", "*", "invalid_argument"),
+        ] {
+            for (path, content_type) in [
+                (UNARY, "application/proto"),
+                (LIST, "application/connect+proto"),
+            ] {
+                let request = post(path, content_type).header(name, value);
+                let heard = http.ask(&site, request, "").await;
+                assert_eq!(code(&heard), said, "{name}: {value}");
+                let is_stream = path == LIST;
+                assert_eq!(heard.status == 200, is_stream, "{heard:?}");
+            }
+        }
+        let longest = post(UNARY, "application/proto").header("connect-timeout-ms", "9999999999");
+        let heard = http.ask(&site, longest, proto(&ask("remaining"))).await;
+        assert_eq!(heard.status, 200);
+        let request = post(UNARY, "application/grpc-web").header("grpc-timeout", "soon");
+        let heard = http.ask(&site, request, "").await;
+        assert_eq!((heard.status, heard.header("grpc-status")), (200, "13"));
+        for (content_type, name, hint) in [
+            ("application/proto", "content-encoding", "accept-encoding"),
+            (
+                "application/grpc-web",
+                "grpc-encoding",
+                "grpc-accept-encoding",
+            ),
+        ] {
+            let request = post(UNARY, content_type).header(name, "br");
+            let heard = http.ask(&site, request, "x").await;
+            assert_eq!(heard.header(hint), "gzip,deflate,zstd,identity");
+        }
+        is_well(http, &site).await;
+    }
+}
+
+#[tokio::test]
+async fn json_that_is_none_is_told_where() {
+    let site = Site::new(Medium::Memory).await;
+    let path = "/grpc.health.v1.Health/Check";
+    for http in BOTH {
+        for (body, said) in [
+            (&b""[..], "at byte 0"),
+            (b"{\"service\":}", "at byte 11"),
+            (b"{\"service\":1}", "at byte 11"),
+            (b"\"a\"", "at byte 0"),
+            (b"{} {}", "at byte 3"),
+            (b"{\"service\":\"\xff\"}", "no UTF-8 at byte 12"),
+        ] {
+            let heard = http.ask(&site, post(path, "application/json"), body).await;
+            assert_eq!(
+                (heard.status, code(&heard)),
+                (400, "invalid_argument".into())
+            );
+            assert!(heard.text().contains(said), "{}", heard.text());
+        }
+        let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+        let heard = http.ask(&site, post(path, "application/json"), deep).await;
+        assert_eq!(
+            (heard.status, code(&heard)),
+            (400, "invalid_argument".into())
+        );
+        is_well(http, &site).await;
+    }
+}
+
+#[tokio::test]
+async fn messages_may_be_as_long_as_the_limit() {
+    let site = small().await;
+    let sized = |bytes: usize| {
+        let bare = |value: usize| {
+            proto(&Any {
+                type_url: "echo".into(),
+                value: vec![7; value].into(),
+                ..Any::default()
+            })
+        };
+        let sized = bare(bytes - (bare(500).len() - 500));
+        assert_eq!(sized.len(), bytes);
+        sized
+    };
+    for http in BOTH {
+        for (bytes, status) in [(900, 200), (1_000, 429), (1_001, 429)] {
+            // An archive is a little longer than its protobuf, and is held to the same limit.
+            let body = sized(bytes);
+            let heard = http
+                .ask(&site, post(UNARY, "application/proto"), &body)
+                .await;
+            assert_eq!(heard.status, status, "{bytes}: {heard:?}");
+        }
+        let over = vec![0; 1_001];
+        let heard = http
+            .ask(&site, post(UNARY, "application/proto"), &over)
+            .await;
+        assert!(
+            heard.text().contains("more than 1000 bytes"),
+            "{}",
+            heard.text()
+        );
+        let at = http
+            .ask(&site, post(UNARY, "application/proto"), &over[1..])
+            .await;
+        assert_eq!(
+            code(&at),
+            "internal",
+            "it is as long as it may be, and no message"
+        );
+        let stream = post(LIST, "application/connect+proto");
+        let heard = http.ask(&site, stream, flagged(0, &over)).await;
+        assert_eq!(code(&heard), "resource_exhausted");
+        let web = post(UNARY, "application/grpc-web");
+        let heard = http.ask(&site, web, flagged(0, &over)).await;
+        assert_eq!(heard.header("grpc-status"), "8");
+        is_well(http, &site).await;
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_is_not_inflated() {
+    let site = small().await;
+    for http in BOTH {
+        for encoding in Encoding::ALL {
+            let bomb = packed(encoding, &vec![0; 300_000]);
+            assert!(bomb.len() < 1_000);
+            let request =
+                post(UNARY, "application/proto").header("content-encoding", encoding.name());
+            let heard = http.ask(&site, request, &bomb).await;
+            assert_eq!(
+                (heard.status, code(&heard)),
+                (429, "resource_exhausted".into())
+            );
+            let request = post(LIST, "application/connect+proto")
+                .header("connect-content-encoding", encoding.name());
+            let heard = http.ask(&site, request, flagged(1, &bomb)).await;
+            assert_eq!(code(&heard), "resource_exhausted");
+            let request =
+                post(UNARY, "application/proto").header("content-encoding", encoding.name());
+            let heard = http.ask(&site, request, "no such thing").await;
+            assert_eq!(code(&heard), "internal");
+        }
+        is_well(http, &site).await;
+    }
+}
+
+#[tokio::test]
+async fn frames_that_are_wrong_end_their_call() {
+    let site = Site::new(Medium::Memory).await;
+    let one = proto(&ask("1"));
+    for http in BOTH {
+        for (body, said) in [
+            (flagged(1, &one), "internal"),
+            (flagged(2, b"{}"), "internal"),
+            (flagged(4, &one), "internal"),
+            (flagged(0x80, b""), "internal"),
+            (flagged(0, &one)[..6].to_vec(), "internal"),
+            (flagged(0, &one)[..3].to_vec(), "internal"),
+            (Vec::new(), "unimplemented"),
+            (
+                [flagged(0, &one), flagged(0, &one)].concat(),
+                "unimplemented",
+            ),
+        ] {
+            let heard = http
+                .ask(&site, post(LIST, "application/connect+proto"), &body)
+                .await;
+            assert_eq!(code(&heard), said, "{body:?}");
+            if said == "internal" {
+                let heard = http
+                    .ask(&site, post(RECORD, "application/connect+proto"), &body)
+                    .await;
+                assert_eq!(code(&heard), said, "{body:?}");
+            }
+            let heard = http
+                .ask(&site, post(UNARY, "application/grpc-web"), &body)
+                .await;
+            let number = if said == "internal" { "13" } else { "12" };
+            assert_eq!(heard.header("grpc-status"), number, "{body:?}");
+        }
+        let text = post(UNARY, "application/grpc-web-text");
+        let heard = http.ask(&site, text, framed(&ask("echo"))).await;
+        assert_eq!(heard.header("grpc-status"), "13");
+        is_well(http, &site).await;
+    }
+}
+
+#[tokio::test]
+async fn neither_is_served_where_that_is_not_wanted() {
+    let settle = |server: ServerBuilder| server.web(false);
+    let site = Site::with(Medium::Memory, Echo::default(), settle, |it| it).await;
+    let settle = |server: ServerBuilder| server.grpc(false);
+    let without_grpc = Site::with(Medium::Memory, Echo::default(), settle, |it| it).await;
+    for (http, status) in [(Http::One, 404), (Http::Two, 415)] {
+        let body = proto(&ask("echo"));
+        for content_type in ["application/proto", "application/grpc-web"] {
+            let heard = http.ask(&site, post(UNARY, content_type), &body).await;
+            assert_eq!(heard.status, status);
+        }
+        let heard = http
+            .ask(&without_grpc, post(UNARY, "application/proto"), &body)
+            .await;
+        assert_eq!(heard.status, 200);
+        let heard = http
+            .ask(&without_grpc, post(UNARY, "text/plain"), &body)
+            .await;
+        assert!(heard.header("accept-post").starts_with("application/json"));
+    }
+}
