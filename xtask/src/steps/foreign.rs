@@ -13,7 +13,6 @@ use crate::plan::Notes;
 use crate::shell::Tool;
 
 mod connect;
-mod npm;
 
 pub(crate) use connect::connect;
 
