@@ -4,6 +4,7 @@
 //! Everything goes below `target/`, so that a clean-up takes it away and nothing on the machine
 //! changes. What has been brought once is kept.
 
+mod connect;
 mod npm;
 
 use std::path::{Path, PathBuf};
@@ -11,8 +12,6 @@ use std::path::{Path, PathBuf};
 use crate::console::say;
 use crate::plan::Notes;
 use crate::shell::Tool;
-
-mod connect;
 
 pub(crate) use connect::connect;
 
