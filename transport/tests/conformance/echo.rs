@@ -152,6 +152,7 @@ impl Echo {
                 self.probe.gate.notified().await;
                 Ok(Response::new(ask))
             }
+            "context" => Ok(context(&request)),
             "attempt" => Ok(text(request.attempt().to_string())),
             kind @ ("next" | "next idempotent") => {
                 let _alive = Alive::new(&self.probe);
@@ -261,6 +262,18 @@ impl Service for EchoServer {
 /// The service as a server takes it.
 #[derive(Debug)]
 pub(crate) struct EchoServer(pub(crate) Arc<Echo>);
+
+/// The trace that a call belongs to, and how urgent it is.
+fn context(request: &Request<Any>) -> Response<Any> {
+    let trace = request.trace().map(ToString::to_string);
+    // The trace, without the span that each hop has of its own.
+    let trace = trace.and_then(|it| it.split('-').nth(1).map(str::to_owned));
+    text(format!(
+        "{} {}",
+        trace.unwrap_or_default(),
+        request.priority().number()
+    ))
+}
 
 /// The same message, compressed or not as its name says.
 fn compressed(ask: <Any as Message>::View<'_>, how: &str) -> Response<Any> {

@@ -1,4 +1,4 @@
-"""Calls of all four kinds by grpcio, which is gRPC's own C core, to the echo service on a port."""
+"""Calls of all four kinds by grpcio, which is gRPC's own C core, to the echo service at an address."""
 
 import sys
 import threading
@@ -102,7 +102,7 @@ def cancellation(channel):
 
 
 def main():
-    target, options = f"127.0.0.1:{sys.argv[1]}", []
+    target, options = sys.argv[1], []
     for compression in (
         grpc.Compression.NoCompression,
         grpc.Compression.Gzip,
@@ -115,4 +115,5 @@ def main():
             cancellation(channel)
 
 
-main()
+if __name__ == "__main__":
+    main()
