@@ -14,6 +14,7 @@
 //! - [`port`]: the seam to whatever carries calls.
 //! - [`in_process`]: the carrier that needs no network and no runtime.
 //! - [`message`]: messages between their archive and the form they cross a connection in.
+//! - [`shelf`]: buffers of large messages, kept for the next ones.
 //! - [`negotiate`]: which directions of a method carry archives.
 //! - [`wire`]: the archived form of messages.
 //! - [`context`]: what calls made inside a handler inherit.
@@ -77,6 +78,7 @@ pub mod negotiate;
 pub mod port;
 pub mod rpc;
 pub mod server;
+pub mod shelf;
 pub mod wkt;
 
 pub use dreammesh_wire as wire;

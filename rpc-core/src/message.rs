@@ -11,6 +11,7 @@ use dreammesh_wire::{
 
 use crate::call::Status;
 use crate::port::{Received, WireMode};
+use crate::shelf;
 
 /// What one message may come to when it is made: the receiver's limit decides what is taken.
 pub(crate) fn send_limits() -> Limits {
@@ -25,9 +26,8 @@ pub fn receive<M: Message>(received: Received, limits: &Limits) -> Result<Msg<M>
     match received.mode {
         WireMode::Archive => Msg::from_archive(received.bytes, limits),
         WireMode::Protobuf => {
-            // The limit bounds the archive before memory for it is allocated.
-            let archive = protobuf::to_archive(M::LAYOUT, &received.bytes, limits)?;
-            Msg::from_archive(archive.into(), limits)
+            let archive = transcoded(M::LAYOUT, &received.bytes, limits)?;
+            Msg::from_archive(archive, limits)
         }
     }
 }
@@ -44,10 +44,18 @@ pub fn receive_dynamic(
 ) -> Result<Bytes, WireError> {
     match received.mode {
         WireMode::Archive => Ok(received.bytes),
-        WireMode::Protobuf => {
-            protobuf::to_archive(layout, &received.bytes, limits).map(Bytes::from)
-        }
+        WireMode::Protobuf => transcoded(layout, &received.bytes, limits),
     }
+}
+
+/// What came as protobuf as an archive; the limit bounds it before memory for it is allocated.
+fn transcoded(layout: &'static Layout, input: &[u8], limits: &Limits) -> Result<Bytes, WireError> {
+    if input.len() < SHELF_BYTES_MIN {
+        return protobuf::to_archive(layout, input, limits).map(Bytes::from);
+    }
+    let archive = protobuf::to_archive_in(layout, input, limits, shelf::take)?;
+    let bytes = archive.len();
+    Ok(shelf::message(archive, bytes))
 }
 
 /// An archive in the form in which it is sent.
@@ -76,8 +84,11 @@ pub fn send_parts<const N: usize>(
     layout: &'static Layout,
     prefix: impl FnOnce(usize) -> [u8; N],
 ) -> Result<(Bytes, Vec<Bytes>), WireError> {
-    protobuf::to_parts(layout, &segment.into_bytes(), &send_limits(), prefix)
+    protobuf::to_parts(layout, segment, &send_limits(), prefix)
 }
+
+/// An allocator keeps what is smaller.
+const SHELF_BYTES_MIN: usize = 64 * 1024;
 
 /// Why a received message cannot be read, as the status of its call.
 pub(crate) fn unreadable(error: &WireError) -> Status {

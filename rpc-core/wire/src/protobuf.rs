@@ -16,6 +16,7 @@ mod backward;
 mod decode;
 mod encode;
 mod reader;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -25,12 +26,14 @@ use crate::WireError;
 use crate::dynamic::DynTable;
 use crate::layout::{Kind, Layout};
 use crate::limits::Limits;
+use crate::segment::Segment;
 use backward::Backward;
 #[cfg(feature = "json")]
 pub(crate) use backward::{varint_len, zigzag};
 #[cfg(feature = "json")]
 pub(crate) use encode::tag;
 pub(crate) use reader::WireType;
+use source::Source;
 
 /// Turns a protobuf message into an archive.
 ///
@@ -48,7 +51,23 @@ pub fn to_archive(
     input: &[u8],
     limits: &Limits,
 ) -> Result<Vec<u8>, WireError> {
-    decode::to_archive(layout, input, limits)
+    decode::to_archive(layout, input, limits, Vec::with_capacity)
+}
+
+/// The same in a buffer of the caller's, who is asked for one of about so many bytes.
+///
+/// What is in it is cleared away.
+///
+/// # Errors
+///
+/// As [`to_archive`].
+pub fn to_archive_in(
+    layout: &'static Layout,
+    input: &[u8],
+    limits: &Limits,
+    room: impl FnOnce(usize) -> Vec<u8>,
+) -> Result<Vec<u8>, WireError> {
+    decode::to_archive(layout, input, limits, room)
 }
 
 /// Turns an archived message into protobuf.
@@ -69,21 +88,22 @@ pub fn append(table: DynTable<'_>, out: &mut Vec<u8>) {
 /// Turns an archive into protobuf behind a prefix that is made from its length.
 ///
 /// Long strings and bytes are not copied but shared with the archive, as parts of their own behind
-/// the first one; joined, the parts are the whole.
+/// the first one; joined, the parts are the whole. What the archive itself shares stays where it is.
 ///
 /// # Errors
 ///
 /// When the bytes are no valid archive of the layout.
 pub fn to_parts<const N: usize>(
     layout: &'static Layout,
-    archive: &Bytes,
+    archive: Segment,
     limits: &Limits,
     prefix: impl FnOnce(usize) -> [u8; N],
 ) -> Result<(Bytes, Vec<Bytes>), WireError> {
-    let table = DynTable::from_archive(layout, archive, limits)?;
+    let source = Source::new(archive);
+    let table = DynTable::from_archive(layout, source.archive(), limits)?;
     let mut out = Vec::new();
-    let expected = archive.len().min(EXPECTED_BYTES) + N;
-    let mut writer = Backward::new(&mut out, expected).sharing(archive);
+    let expected = source.archive().len().min(EXPECTED_BYTES) + N;
+    let mut writer = Backward::new(&mut out, expected).sharing(&source);
     encode::table(&mut writer, table);
     let prefix = prefix(writer.written());
     writer.put(&prefix);

@@ -18,7 +18,8 @@ pub struct Segment {
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     pub(crate) head: Vec<u8>,
-    /// Shared buffers and where in `head` each is spliced in, ascending.
+    /// Shared buffers and where in `head` each is spliced in, ascending. Where there is a `head`,
+    /// an archive's builder wrote it, and each of them is all of a value of `bytes`.
     pub(crate) externals: Vec<(usize, Bytes)>,
 }
 
@@ -152,6 +153,18 @@ impl Segment {
             return bytes;
         }
         Bytes::from(self.into_vec())
+    }
+
+    /// What the builder of an archive wrote, and the values of `bytes` that are spliced in there;
+    /// the segment itself if there are none, or nobody knows what it is made of.
+    pub(crate) fn into_written(mut self) -> Result<(Bytes, Vec<(usize, Bytes)>), Self> {
+        match &mut self.content {
+            Some(content) if !content.head.is_empty() && !content.externals.is_empty() => {
+                let head = Bytes::from(core::mem::take(&mut content.head));
+                Ok((head, core::mem::take(&mut content.externals)))
+            }
+            _ => Err(self),
+        }
     }
 
     /// The whole as one vector; copies only if something is external.

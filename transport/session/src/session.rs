@@ -22,7 +22,6 @@ mod methods;
 mod receiving;
 mod sending;
 mod server;
-mod shelf;
 mod slots;
 mod timing;
 

@@ -12,3 +12,4 @@ mod connections;
 mod raw;
 mod requests;
 mod secure;
+mod windows;

@@ -6,6 +6,8 @@
 
 use bytes::{Buf, Bytes};
 
+use super::source::Source;
+
 /// Bytes that grow towards the front, at the end of a caller's buffer.
 ///
 /// The written bytes are `buffer[head..]`; everything before `base` is the caller's and untouched.
@@ -24,7 +26,7 @@ pub(crate) struct Backward<'a> {
 #[derive(Debug)]
 struct Shared<'a> {
     /// Where they lie.
-    source: &'a Bytes,
+    source: &'a Source,
     /// The last one first, each with how much of the buffer is behind it.
     parts: Vec<(usize, Bytes)>,
     /// What they come to.
@@ -46,7 +48,7 @@ impl<'a> Backward<'a> {
     }
 
     /// Has long values that lie in `source` shared with it.
-    pub(crate) fn sharing(mut self, source: &'a Bytes) -> Self {
+    pub(crate) fn sharing(mut self, source: &'a Source) -> Self {
         self.shared = Some(Shared {
             source,
             parts: Vec::new(),
@@ -79,7 +81,7 @@ impl<'a> Backward<'a> {
         if bytes.len() >= SHARED_BYTES_MIN {
             let behind = self.in_buffer();
             if let Some(shared) = &mut self.shared {
-                shared.parts.push((behind, shared.source.slice_ref(bytes)));
+                shared.parts.push((behind, shared.source.share(bytes)));
                 shared.len += bytes.len();
                 return;
             }
@@ -159,7 +161,8 @@ impl<'a> Backward<'a> {
     }
 }
 
-/// To send one buffer more costs about as much as to copy this much.
+/// To send one buffer more costs about as much as to copy this much. No less than this lies outside
+/// of what an archive's builder wrote, see `EXTERNAL_MIN`.
 const SHARED_BYTES_MIN: usize = 4096;
 /// Small enough to waste nothing that matters, large enough to make growth rare.
 const GROWTH_MIN: usize = 64;

@@ -30,6 +30,7 @@ pub(super) fn to_archive(
     layout: &'static Layout,
     input: &[u8],
     limits: &Limits,
+    room: impl FnOnce(usize) -> Vec<u8>,
 ) -> Result<Vec<u8>, WireError> {
     if input.len() > Limits::MAX_BYTES {
         return Err(WireError::TooLarge {
@@ -37,10 +38,16 @@ pub(super) fn to_archive(
         });
     }
     let whole = Span::new(0, input.len());
-    let mut decoder = Decoder::new(input, limits);
+    // Archives of ordinary messages are a fifth larger than protobuf.
+    let expected = (input.len() + input.len() / 2 + 64).min(limits.bytes());
+    let mut out = room(expected);
+    out.clear();
+    let mut decoder = Decoder::new(input, limits, out);
     let mut done = decoder.root(layout, whole);
     if matches!(done, Err(Fault::Again)) {
-        decoder = Decoder::new(input, limits);
+        let mut out = decoder.out;
+        out.clear();
+        decoder = Decoder::new(input, limits, out);
         decoder.careful = true;
         done = decoder.root(layout, whole);
     }
@@ -120,14 +127,12 @@ struct Frame {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(input: &'a [u8], limits: &Limits) -> Self {
+    fn new(input: &'a [u8], limits: &Limits, out: Vec<u8>) -> Self {
         let max_bytes = limits.bytes();
-        // Archives of ordinary messages are a fifth larger than protobuf.
-        let expected = (input.len() + input.len() / 2 + 64).min(max_bytes);
         let stacks = pool::take();
         Self {
             input,
-            out: Vec::with_capacity(expected),
+            out,
             max_bytes,
             max_depth: limits.depth(),
             bodies: stacks.bodies,

@@ -55,7 +55,7 @@ fn canonical(layout: &'static Layout, input: &[u8]) -> Result<Vec<u8>, WireError
     let output = from_archive(table);
     assert_eq!(output.len(), encoded_len(table));
     let length = |length: usize| (length as u32).to_be_bytes();
-    let (first, rest) = to_parts(layout, &archive.into(), &limits, length)?;
+    let (first, rest) = to_parts(layout, Segment::from_vec(archive), &limits, length)?;
     let joined = [&first[..], &rest.concat()].concat();
     assert_eq!(joined, [&length(output.len())[..], &output].concat());
     Ok(output)
@@ -69,13 +69,22 @@ fn long_values_are_shared_with_the_archive_and_short_ones_are_not() {
     let long = vec![7; 4096];
     let input = Pb::new().bytes(field, &long).0;
     let archive: Bytes = to_archive(all_kinds(), &input, &limits).unwrap().into();
-    let (first, rest) = to_parts(all_kinds(), &archive, &limits, |_| [9; 5]).unwrap();
+    let (first, rest) = to_parts(
+        all_kinds(),
+        Segment::from_bytes(archive.clone()),
+        &limits,
+        |_| [9; 5],
+    )
+    .unwrap();
     let range = archive.as_ptr_range();
     assert_eq!((first.len(), rest.len()), (5 + input.len() - long.len(), 1));
     assert!(range.contains(&rest[0].as_ptr()) && rest[0] == long[..]);
     let input = Pb::new().bytes(field, &long[1..]).0;
     let archive: Bytes = to_archive(all_kinds(), &input, &limits).unwrap().into();
-    let (first, rest) = to_parts(all_kinds(), &archive, &limits, |_| [9; 5]).unwrap();
+    let (first, rest) = to_parts(all_kinds(), Segment::from_bytes(archive), &limits, |_| {
+        [9; 5]
+    })
+    .unwrap();
     assert_eq!((&first[5..], rest.len()), (&input[..], 0));
 }
 

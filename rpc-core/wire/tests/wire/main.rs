@@ -20,6 +20,7 @@ mod evolution;
 #[path = "gen/evolve.rs"]
 mod evolve;
 mod malformed;
+mod parts;
 mod roundtrip;
 #[allow(
     dead_code,

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use dreammesh_core::call::Priority;
 use dreammesh_core::port::{Received, StreamKey, WireMode};
+use dreammesh_core::shelf;
 
-use super::shelf;
 use crate::frame::CHUNK_BYTES_MAX;
 
 /// A large message being received.

@@ -20,15 +20,21 @@ static SHELF: Mutex<Shelf> = Mutex::new(Shelf::new());
 
 /// A buffer for a message of so many bytes, empty or with what an earlier message left in it.
 ///
-/// What is left need not be cleared before a link reads over it.
-pub(super) fn take(bytes: usize) -> Vec<u8> {
+/// What is left need not be cleared before a link reads over it. A buffer in which no message came
+/// to be is lost to the shelf.
+#[must_use]
+pub fn take(bytes: usize) -> Vec<u8> {
     let kept = lock().take(bytes);
     kept.unwrap_or_else(|| Vec::with_capacity(bytes))
 }
 
 /// A whole message of the buffer's first bytes; the buffer is kept when its last part is dropped.
-pub(super) fn message(buffer: Vec<u8>, bytes: usize) -> Bytes {
-    debug_assert!(bytes <= buffer.len(), "all of a message has arrived");
+///
+/// # Panics
+/// If the buffer has fewer.
+#[must_use]
+pub fn message(buffer: Vec<u8>, bytes: usize) -> Bytes {
+    assert!(bytes <= buffer.len(), "all of a message has arrived");
     Bytes::from_owner(Lent { buffer, bytes })
 }
 
