@@ -105,6 +105,7 @@ pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
         .env("DREAMMESH_TEST_PYTHON", &python)
         .run()?;
     let interop = ignored_test(root, "dreammesh-interop", "interop")
+        .args(["foreign::"])
         .env("DREAMMESH_TEST_PYTHON", python)
         .env("DREAMMESH_TEST_GRPC_JS", modules);
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
