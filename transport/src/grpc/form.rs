@@ -117,6 +117,8 @@ impl Codec {
         limits: &Limits,
     ) -> Result<Received, Status> {
         let Framed { compressed, bytes } = message;
+        #[cfg(not(feature = "json"))]
+        let _ = (layout, limits);
         match self {
             Self::Protobuf => Ok(Received {
                 bytes,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -42,7 +42,19 @@ pub(crate) async fn serve(
         patience: serving.hello_timeout(),
         stuck: None,
     });
-    let answer = service_fn(|request| answered(&handling, serving.web(), request));
+    let idle = format!("timeout={}", serving.hello_timeout().as_secs());
+    let idle = HeaderValue::try_from(idle).unwrap_or(HeaderValue::from_static("timeout=1"));
+    let answer = service_fn(|request| {
+        let answering = answered(&handling, serving.web(), request);
+        let idle = idle.clone();
+        async move {
+            let mut answer = answering.await?;
+            // Clients that heed it do not send on a connection that is being closed for having been
+            // idle, which they could not tell from a call that broke off.
+            answer.headers_mut().insert(KEEP_ALIVE, idle);
+            Ok::<_, io::Error>(answer)
+        }
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -173,6 +185,7 @@ impl AsyncWrite for Rewound {
     }
 }
 
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// As much as HTTP/2's header list; a longer head is answered with 431.
 const HEAD_BYTES: usize = 16 * 1024;
 /// What browsers and proxies send is a third of it.

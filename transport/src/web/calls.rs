@@ -124,7 +124,7 @@ fn codec(dialect: Dialect, settings: &Settings) -> Codec {
         #[cfg(feature = "json")]
         true => Codec::Json(Arc::clone(&settings.types)),
         _ => {
-            let _ = settings;
+            let _ = &settings.types;
             Codec::Protobuf
         }
     }
