@@ -11,6 +11,7 @@
 //! - [`channel`]: the client side: a handle to a named service, and the calls made through it.
 //! - [`server`]: services, their typed handlers, and the router that finds them.
 //! - [`layer`]: what is wrapped around calls: the user's layers, spans, metrics.
+//! - [`balance`]: which endpoint a call goes to.
 //! - [`port`]: the seam to whatever carries calls.
 //! - [`in_process`]: the carrier that needs no network and no runtime.
 //! - [`message`]: messages between their archive and the form they cross a connection in.
@@ -64,6 +65,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod balance;
 mod by_method;
 pub mod call;
 pub mod channel;
