@@ -281,7 +281,9 @@ impl Picker {
         // Steep enough that one which does twice as well gets all but a sixteenth of these calls,
         // and none changes sides for the noise in what is measured.
         let stays = (ratio * ratio) * (ratio * ratio);
-        if ratio < 1.0 && random.next_f32() >= stays && self.is_ready(tier, second, now, random) {
+        let drawn = random.next_f32();
+        let is_tried = drawn < TRIED && self.member(tier, first).load.is_rested(now);
+        if ratio < 1.0 && drawn >= stays && !is_tried && self.is_ready(tier, second, now, random) {
             return second;
         }
         first
@@ -326,6 +328,10 @@ impl Tier {
     }
 }
 
+/// How many of the calls that would go elsewhere try an endpoint that has done badly, if it has had
+/// a rest: too few to show in a p99, and enough to find one that has recovered from a standstill in
+/// seconds, where what is remembered of it would take a minute and a half to fade.
+const TRIED: f32 = 1.0 / 64.0;
 /// What an endpoint that starts is given at first, of what it is given later.
 const RAMP_MIN: f32 = 0.1;
 /// How many that are starting are passed over for one call: in a tier of nothing else, one of them

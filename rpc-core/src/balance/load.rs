@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 /// How long the answers of an endpoint take and how many are outstanding, as one client sees it.
 ///
 /// The latency is a moving average that follows every rise at once and forgets it exponentially:
-/// the peak-sensitive EWMA of Finagle. Two things are added to it. An endpoint that owes answers
+/// the peak-sensitive EWMA of Finagle. Three things are added to it. An endpoint that owes answers
 /// and has given none for longer than its average is as slow as that silence is long, so that one
-/// which hangs is avoided before the first deadline passes. And below 50 µs all are equally fast,
-/// so that noise decides nothing.
+/// which hangs is avoided before the first deadline passes. The first answer after a rest takes the
+/// average half of the way to it, by ratio, so that one which has recovered is known again after
+/// a few. And below 50 µs all are equally fast, so that noise decides nothing.
 ///
 /// Every call that begins has to end by one of the other methods, once. All of it is a few atomic
 /// operations.
@@ -111,6 +112,14 @@ impl Load {
         self.seconds(now, calls) * (1.0 + outstanding)
     }
 
+    /// Whether nothing is outstanding and no answer has come for a while, so that it may be doing
+    /// better than what is remembered.
+    #[cold]
+    pub(super) fn is_rested(&self, now: Instant) -> bool {
+        let average = Average::from_bits(self.average.load(Ordering::Relaxed));
+        self.outstanding() == 0 && average.age(millis(self.nanos(now))) > REST_MS
+    }
+
     #[inline]
     fn seconds(&self, now: Instant, calls: u64) -> f32 {
         let nanos = self.nanos(now);
@@ -182,20 +191,27 @@ impl Average {
         let remembered = remembered.min(REMEMBERED_MAX);
         let seconds = if seconds >= self.seconds {
             seconds
+        } else if self.age(at_millis) > REST_MS {
+            // The first answer after a rest says more than what is remembered of before.
+            (self.after(at_millis) * seconds.max(FLOOR)).sqrt()
         } else {
             self.seconds * remembered + seconds * (1.0 - remembered)
         };
-        // One that was observed a moment earlier by another thread must not turn time back.
-        let is_later = at_millis.wrapping_sub(self.at_millis) < u32::MAX / 2;
-        Self::new(seconds, if is_later { at_millis } else { self.at_millis })
+        Self::new(seconds, self.at_millis.wrapping_add(self.age(at_millis)))
     }
 
     fn remembered(self, at_millis: u32) -> f32 {
-        let age = at_millis.wrapping_sub(self.at_millis);
-        if age == 0 || age > u32::MAX / 2 {
-            return 1.0;
+        match self.age(at_millis) {
+            0 => 1.0,
+            age => (-(age as f32) / DECAY_MS).exp(),
         }
-        (-(age as f32) / DECAY_MS).exp()
+    }
+
+    /// How long ago it was computed; a time before that, of another thread that looked at the clock
+    /// a moment earlier, is the same moment.
+    const fn age(self, at_millis: u32) -> u32 {
+        let age = at_millis.wrapping_sub(self.at_millis);
+        if age > u32::MAX / 2 { 0 } else { age }
     }
 }
 
@@ -208,6 +224,8 @@ const fn millis(nanos: u64) -> u32 {
 const OUTSTANDING: u64 = 1 << 32;
 /// How long it takes to forget all but a third of a peak: Finagle's and Linkerd's default.
 const DECAY_MS: f32 = 10_000.0;
+/// After how long without an answer an endpoint is rested.
+const REST_MS: u32 = 1_000;
 /// What is left of an average after an observation, at most.
 const REMEMBERED_MAX: f32 = 0.9995;
 /// What an endpoint takes at the least, in seconds: below it, one that is as good as another may

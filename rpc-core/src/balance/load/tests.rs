@@ -27,11 +27,32 @@ fn a_peak_is_followed_at_once_and_forgotten_exponentially() {
         "{:?}",
         load.latency(later)
     );
-    // An answer then weighs as much as what was forgotten.
-    let began = later - 5 * MS;
-    let now = answer(&load, began, 5 * MS);
-    let mixed = 0.4 / std::f32::consts::E + 0.005 * (1.0 - 1.0 / std::f32::consts::E);
+    // An answer weighs as much as what was forgotten.
+    let load = Load::with_latency(start, 400 * MS);
+    let now = answer(&load, start + 995 * MS, 5 * MS);
+    let remembered = (-0.1_f32).exp();
+    let mixed = 0.4 * remembered + 0.005 * (1.0 - remembered);
     assert!(close(load.latency(now), Duration::from_secs_f32(mixed)));
+}
+
+#[test]
+fn an_answer_after_a_rest_takes_it_half_of_the_way() {
+    let start = clock::now();
+    let load = Load::with_latency(start, Duration::from_secs(10));
+    let rest = Duration::from_millis(u64::from(REST_MS));
+    assert!(!load.is_rested(start + rest));
+    assert!(load.is_rested(start + rest + MS));
+    load.handle_begun(start);
+    assert!(!load.is_rested(start + rest + MS));
+    let now = start + rest + MS;
+    load.handle_answered(now - MS, now);
+    let before = 10.0 * (-1.001_f32 / 10.0).exp();
+    let expected = Duration::from_secs_f32((before * 0.001).sqrt());
+    assert!(
+        close(load.latency(now), expected),
+        "{:?}",
+        load.latency(now)
+    );
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! One slow replica among three.
+
+use std::time::Duration;
+
+use dreammesh_core::balance::Policy;
+
+use crate::replicas::{Report, Service, World, run};
+
+/// Replica 0 takes ten times as long as the others.
+fn one_is_slow(replica: usize, _: Duration) -> (Duration, Duration) {
+    let millis = if replica == 0 { 20 } else { 2 };
+    (Duration::ZERO, Duration::from_millis(millis))
+}
+
+/// Replica 0 stands still from 20 s to 30 s: it takes nothing up and gives nothing out.
+fn one_stands_still(replica: usize, at: Duration) -> (Duration, Duration) {
+    let (from, to) = (Duration::from_secs(20), Duration::from_secs(30));
+    let still = replica == 0 && (from..to).contains(&at);
+    let rest = if still { to - at } else { Duration::ZERO };
+    (rest, Duration::from_millis(2))
+}
+
+fn world(policy: Policy, rate: f64, service: Service) -> World {
+    World {
+        policy,
+        seed: SEED,
+        clients: 10,
+        rate,
+        run: Duration::from_secs(60),
+        service,
+        replicas: 3,
+        workers: 8,
+    }
+}
+
+/// Runs and prints each policy; the first is [`Policy::PeakEwma`], the second round robin.
+fn table(title: &str, rate: f64, service: Service) -> [Report; 3] {
+    eprintln!("{title}, {rate} calls a second, seed {SEED:#x}");
+    eprintln!("| Policy | p50 | p99 | p99.9 | longest | calls to the slow one |");
+    eprintln!("|---|---|---|---|---|---|");
+    [Policy::PeakEwma, Policy::RoundRobin, Policy::Random].map(|policy| {
+        let report = run(&world(policy, rate, service));
+        let ms = |part| format!("{:.1} ms", report.quantile(part).as_secs_f64() * 1e3);
+        let (p50, p99, p999, longest) = (ms(0.5), ms(0.99), ms(0.999), ms(1.0));
+        let share = report.share(0) * 100.0;
+        eprintln!("| {policy:?} | {p50} | {p99} | {p999} | {longest} | {share:.1} % |");
+        report
+    })
+}
+
+const SEED: u64 = 0xd4ea;
+
+#[test]
+fn a_slow_replica_does_not_show_in_the_tail() {
+    for rate in [300.0, 1_000.0] {
+        let [ewma, rotation, _] = table(
+            "One of three takes 20 ms, the others 2 ms",
+            rate,
+            one_is_slow,
+        );
+        assert!(ewma.quantile(0.99) * 4 < rotation.quantile(0.99));
+        assert!(ewma.share(0) < 0.03, "{}", ewma.share(0));
+    }
+}
+
+#[test]
+fn a_replica_that_stands_still_is_avoided_at_once_and_comes_back() {
+    let title = "One of three stands still from 20 s to 30 s of 60 s";
+    let [ewma, rotation, _] = table(title, 1_000.0, one_stands_still);
+    assert!(ewma.quantile(0.99) < Duration::from_millis(20));
+    assert!(rotation.quantile(0.99) > Duration::from_secs(5));
+    // It is due a third of the calls in 50 s of 60; in 10 of those it is still on trial.
+    assert!(ewma.share(0) > 0.2, "{}", ewma.share(0));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let world = world(Policy::PeakEwma, 1_000.0, one_is_slow);
+    let first = run(&world);
+    assert_eq!(first, run(&world));
+    let other = World {
+        seed: SEED + 1,
+        ..world
+    };
+    assert_ne!(first, run(&other));
+}
