@@ -6,12 +6,14 @@
 //! against a baseline. What a body costs depends on the code alone: no part opens a socket,
 //! starts a thread, or iterates over anything in the order of a seeded hash.
 //!
+//! - [`balance`]: picking an endpoint.
 //! - [`message`]: archiving, validating and reading, and protobuf, on the two bench messages.
 //! - [`frame`]: reading and writing frames.
 //! - [`session`]: calls through two sessions in memory, and what guards a session.
 //! - [`call`]: whole calls, in the process and over a link in memory, bare and with each layer.
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod call;
 pub mod frame;
 pub mod message;
@@ -68,9 +70,15 @@ impl Part {
 
 /// Every part, those of the lower rooms first.
 pub fn all() -> impl Iterator<Item = &'static Part> {
-    [message::PARTS, frame::PARTS, session::PARTS, call::PARTS]
-        .into_iter()
-        .flatten()
+    [
+        balance::PARTS,
+        message::PARTS,
+        frame::PARTS,
+        session::PARTS,
+        call::PARTS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[cfg(test)]

@@ -238,6 +238,6 @@ fn fill(wire: &mut BytesMut, output: &mut Output) {
     clippy::disallowed_methods,
     reason = "one instant from which virtual time is counted"
 )]
-fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now()
 }
