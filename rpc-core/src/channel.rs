@@ -4,6 +4,7 @@ mod attempt;
 mod build;
 mod call;
 mod calls;
+mod in_flight;
 mod retry;
 
 use std::fmt;

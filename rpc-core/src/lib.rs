@@ -13,6 +13,7 @@
 //! - [`layer`]: what is wrapped around calls: the user's layers, spans, metrics.
 //! - [`balance`]: which endpoint a call goes to.
 //! - [`port`]: the seam to whatever carries calls.
+//! - [`resolve`]: the seam to whatever knows where a service is.
 //! - [`in_process`]: the carrier that needs no network and no runtime.
 //! - [`message`]: messages between their archive and the form they cross a connection in.
 //! - [`shelf`]: buffers of large messages, kept for the next ones.
@@ -78,6 +79,7 @@ pub mod layer;
 pub mod message;
 pub mod negotiate;
 pub mod port;
+pub mod resolve;
 pub mod rpc;
 pub mod server;
 pub mod shelf;

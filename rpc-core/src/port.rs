@@ -33,6 +33,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use dreammesh_wire::{Limits, Segment};
 
+use crate::balance::Load;
 use crate::call::{
     Begun, CallError, Compression, Deadline, Extensions, Initiator, Metadata, MethodInfo, Peer,
     Priority, Status, TraceContext, WireOption,
@@ -440,6 +441,11 @@ pub struct ConnectionAsk<'a> {
     pub early: bool,
     /// The place among those that wait.
     pub ticket: &'a mut OpenTicket,
+    /// What the endpoint of the connection is doing, and the present, to be set by a source that
+    /// balances calls over several; the call notes there that it begins, and how it ends.
+    pub load: &'a mut Option<(Arc<Load>, Instant)>,
+    /// The endpoints at which the call has failed already; it had better go to another one.
+    pub tried: &'a [Arc<Load>],
 }
 
 /// Where a channel gets the connection for a call: one kept link, or a balancer's pick of many.

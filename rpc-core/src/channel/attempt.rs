@@ -9,8 +9,10 @@ use std::time::Instant;
 
 use super::Core;
 use super::call::{ClientCall, ClientReply, ClientStream, Reply};
+use super::in_flight::InFlight;
 use super::retry::{self, Failed, Verdict};
-use crate::call::{Begun, CallError, MethodKind, Status, WireOption};
+use crate::balance::Load;
+use crate::call::{Begun, CallError, Code, MethodKind, Status, WireOption};
 use crate::clock;
 use crate::port::{
     Answer, Connection, ConnectionAsk, Ended, Keep, OpenTicket, Opened, Opening, StreamKey,
@@ -33,6 +35,10 @@ pub struct Attempt {
     keeps: bool,
     /// What the clock showed just before the first poll, if somebody looked.
     now: Option<Instant>,
+    /// Where its source balances calls, that it is outstanding at the endpoint it was given.
+    in_flight: Option<InFlight>,
+    /// The endpoints at which it has failed, where its source balances calls.
+    tried: Vec<Arc<Load>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +69,8 @@ impl Attempt {
             state: State::Connecting(OpenTicket::NONE),
             repicks: 0,
             now: None,
+            in_flight: None,
+            tried: Vec::new(),
         }
     }
 
@@ -76,6 +84,7 @@ impl Attempt {
         let State::Connecting(ticket) = &mut self.state else {
             return Poll::Ready(Ok(()));
         };
+        let mut load = None;
         let ask = ConnectionAsk {
             method: self.call.method,
             deadline: self.call.deadline,
@@ -84,10 +93,18 @@ impl Attempt {
             message_bytes: self.call.request_bytes().unwrap_or(0),
             early: self.keeps && retry::is_harmless(self.call.method),
             ticket,
+            load: &mut load,
+            tried: &self.tried,
         };
         match ready!(self.core.source.poll_connection(cx, ask)) {
             Ok(connection) => self.state = State::Opening(connection, OpenTicket::NONE),
             Err(ended) => return Poll::Ready(Err(self.fail(ended))),
+        }
+        if let Some((load, now)) = load {
+            self.in_flight = Some(match self.call.method.kind() {
+                MethodKind::Unary => InFlight::unary(load, now),
+                _ => InFlight::stream(load, now),
+            });
         }
         Poll::Ready(Ok(()))
     }
@@ -125,12 +142,14 @@ impl Attempt {
             Poll::Ready(Ok(opened)) => self.opened(opened),
             Poll::Pending if *ticket == OpenTicket::SENT_BACK => {
                 // The source hands the same connection out again only when that has room.
+                self.in_flight = None;
                 self.state = State::Connecting(OpenTicket::SENT_BACK);
                 Poll::Ready(Ok(None))
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(ended)) if self.may_repick(&ended) => {
                 self.repicks += 1;
+                self.leave_endpoint(&ended);
                 self.state = State::Connecting(OpenTicket::NONE);
                 Poll::Ready(Ok(None))
             }
@@ -144,7 +163,7 @@ impl Attempt {
             return Poll::Ready(Ok(None));
         };
         if self.call.method.kind() != MethodKind::Unary {
-            let stream = ClientStream::new(connection, opened.key);
+            let stream = ClientStream::new(connection, opened.key, self.in_flight.take());
             return Poll::Ready(Ok(Some(stream)));
         }
         self.state = State::Answering(connection, opened.key);
@@ -160,13 +179,23 @@ impl Attempt {
             return false;
         };
         let has_message = self.call.message.is_some() || self.call.method.kind().streams_requests();
+        let is_elsewhere = self.in_flight.is_some() && ended.status.code() == Code::Unavailable;
         ended.begun == Begun::No
             && has_message
-            && !connection.is_open()
+            && (is_elsewhere || !connection.is_open())
             && self.repicks < REPICKS_MAX
     }
 
+    /// Notes how the attempt ended at its endpoint, where there are several.
+    fn leave_endpoint(&mut self, ended: &Ended) {
+        if let Some(in_flight) = self.in_flight.take() {
+            let load = in_flight.ended(ended);
+            self.tried.push(load);
+        }
+    }
+
     fn fail(&mut self, mut ended: Ended) -> CallError {
+        self.leave_endpoint(&ended);
         if self.is_repetition() {
             // Whatever became of this attempt, an earlier one may have begun.
             ended.begun = Begun::Maybe;
@@ -199,6 +228,7 @@ impl Attempt {
                     self.call.wire = WireOption::Protobuf;
                 }
                 if self.begins_again(&ended, !connection.is_open(), refused) {
+                    self.leave_endpoint(&ended);
                     self.state = State::Connecting(OpenTicket::NONE);
                     return Poll::Ready(Ok(None));
                 }
@@ -211,9 +241,11 @@ impl Attempt {
     #[cold]
     fn poll_forsaken(&mut self) -> Poll<Result<Option<ClientReply>, CallError>> {
         let status = Status::unavailable("nothing comes back over the connection");
-        if !self.begins_again(&Ended::by_library(status, Begun::Maybe), true, false) {
+        let ended = Ended::by_library(status, Begun::Maybe);
+        if !self.begins_again(&ended, true, false) {
             return Poll::Pending;
         }
+        self.leave_endpoint(&ended);
         let state = mem::replace(&mut self.state, State::Connecting(OpenTicket::NONE));
         if let State::Answering(connection, key) = state {
             connection.release(key);
@@ -232,6 +264,7 @@ impl Attempt {
         let failed = Failed {
             ended,
             connection_over,
+            elsewhere: self.in_flight.is_some(),
             idempotency: self.call.method.options().idempotency,
             attempt: self.call.attempt,
             nested: self.nested,
@@ -254,6 +287,9 @@ impl Attempt {
     }
 
     fn answered(&mut self, answer: Answer) -> ClientReply {
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.answered();
+        }
         match mem::replace(&mut self.state, State::Done) {
             State::Answering(connection, _) => ClientReply(Reply::Answer(answer, connection)),
             _ => unreachable!("only an attempt that waits for its answer is answered"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dreammesh_wire::Segment;
 
+use super::in_flight::InFlight;
 use crate::call::{
     Compression, Deadline, Endpoint, Extensions, Metadata, MethodInfo, Priority, TraceContext,
     WireOption,
@@ -122,10 +123,16 @@ pub(crate) struct ClientStream {
     key: StreamKey,
     released: bool,
     pub(crate) observation: Option<Observation>,
+    /// That it is outstanding at its endpoint, where there are several.
+    _in_flight: Option<InFlight>,
 }
 
 impl ClientStream {
-    pub(crate) fn new(connection: Arc<dyn Connection>, key: StreamKey) -> Self {
+    pub(crate) fn new(
+        connection: Arc<dyn Connection>,
+        key: StreamKey,
+        in_flight: Option<InFlight>,
+    ) -> Self {
         let port = Arc::clone(&connection) as Arc<dyn StreamPort>;
         Self {
             connection,
@@ -133,6 +140,7 @@ impl ClientStream {
             key,
             released: false,
             observation: None,
+            _in_flight: in_flight,
         }
     }
 

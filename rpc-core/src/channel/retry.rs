@@ -18,6 +18,8 @@ pub(crate) struct Failed<'a> {
     pub(crate) ended: &'a Ended,
     /// Whether its connection takes no more calls.
     pub(crate) connection_over: bool,
+    /// Whether the next attempt goes to another endpoint.
+    pub(crate) elsewhere: bool,
     pub(crate) idempotency: Idempotency,
     /// How often the call was begun before this attempt, as far as anybody knows.
     pub(crate) attempt: u32,
@@ -46,7 +48,8 @@ impl Failed<'_> {
             stated,
             ..
         } = self.ended;
-        let lost = self.connection_over && status.code() == Code::Unavailable;
+        let over = self.connection_over || self.elsewhere;
+        let lost = over && status.code() == Code::Unavailable;
         if !lost || *initiator == Initiator::Caller {
             return Verdict::Fail;
         }
@@ -54,8 +57,9 @@ impl Failed<'_> {
             return Verdict::Anew;
         }
         // A handler that answers UNAVAILABLE means what it says, whatever becomes of the
-        // connection: during a drain, every connection takes no more calls.
-        if *stated {
+        // connection: during a drain, every connection takes no more calls. It does not speak for
+        // other endpoints.
+        if *stated && !self.elsewhere {
             return Verdict::Fail;
         }
         let allowed = is_repeatable(self.idempotency) && !self.nested;
@@ -175,6 +179,7 @@ mod tests {
         Failed {
             ended,
             connection_over: true,
+            elsewhere: false,
             idempotency: Idempotency::Unknown,
             attempt: 0,
             nested: false,
@@ -243,6 +248,36 @@ mod tests {
         assert_eq!(verdict(&failed(&other)), Verdict::Fail);
         let caller = Ended::by_caller(Status::unavailable("gave up"), Begun::No);
         assert_eq!(verdict(&failed(&caller)), Verdict::Fail);
+    }
+
+    #[test]
+    fn one_endpoint_does_not_speak_for_the_others() {
+        let said = Ended::by_peer(Status::unavailable("later"), Begun::Maybe, Metadata::new());
+        let failed = |idempotency, elsewhere| Failed {
+            connection_over: false,
+            elsewhere,
+            idempotency,
+            ..failed(&said)
+        };
+        assert_eq!(
+            verdict(&failed(Idempotency::Idempotent, true)),
+            Verdict::Repeat
+        );
+        assert_eq!(
+            verdict(&failed(Idempotency::Idempotent, false)),
+            Verdict::Fail
+        );
+        assert_eq!(verdict(&failed(Idempotency::Unknown, true)), Verdict::Fail);
+        let refused = Ended {
+            begun: Begun::No,
+            ..said.clone()
+        };
+        let anew = Failed {
+            connection_over: false,
+            elsewhere: true,
+            ..self::failed(&refused)
+        };
+        assert_eq!(verdict(&anew), Verdict::Anew);
     }
 
     #[test]
