@@ -212,6 +212,11 @@ impl Picker {
         &self.members
     }
 
+    /// Whether there is none of a weight beyond 0.
+    pub fn is_empty(&self) -> bool {
+        self.tiers.is_empty()
+    }
+
     /// The place among the [`members`](Self::members) of the one that a call goes to; none if there
     /// is none of a weight beyond 0.
     #[inline]

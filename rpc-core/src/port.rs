@@ -468,8 +468,11 @@ pub trait ConnectionSource: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
-    /// Is told that a call is made again because its connection was over.
-    fn repeated(&self) {}
+    /// Is told that a call is made again because its connection was over, and what the source said
+    /// of the endpoint of that.
+    fn repeated(&self, load: Option<&Arc<Load>>) {
+        let _ = load;
+    }
 }
 
 /// A call as it reaches a handler; also what server layers see.

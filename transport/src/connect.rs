@@ -6,9 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dreammesh_core::balance::Policy;
 use dreammesh_core::call::{Endpoint, Status};
 use dreammesh_core::channel::{Channel, ChannelBuilder};
 use dreammesh_core::negotiate::VerdictCache;
+use dreammesh_core::port::ConnectionSource;
+use dreammesh_core::resolve::Resolver;
 use dreammesh_core::wire::Limits;
 use dreammesh_session::{Config, Keepalive};
 use http::uri::Scheme;
@@ -23,11 +26,13 @@ use crate::link::tcp::TcpOptions;
 use crate::link::{listener, tcp, tls, tunnel};
 use crate::quic::dial::{self, Connected, Offer};
 use crate::tls::{ClientTls, TlsError};
+use balanced::Balanced;
 use kept::KeptLink;
 pub use race::Medium;
 use secured::Secured;
 
 mod backoff;
+mod balanced;
 mod client;
 mod kept;
 mod lanes;
@@ -356,6 +361,43 @@ impl Connector {
         self.configured(KeptLink::new(endpoint, place, self.settings.clone()))
     }
 
+    /// Begins a channel whose calls are balanced over the endpoints that a resolver finds.
+    ///
+    /// Endpoints are dialled when a call is first given to them, and left when the resolver names
+    /// them no more: the calls that run there finish. A call that provably did not begin, or whose
+    /// method is idempotent, goes to another endpoint when one fails
+    /// ([`ChannelBuilder::retries`]). `target` is what the endpoints are called in errors.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn balanced(
+        &self,
+        target: &str,
+        policy: Policy,
+        resolver: impl Resolver,
+    ) -> ChannelBuilder {
+        self.configured(Balanced::new(target, self.clone(), policy, resolver))
+    }
+
+    /// As [`balanced`](Self::balanced), and waits until one of the endpoints has answered.
+    ///
+    /// # Errors
+    /// When there is no endpoint, or none of a few can be reached.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub async fn connect_balanced(
+        &self,
+        target: &str,
+        policy: Policy,
+        resolver: impl Resolver,
+    ) -> Result<Channel, ConnectError> {
+        let source = Balanced::new(target, self.clone(), policy, resolver);
+        let unreachable = |status| ConnectError(Cause::Unreachable(status));
+        source.ready().await.map_err(unreachable)?;
+        Ok(self.configured(source).build())
+    }
+
     fn source(&self, target: &str) -> Result<KeptLink, ConnectError> {
         let address: Address = target.parse().map_err(|e| ConnectError(Cause::Target(e)))?;
         let endpoint = Endpoint::new(address.to_string());
@@ -413,7 +455,7 @@ impl Connector {
         self.configured(source).build()
     }
 
-    fn configured(&self, source: KeptLink) -> ChannelBuilder {
+    fn configured(&self, source: impl ConnectionSource + 'static) -> ChannelBuilder {
         let limits = Limits::default();
         let limits = limits.with_max_bytes(self.settings.session.message_bytes_max as usize);
         Channel::builder(Arc::new(source)).limits(limits)

@@ -228,7 +228,6 @@ impl Attempt {
                     self.call.wire = WireOption::Protobuf;
                 }
                 if self.begins_again(&ended, !connection.is_open(), refused) {
-                    self.leave_endpoint(&ended);
                     self.state = State::Connecting(OpenTicket::NONE);
                     return Poll::Ready(Ok(None));
                 }
@@ -241,11 +240,9 @@ impl Attempt {
     #[cold]
     fn poll_forsaken(&mut self) -> Poll<Result<Option<ClientReply>, CallError>> {
         let status = Status::unavailable("nothing comes back over the connection");
-        let ended = Ended::by_library(status, Begun::Maybe);
-        if !self.begins_again(&ended, true, false) {
+        if !self.begins_again(&Ended::by_library(status, Begun::Maybe), true, false) {
             return Poll::Pending;
         }
-        self.leave_endpoint(&ended);
         let state = mem::replace(&mut self.state, State::Connecting(OpenTicket::NONE));
         if let State::Answering(connection, key) = state {
             connection.release(key);
@@ -280,8 +277,9 @@ impl Attempt {
             Verdict::Repeat => self.call.attempt += 1,
             Verdict::Fail | Verdict::Anew => return false,
         }
+        self.leave_endpoint(ended);
         if !refused {
-            self.core.source.repeated();
+            self.core.source.repeated(self.tried.last());
         }
         true
     }

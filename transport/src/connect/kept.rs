@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use dreammesh_core::balance::Load;
 use dreammesh_core::call::{Begun, Deadline, Endpoint, Status};
 use dreammesh_core::layer::ConnectionCounts;
 use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
@@ -221,7 +222,7 @@ impl ConnectionSource for KeptLink {
         vec![Arc::clone(&self.0.counts)]
     }
 
-    fn repeated(&self) {
+    fn repeated(&self, _: Option<&Arc<Load>>) {
         self.0.counts.repeated();
     }
 

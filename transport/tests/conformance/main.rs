@@ -8,6 +8,7 @@
 
 #[path = "../../src/tls/test_certificates.rs"]
 mod authority;
+mod balanced;
 mod bounds;
 mod calls;
 mod certificates;

@@ -1,0 +1,427 @@
+//! The source of a channel whose calls go to several endpoints.
+//!
+//! What there is to choose from is a [`Set`], which is replaced as a whole when the resolver says
+//! something new. Each endpoint has a link of its own, dialled when a call is first given to it. A
+//! call whose endpoint has no connection at the moment asks a few others, and waits for whichever
+//! is ready first; so a dead endpoint costs nobody the time that it takes to find that out.
+//!
+//! - `set`: the endpoints, and how one set follows on another.
+//! - `waits`: the calls that wait.
+
+use std::cell::Cell;
+use std::fmt;
+use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
+use dreammesh_core::balance::{Load, Policy, Random};
+use dreammesh_core::call::{Begun, Status};
+use dreammesh_core::layer::ConnectionCounts;
+use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
+use dreammesh_core::resolve::Resolver;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::Connector;
+use crate::driver::timer;
+use set::{Member, Set};
+use waits::Waits;
+
+mod set;
+mod waits;
+
+/// The source of a channel whose calls are balanced.
+///
+/// Dropping it lets the calls that run finish, then closes the links.
+pub(super) struct Balanced {
+    inner: Arc<Inner>,
+    /// Follows what the resolver says.
+    following: AbortHandle,
+}
+
+struct Inner {
+    /// What the user asked for.
+    target: Box<str>,
+    policy: Policy,
+    /// None until the resolver has said something.
+    set: ArcSwapOption<Set>,
+    waits: Mutex<Waits>,
+    /// A call with a deadline began to wait.
+    entered: Notify,
+    /// There is a new set.
+    changed: Notify,
+}
+
+/// What became of asking an endpoint.
+type Asked = Poll<Result<Arc<dyn Connection>, Ended>>;
+
+impl Balanced {
+    /// Makes the source; its task runs on the current runtime.
+    pub(super) fn new(
+        target: &str,
+        connector: Connector,
+        policy: Policy,
+        resolver: impl Resolver,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            target: target.into(),
+            policy,
+            set: ArcSwapOption::empty(),
+            waits: Mutex::default(),
+            entered: Notify::new(),
+            changed: Notify::new(),
+        });
+        let following = tokio::spawn(follow(Arc::clone(&inner), connector, Box::new(resolver)));
+        Self {
+            inner,
+            following: following.abort_handle(),
+        }
+    }
+
+    /// Waits until the target is resolved and one of its endpoints has said hello.
+    ///
+    /// # Errors
+    /// Why the last of a few endpoints could not be reached, or that there is none.
+    pub(super) async fn ready(&self) -> Result<(), Status> {
+        let set = self.inner.resolved().await;
+        let mut asking = JoinSet::new();
+        let mut chosen: Vec<usize> = Vec::new();
+        for _ in 0..ASKED_MAX {
+            let picked = with_random(|random| {
+                let tried = |at| chosen.contains(&at);
+                set.picker.pick_other(timer::now(), random, tried)
+            });
+            let Some(picked) = picked.filter(|picked| !chosen.contains(picked)) else {
+                break;
+            };
+            chosen.push(picked);
+            let member = Arc::clone(&set.members[picked]);
+            asking.spawn(async move { member.link.ready().await });
+        }
+        let mut failure = self.inner.nobody().status;
+        while let Some(asked) = asking.join_next().await {
+            match asked {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(status)) => failure = status,
+                Err(error) => failure = Status::internal(error.to_string()),
+            }
+        }
+        Err(failure)
+    }
+}
+
+impl Drop for Balanced {
+    fn drop(&mut self) {
+        self.following.abort();
+    }
+}
+
+impl ConnectionSource for Balanced {
+    fn poll_connection(&self, cx: &mut Context<'_>, mut ask: ConnectionAsk<'_>) -> Asked {
+        let inner = &*self.inner;
+        let set = inner.set.load();
+        let Some(set) = &*set else {
+            return inner.poll_wait(cx, &mut ask, Vec::new());
+        };
+        let is_new = matches!(*ask.ticket, OpenTicket::NONE | OpenTicket::SENT_BACK);
+        if !is_new || !ask.tried.is_empty() {
+            return inner.poll_any(cx, &mut ask, set);
+        }
+        let now = timer::now();
+        let Some(picked) = with_random(|random| set.picker.pick(now, random)) else {
+            return inner.poll_any(cx, &mut ask, set);
+        };
+        let member = &set.members[picked];
+        let mut ticket = *ask.ticket;
+        match member.poll(cx, &ask, &mut ticket, false) {
+            Poll::Ready(Ok(connection)) => {
+                *ask.ticket = OpenTicket::NONE;
+                *ask.load = Some((Arc::clone(&member.load), now));
+                Poll::Ready(Ok(connection))
+            }
+            _ => {
+                member.link.abandon(ticket);
+                *ask.ticket = OpenTicket::NONE;
+                inner.poll_any(cx, &mut ask, set)
+            }
+        }
+    }
+
+    fn abandon(&self, ticket: OpenTicket) {
+        self.inner.leave(ticket);
+    }
+
+    fn repeated(&self, load: Option<&Arc<Load>>) {
+        let set = self.inner.set.load();
+        let members = set.iter().flat_map(|set| &set.members);
+        let mut members = members.filter(|it| load.is_some_and(|load| Arc::ptr_eq(&it.load, load)));
+        // One that is gone is counted no more.
+        if let Some(member) = members.next() {
+            member.link.repeated(load);
+        }
+    }
+
+    fn connections(&self) -> Vec<Arc<ConnectionCounts>> {
+        let set = self.inner.set.load();
+        let members = set.iter().flat_map(|set| &set.members);
+        members
+            .flat_map(|member| member.link.connections())
+            .collect()
+    }
+}
+
+/// How far a call has come with the endpoints.
+#[derive(Default)]
+struct Asking {
+    /// Those that it waits for, with its places there.
+    asked: Vec<(Arc<Member>, OpenTicket)>,
+    /// Those that have none for it, by their places in the set.
+    failed: Vec<usize>,
+    failure: Option<Ended>,
+}
+
+impl Inner {
+    /// Asks those that a call waits for already, and then others, until one has a connection.
+    #[cold]
+    fn poll_any(&self, cx: &mut Context<'_>, ask: &mut ConnectionAsk<'_>, set: &Set) -> Asked {
+        let mut asking = Asking {
+            asked: self.leave_with(ask.ticket),
+            ..Asking::default()
+        };
+        let given = asking.poll_again(cx, ask);
+        let given = match given {
+            None if !set.picker.is_empty() => asking.poll_others(cx, ask, set, false),
+            given => given,
+        };
+        let given = match given {
+            // Everybody that was asked has failed: the call fails too, or has them try again.
+            None if asking.asked.is_empty() && ask.wait_for_ready => {
+                asking.failed.clear();
+                asking.poll_others(cx, ask, set, true)
+            }
+            given => given,
+        };
+        let Asking { asked, failure, .. } = asking;
+        match given {
+            Some(given) => {
+                abandon_all(asked);
+                Poll::Ready(given)
+            }
+            None if asked.is_empty() && !ask.wait_for_ready => {
+                Poll::Ready(Err(failure.unwrap_or_else(|| self.nobody())))
+            }
+            None => self.poll_wait(cx, ask, asked),
+        }
+    }
+
+    /// Has a call wait for endpoints that it has asked, and for others to come.
+    fn poll_wait(
+        &self,
+        cx: &Context<'_>,
+        ask: &mut ConnectionAsk<'_>,
+        asked: Vec<(Arc<Member>, OpenTicket)>,
+    ) -> Asked {
+        let deadline = ask.deadline;
+        if deadline.is_some_and(|deadline| deadline.is_past(timer::now())) {
+            self.leave(std::mem::take(ask.ticket));
+            abandon_all(asked);
+            return Poll::Ready(Err(Ended::deadline_exceeded(Begun::No)));
+        }
+        let former = self.lock().enter(ask.ticket, cx.waker(), deadline, asked);
+        drop(former);
+        if deadline.is_some() {
+            self.entered.notify_one();
+        }
+        Poll::Pending
+    }
+
+    fn leave(&self, mut ticket: OpenTicket) {
+        abandon_all(self.leave_with(&mut ticket));
+    }
+
+    /// Takes a call out, with the endpoints that it waits for.
+    fn leave_with(&self, ticket: &mut OpenTicket) -> Vec<(Arc<Member>, OpenTicket)> {
+        if *ticket == OpenTicket::NONE {
+            return Vec::new();
+        }
+        self.lock().leave(ticket)
+    }
+
+    /// The failure of a call for which there is no endpoint.
+    fn nobody(&self) -> Ended {
+        let text = format!("{} has no endpoint at the moment", self.target);
+        Ended::by_library(Status::unavailable(text), Begun::No)
+    }
+
+    async fn resolved(&self) -> Arc<Set> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(set) = self.set.load_full() {
+                return set;
+            }
+            changed.await;
+        }
+    }
+
+    fn replace(&self, set: Set) {
+        let former = self.set.swap(Some(Arc::new(set)));
+        let mut wakers = Vec::new();
+        self.lock().wake_all(&mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        self.changed.notify_waiters();
+        drop(former);
+    }
+
+    /// Wakes the calls whose deadlines pass while they wait.
+    async fn expire(&self) -> std::convert::Infallible {
+        loop {
+            let next = self.lock().next_deadline();
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.entered.notified() => {}
+                () = due => {
+                    let mut wakers = Vec::new();
+                    self.lock().wake_expired(timer::now(), &mut wakers);
+                    wakers.into_iter().for_each(Waker::wake);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Asking {
+    /// Asks those that the call waits for; gives what it has come to, if anything.
+    fn poll_again(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &mut ConnectionAsk<'_>,
+    ) -> Option<Result<Arc<dyn Connection>, Ended>> {
+        let mut at = 0;
+        while at < self.asked.len() {
+            let (member, ticket) = &mut self.asked[at];
+            match member.poll(cx, ask, ticket, ask.wait_for_ready) {
+                Poll::Pending => at += 1,
+                Poll::Ready(Ok(connection)) => {
+                    *ask.load = Some((Arc::clone(&member.load), timer::now()));
+                    return Some(Ok(connection));
+                }
+                Poll::Ready(Err(ended)) => {
+                    self.asked.swap_remove(at);
+                    self.failure = Some(ended);
+                }
+            }
+        }
+        None
+    }
+
+    /// Asks others, until there is a connection, or enough have none.
+    fn poll_others(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &mut ConnectionAsk<'_>,
+        set: &Set,
+        patiently: bool,
+    ) -> Option<Result<Arc<dyn Connection>, Ended>> {
+        while self.asked.len() < ASKED_MAX && self.failed.len() < FAILED_MAX {
+            let now = timer::now();
+            let picked = self.pick(ask.tried, set, now)?;
+            let member = &set.members[picked];
+            let mut ticket = OpenTicket::NONE;
+            match member.poll(cx, ask, &mut ticket, patiently) {
+                Poll::Ready(Ok(connection)) => {
+                    *ask.load = Some((Arc::clone(&member.load), now));
+                    return Some(Ok(connection));
+                }
+                Poll::Ready(Err(ended)) => {
+                    self.failed.push(picked);
+                    self.failure = Some(ended);
+                }
+                Poll::Pending => self.asked.push((Arc::clone(member), ticket)),
+            }
+        }
+        None
+    }
+
+    /// Picks one that has not been asked: if there is one, one at which the call has not failed.
+    fn pick(&self, tried: &[Arc<Load>], set: &Set, now: Instant) -> Option<usize> {
+        let is_asked = |at: usize| {
+            let is_it = |(member, _): &(Arc<Member>, _)| Arc::ptr_eq(member, &set.members[at]);
+            self.failed.contains(&at) || self.asked.iter().any(is_it)
+        };
+        let is_tried = |at: usize| {
+            let load = &set.members[at].load;
+            tried.iter().any(|tried| Arc::ptr_eq(tried, load))
+        };
+        let pick = |but: &dyn Fn(usize) -> bool| {
+            let picked = with_random(|random| set.picker.pick_other(now, random, but));
+            picked.filter(|picked| !but(*picked))
+        };
+        pick(&|at| is_asked(at) || is_tried(at)).or_else(|| pick(&is_asked))
+    }
+}
+
+fn abandon_all(asked: Vec<(Arc<Member>, OpenTicket)>) {
+    for (member, ticket) in asked {
+        member.link.abandon(ticket);
+    }
+}
+
+/// The task of a source: takes in what the resolver says.
+async fn follow(inner: Arc<Inner>, connector: Connector, mut resolver: Box<dyn Resolver>) {
+    let work = async {
+        while let Some(endpoints) = poll_fn(|cx| resolver.poll_endpoints(cx)).await {
+            let former = inner.set.load_full();
+            let now = timer::now();
+            let set = Set::new(former.as_deref(), endpoints, inner.policy, &connector, now);
+            drop(former);
+            inner.replace(set);
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = work => {}
+        never = inner.expire() => match never {},
+    }
+}
+
+/// Lends the randomness of this thread.
+fn with_random<R>(draw: impl FnOnce(&mut Random) -> R) -> R {
+    thread_local! {
+        static RANDOM: Cell<Option<Random>> = const { Cell::new(None) };
+    }
+    let random = RANDOM.take();
+    let mut random = random.unwrap_or_else(|| Random::seeded(RandomState::new().hash_one(0_u8)));
+    let drawn = draw(&mut random);
+    RANDOM.set(Some(random));
+    drawn
+}
+
+impl fmt::Debug for Balanced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balanced")
+            .field("target", &self.inner.target)
+            .field("policy", &self.inner.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many endpoints a call waits for at a time: one of four answers as long as not most are
+/// dead, and no more are dialled at once for the first call of a channel.
+const ASKED_MAX: usize = 4;
+/// How many endpoints that cannot be reached a call asks in one go. With more of them in a row
+/// nearly all are gone, and the call may as well say so.
+const FAILED_MAX: usize = 16;

@@ -1,0 +1,142 @@
+//! The endpoints of a channel at one time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use dreammesh_core::balance::{Load, Member as Choice, Picker, Policy};
+use dreammesh_core::call::Endpoint;
+use dreammesh_core::port::{ConnectionAsk, ConnectionSource, OpenTicket};
+use dreammesh_core::resolve::ResolvedEndpoint;
+
+use super::super::Connector;
+use super::super::kept::KeptLink;
+use super::Asked;
+
+/// The endpoints and how one of them is picked.
+pub(super) struct Set {
+    pub(super) picker: Picker,
+    /// In the order of the picker's.
+    pub(super) members: Box<[Arc<Member>]>,
+}
+
+/// An endpoint that calls may be given.
+pub(super) struct Member {
+    id: Arc<str>,
+    endpoint: Endpoint,
+    pub(super) link: KeptLink,
+    pub(super) load: Arc<Load>,
+    /// When it came, unless it was there from the beginning.
+    came: Option<Instant>,
+}
+
+impl Set {
+    /// What follows on a former set, some endpoints of which stay as they are.
+    pub(super) fn new(
+        former: Option<&Self>,
+        endpoints: Vec<ResolvedEndpoint>,
+        policy: Policy,
+        connector: &Connector,
+        now: Instant,
+    ) -> Self {
+        let known = former.iter().flat_map(|set| &set.members);
+        let known: HashMap<_, _> = known.map(|member| (member.key(), member)).collect();
+        let latency = former.map_or(Duration::ZERO, |set| set.usual_latency(now));
+        let mut members = Vec::with_capacity(endpoints.len());
+        let mut choices = Vec::with_capacity(endpoints.len());
+        for resolved in endpoints {
+            let member = match known.get(&(&*resolved.id, resolved.endpoint.target())) {
+                Some(member) => Arc::clone(member),
+                None => {
+                    let load = Arc::new(Load::with_latency(now, latency));
+                    let came = former.map(|_| now);
+                    match Member::new(&resolved, connector, load, came) {
+                        Some(member) => Arc::new(member),
+                        None => continue,
+                    }
+                }
+            };
+            let choice = Choice::new(Arc::clone(&member.load))
+                .weight(resolved.weight)
+                .nearness(resolved.nearness)
+                .available(resolved.available);
+            choices.push(match member.came {
+                Some(came) => choice.starting(came, SLOW_START),
+                None => choice,
+            });
+            members.push(member);
+        }
+        Self {
+            picker: Picker::new(policy, choices),
+            members: members.into(),
+        }
+    }
+
+    /// The median of how long the endpoints' answers take, which is what is expected of others.
+    fn usual_latency(&self, now: Instant) -> Duration {
+        let latencies = self.members.iter().map(|member| member.load.latency(now));
+        let mut latencies: Vec<_> = latencies.collect();
+        latencies.sort_unstable();
+        latencies
+            .get(latencies.len() / 2)
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+impl Member {
+    /// None for an endpoint that this version does not reach, which is logged.
+    fn new(
+        resolved: &ResolvedEndpoint,
+        connector: &Connector,
+        load: Arc<Load>,
+        came: Option<Instant>,
+    ) -> Option<Self> {
+        let endpoint = resolved.endpoint.clone();
+        match connector.source(endpoint.target()) {
+            Ok(link) => Some(Self {
+                id: Arc::clone(&resolved.id),
+                endpoint,
+                link,
+                load,
+                came,
+            }),
+            Err(error) => {
+                tracing::warn!(%endpoint, %error, "an endpoint cannot be used");
+                None
+            }
+        }
+    }
+
+    /// What tells it from others: an instance that comes back elsewhere is another endpoint.
+    fn key(&self) -> (&str, &str) {
+        (&self.id, self.endpoint.target())
+    }
+
+    /// Asks it for a connection, with a place of its own among those that wait there.
+    pub(super) fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        ask: &ConnectionAsk<'_>,
+        ticket: &mut OpenTicket,
+        wait_for_ready: bool,
+    ) -> Asked {
+        let ask = ConnectionAsk {
+            method: ask.method,
+            deadline: ask.deadline,
+            wait_for_ready,
+            attempt: ask.attempt,
+            message_bytes: ask.message_bytes,
+            early: ask.early,
+            ticket,
+            load: &mut None,
+            tried: &[],
+        };
+        self.link.poll_connection(cx, ask)
+    }
+}
+
+/// How long an endpoint that came while others served takes to get its full part: what Envoy's
+/// documentation has in its example.
+const SLOW_START: Duration = Duration::from_secs(10);
