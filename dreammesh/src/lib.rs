@@ -20,6 +20,7 @@
 //! - Messages outside of calls: [`Protobuf`], and [`Json`] with the feature `json` (on by default).
 //! - Encryption and identity: [`tls`].
 //! - Around calls: [`Metrics`], [`layer`].
+//! - Several endpoints for one channel: [`balance`], [`resolve`], [`Connector::balanced`].
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -44,7 +45,7 @@ pub use dreammesh_core::wire::{
     Encode, Encoded, IntoMessage, Limits, ListView, MapView, Message, Msg, OpenEnum, UnknownFields,
     WireError,
 };
-pub use dreammesh_core::{codegen, layer, rpc, wkt};
+pub use dreammesh_core::{balance, codegen, layer, resolve, rpc, wkt};
 pub use dreammesh_services::{Health, ServingStatus};
 pub use dreammesh_transport::tls;
 pub use dreammesh_transport::{

@@ -57,6 +57,37 @@ impl ResolvedEndpoint {
     }
 }
 
+/// Endpoints that do not change, such as a list that a program was configured with.
+///
+/// ```
+/// use dreammesh_core::resolve::Fixed;
+///
+/// let shops = Fixed::new(["dreammesh+tcp://10.0.0.7:7443", "dreammesh+tcp://10.0.0.8:7443"]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fixed(Option<Vec<ResolvedEndpoint>>);
+
+impl Fixed {
+    /// The endpoints at some direct targets, all of the same weight.
+    pub fn new<T: Into<Arc<str>>>(targets: impl IntoIterator<Item = T>) -> Self {
+        let targets = targets.into_iter().map(Into::into);
+        Self::of(targets.map(|target: Arc<str>| {
+            ResolvedEndpoint::new(Arc::clone(&target), Endpoint::new(target))
+        }))
+    }
+
+    /// Some endpoints.
+    pub fn of(endpoints: impl IntoIterator<Item = ResolvedEndpoint>) -> Self {
+        Self(Some(endpoints.into_iter().collect()))
+    }
+}
+
+impl Resolver for Fixed {
+    fn poll_endpoints(&mut self, _: &mut Context<'_>) -> Poll<Option<Vec<ResolvedEndpoint>>> {
+        Poll::Ready(self.0.take())
+    }
+}
+
 /// Says where a target is, again and again.
 pub trait Resolver: Send + fmt::Debug + 'static {
     /// All endpoints that may be given calls, each time that they change; the last one given holds

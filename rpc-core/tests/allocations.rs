@@ -34,8 +34,10 @@ mod tree;
 
 use std::future::IntoFuture;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use dreammesh_core::balance::{Load, Member, Picker, Policy, Random};
 use dreammesh_core::call::Timeout;
 use dreammesh_core::channel::{Channel, ClientCall};
 use dreammesh_core::in_process::InProcess;
@@ -99,4 +101,22 @@ fn the_plain_data_of_a_call_is_small() {
     assert_eq!(size_of::<Timeout>(), 8);
     assert_eq!(size_of::<ClientCall>(), 8);
     assert_eq!(size_of::<ServerCall>(), 8);
+}
+
+#[test]
+fn to_pick_an_endpoint_allocates_nothing() {
+    for policy in [Policy::PeakEwma, Policy::RoundRobin, Policy::Random] {
+        let now = std::time::Instant::now();
+        let members =
+            (1..=1_000).map(|weight| Member::new(Arc::new(Load::new(now))).weight(weight));
+        let picker = Picker::new(policy, members.collect());
+        let mut random = Random::seeded(1);
+        let counted = allocation_counter::measure(|| {
+            for _ in 0..1_000 {
+                let picked = picker.pick(now, &mut random).unwrap();
+                picker.members()[picked].load().handle_begun(now);
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{policy:?}");
+    }
 }

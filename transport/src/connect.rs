@@ -368,6 +368,17 @@ impl Connector {
     /// method is idempotent, goes to another endpoint when one fails
     /// ([`ChannelBuilder::retries`]). `target` is what the endpoints are called in errors.
     ///
+    /// ```no_run
+    /// use dreammesh_core::balance::Policy;
+    /// use dreammesh_core::resolve::Fixed;
+    /// use dreammesh_transport::Connector;
+    ///
+    /// # async fn run() {
+    /// let shops = Fixed::new(["dreammesh+tcp://10.0.0.7:7443", "dreammesh+tcp://10.0.0.8:7443"]);
+    /// let channel = Connector::new().balanced("shops", Policy::default(), shops).build();
+    /// # }
+    /// ```
+    ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn balanced(

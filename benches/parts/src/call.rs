@@ -14,7 +14,9 @@ use dreammesh::{
     CallError, Channel, Connector, MemoryHub, Message, Metrics, Request, Response, Router, Server,
     Status, UnaryCall,
 };
+use dreammesh_core::balance::Policy;
 use dreammesh_core::in_process::InProcess;
+use dreammesh_core::resolve::Fixed;
 use tokio::runtime::{Builder, Runtime};
 use tower_layer::Identity;
 use tracing::span::{Attributes, Id, Record};
@@ -45,6 +47,9 @@ pub const PARTS: &[Part] = &[
     Part::times("call: memory link 64B, metrics", BATCH, || {
         linked(With::Metrics)
     }),
+    Part::times("call: memory link 64B, balanced", BATCH, || {
+        linked(With::Balance)
+    }),
     Part::new("call: in process 64B, trace", || in_process(With::Trace)),
 ];
 
@@ -62,6 +67,8 @@ enum With {
     Metrics,
     Layer,
     Trace,
+    /// A choice of one endpoint, so that only what the choosing costs is added.
+    Balance,
 }
 
 /// Answers with a message of the size of the request, all of which it reads.
@@ -176,9 +183,16 @@ impl Linked {
             let server = server.bind("memory://parts").await;
             let server = server.expect("the hub is empty");
             tokio::spawn(server.serve());
-            let mut channel = (Connector::new().memory(&hub))
-                .channel_builder("memory://parts")
-                .expect("a lawful target");
+            let connector = Connector::new().memory(&hub);
+            let mut channel = match with {
+                With::Balance => {
+                    let endpoints = Fixed::new(["memory://parts"]);
+                    connector.balanced("parts", Policy::default(), endpoints)
+                }
+                _ => connector
+                    .channel_builder("memory://parts")
+                    .expect("a lawful target"),
+            };
             if with == With::Metrics {
                 channel = channel.metrics(Metrics::new());
             }
