@@ -103,6 +103,7 @@ fn the_plain_data_of_a_call_is_small() {
     assert_eq!(size_of::<ServerCall>(), 8);
 }
 
+#[expect(clippy::disallowed_methods, reason = "the origin of what is measured")]
 #[test]
 fn to_pick_an_endpoint_allocates_nothing() {
     for policy in [Policy::PeakEwma, Policy::RoundRobin, Policy::Random] {

@@ -4,6 +4,7 @@
     reason = "handlers of a test are outside of its test functions"
 )]
 
+mod balanced;
 mod cancel;
 mod cardinality;
 mod inherit;

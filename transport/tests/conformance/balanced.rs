@@ -148,28 +148,6 @@ async fn calls_are_spread_over_the_endpoints_by_their_weights() {
 }
 
 #[tokio::test]
-async fn an_endpoint_where_calls_stay_is_given_fewer() {
-    let mesh = Mesh::new(2).await;
-    mesh.tell_of_all();
-    calls(&mesh.channel, 10).await;
-    let held: Vec<_> = (0..40)
-        .map(|_| tokio::spawn(call(&mesh.channel, &ask("gate")).into_future()))
-        .collect();
-    let alive = |replica: &Replica| replica.probe.alive.load(Ordering::SeqCst);
-    while mesh.replicas.iter().map(alive).sum::<usize>() < 40 {
-        tokio::task::yield_now().await;
-    }
-    for replica in &mesh.replicas {
-        // Not even: one of them may have answered faster so far.
-        assert!((8..=32).contains(&alive(replica)), "{}", alive(replica));
-        replica.probe.gate.notify_waiters();
-    }
-    for held in held {
-        held.await.unwrap().unwrap();
-    }
-}
-
-#[tokio::test]
 async fn calls_wait_for_the_resolver_and_for_an_endpoint() {
     let mesh = Mesh::new(1).await;
     let calling = tokio::spawn(call(&mesh.channel, &ask("echo")).into_future());
