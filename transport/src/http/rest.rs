@@ -8,8 +8,9 @@ use h2::RecvStream;
 ///
 /// To reset a request that is still being sent fails it for some clients, although it has been
 /// answered. Beyond that, `h2` remembers such streams for a while and not without number, and
-/// counts what comes on others as errors of the peer, some of which end the connection.
-/// Nobody waits for the task: it ends with the connection, and soon if that lasts.
+/// counts what comes on others as errors of the peer, some of which end the connection. So one
+/// that is too long is not reset while its peer may send: its window is not opened again, and what
+/// is under way comes to its end. Nobody waits for the task: it ends with the connection, and soon if that lasts.
 pub(crate) fn swallow(body: RecvStream) {
     tokio::spawn(tokio::time::timeout(REST, read(body)));
 }
@@ -18,14 +19,14 @@ async fn read(mut body: RecvStream) {
     let mut total = 0;
     while let Some(Ok(bytes)) = body.data().await {
         total += bytes.len();
-        let released = body.flow_control().release_capacity(bytes.len());
-        if released.is_err() || total > REST_BYTES_MAX {
+        if total <= REST_BYTES_MAX && body.flow_control().release_capacity(bytes.len()).is_err() {
             break;
         }
     }
 }
 
-/// What is read of a request that has been answered: more than most that come by mistake send.
+/// How much of a request that has been answered makes room for more of it: more than most that come
+/// by mistake send.
 const REST_BYTES_MAX: usize = 1 << 20;
 /// For so long.
 const REST: Duration = Duration::from_secs(5);
@@ -88,15 +89,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_rest_that_is_too_long_is_reset_at_once() {
-        for (length, waited) in [(REST_BYTES_MAX, REST), (REST_BYTES_MAX + 1, Duration::ZERO)] {
-            let (ours, theirs) = tokio::io::duplex(1 << 16);
-            tokio::spawn(answer(theirs, std::future::pending()));
-            let mut body = answered(ours).await;
-            send(&mut body, length).await;
-            // One that is at the bound is read until its time is over.
-            assert_eq!(reset(body).await, (Reason::NO_ERROR, waited), "{length}");
+    async fn a_rest_at_the_bound_is_taken_whole_and_reset_when_its_time_is_over() {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        tokio::spawn(answer(theirs, std::future::pending()));
+        let mut body = answered(ours).await;
+        send(&mut body, REST_BYTES_MAX).await;
+        assert_eq!(reset(body).await, (Reason::NO_ERROR, REST));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rest_beyond_the_bound_finds_its_window_closed_before_it_is_reset() {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        tokio::spawn(answer(theirs, std::future::pending()));
+        let mut body = answered(ours).await;
+        let since = timer::now();
+        let mut sent = 0;
+        // Until nothing more may be sent, and beyond: until the stream is reset.
+        while timer::now() - since < REST {
+            body.reserve_capacity(REST_BYTES_MAX);
+            let room = tokio::time::timeout(REST, poll_fn(|cx| body.poll_capacity(cx))).await;
+            let Ok(Some(Ok(room))) = room else { break };
+            sent += room;
+            body.send_data(Bytes::from(vec![0; room]), false)
+                .expect("it is open");
         }
+        // What a window that is never opened again holds, beyond what opened it.
+        const WINDOW: usize = 65_535;
+        assert!(sent > REST_BYTES_MAX, "{sent}");
+        assert!(sent <= REST_BYTES_MAX + WINDOW, "{sent}");
+        assert_eq!(timer::now() - since, REST);
+        assert_eq!(reset(body).await, (Reason::NO_ERROR, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
