@@ -67,6 +67,7 @@ impl Serving {
         let limits = Limits::default().with_max_bytes(settings.session.message_bytes_max as usize);
         let web = settings.web.then(|| web::Settings {
             origins: settings.origins.clone(),
+            #[cfg(feature = "json")]
             types: Arc::default(),
         });
         let lookup: Arc<dyn Lookup> = Arc::new(router);

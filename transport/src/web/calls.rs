@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dreammesh_core::call::{Deadline, Metadata, Status};
+#[cfg(feature = "json")]
 use dreammesh_core::wire::Layout;
 use http::request::Parts;
 
@@ -27,6 +28,7 @@ pub(crate) struct Settings {
     /// Whose scripts may call from other origins.
     pub(crate) origins: Origins,
     /// The messages that an `Any` may hold in JSON.
+    #[cfg(feature = "json")]
     pub(crate) types: Arc<[&'static Layout]>,
 }
 
@@ -124,7 +126,8 @@ fn codec(dialect: Dialect, settings: &Settings) -> Codec {
         #[cfg(feature = "json")]
         true => Codec::Json(Arc::clone(&settings.types)),
         _ => {
-            let _ = &settings.types;
+            #[cfg(not(feature = "json"))]
+            let _ = settings;
             Codec::Protobuf
         }
     }

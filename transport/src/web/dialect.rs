@@ -83,11 +83,14 @@ impl Dialect {
 
 /// The content types with which methods of a kind can be called.
 pub(crate) const fn accepted(kind: MethodKind, grpc: bool) -> &'static str {
-    match (kind, grpc) {
-        (MethodKind::Unary, true) => ACCEPTED_UNARY,
-        (MethodKind::Unary, false) => ACCEPTED_UNARY.split_at(GRPC_BYTES).1,
-        (_, true) => ACCEPTED_STREAM,
-        (_, false) => ACCEPTED_STREAM.split_at(GRPC_BYTES).1,
+    let all = match kind {
+        MethodKind::Unary => ACCEPTED_UNARY,
+        _ => ACCEPTED_STREAM,
+    };
+    if grpc {
+        all
+    } else {
+        all.split_at(GRPC_BYTES).1
     }
 }
 
@@ -125,14 +128,25 @@ fn split<'a>(text: &'a str, start: &str) -> (bool, &'a str) {
     }
 }
 
+#[cfg(feature = "json")]
 const ACCEPTED_UNARY: &str = "application/grpc, application/grpc+proto, \
     application/json, application/proto, \
     application/grpc-web, application/grpc-web+json, application/grpc-web+proto, \
     application/grpc-web-text, application/grpc-web-text+json, application/grpc-web-text+proto";
+#[cfg(not(feature = "json"))]
+const ACCEPTED_UNARY: &str = "application/grpc, application/grpc+proto, application/proto, \
+    application/grpc-web, application/grpc-web+proto, \
+    application/grpc-web-text, application/grpc-web-text+proto";
+#[cfg(feature = "json")]
 const ACCEPTED_STREAM: &str = "application/grpc, application/grpc+proto, \
     application/connect+json, application/connect+proto, \
     application/grpc-web, application/grpc-web+json, application/grpc-web+proto, \
     application/grpc-web-text, application/grpc-web-text+json, application/grpc-web-text+proto";
+#[cfg(not(feature = "json"))]
+const ACCEPTED_STREAM: &str = "application/grpc, application/grpc+proto, \
+    application/connect+proto, \
+    application/grpc-web, application/grpc-web+proto, \
+    application/grpc-web-text, application/grpc-web-text+proto";
 /// What stands at the beginning of both for gRPC itself.
 const GRPC_BYTES: usize = "application/grpc, application/grpc+proto, ".len();
 
@@ -158,7 +172,9 @@ mod tests {
             ("application/grpc-web-text+proto", TEXT, false),
         ] {
             let expected = Dialect { protocol, json };
-            assert_eq!(Dialect::of(content_type), Some(expected), "{content_type}");
+            // Without JSON nothing is said that is in it.
+            let expected = (!json || cfg!(feature = "json")).then_some(expected);
+            assert_eq!(Dialect::of(content_type), expected, "{content_type}");
         }
     }
 
@@ -196,6 +212,10 @@ mod tests {
                 let answered = dialect.content_type();
                 assert!(answered.to_str().unwrap().starts_with(content_type));
             }
+            assert_eq!(
+                accepted(kind, true).contains("json"),
+                cfg!(feature = "json")
+            );
             assert!(accepted(kind, true).starts_with("application/grpc, "));
             assert!(accepted(kind, true).ends_with(accepted(kind, false)));
         }
