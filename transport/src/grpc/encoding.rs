@@ -170,7 +170,7 @@ pub(crate) fn opened(
         (false, _) => Ok(message),
         (true, Some(encoding)) => encoding.decompress(&message, limit_bytes),
         (true, None) => Err(Status::internal(
-            "a message is said to be compressed, and no grpc-encoding says how",
+            "a message is said to be compressed, and no header says how",
         )),
     }
 }

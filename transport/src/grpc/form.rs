@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dreammesh_core::call::{Compression, Status};
 use dreammesh_core::message;
 use dreammesh_core::port::{Received, WireMode};
-use dreammesh_core::wire::{Layout, Limits, Segment};
+use dreammesh_core::wire::{Layout, Limits, Segment, WireError};
 
 use super::encoding::Encoding;
 #[cfg(feature = "json")]
@@ -28,7 +28,11 @@ pub(crate) struct Form {
 /// What messages are written in.
 #[derive(Clone, Debug)]
 pub(crate) enum Codec {
+    /// What came is read by who takes it.
     Protobuf,
+    /// What came is read before it is handed on, for a protocol that has a code of its own for what
+    /// cannot be.
+    ReadProtobuf,
     /// With the messages that an `Any` may hold.
     #[cfg(feature = "json")]
     Json(Arc<[&'static Layout]>),
@@ -87,7 +91,9 @@ impl Form {
             })
         };
         let parts = match &self.codec {
-            Codec::Protobuf => message::send_parts(message, self.layout, prefix),
+            Codec::Protobuf | Codec::ReadProtobuf => {
+                message::send_parts(message, self.layout, prefix)
+            }
             #[cfg(feature = "json")]
             Codec::Json(types) => json::parts(message, self.layout, types, prefix),
         };
@@ -108,8 +114,8 @@ impl Codec {
     /// A message that came, in a form that handlers take.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT when JSON is no such message, and where; RESOURCE_EXHAUSTED when it exceeds
-    /// the limits. What protobuf is, is seen by who takes it.
+    /// INVALID_ARGUMENT when it is no such message, and where; RESOURCE_EXHAUSTED when it exceeds
+    /// the limits. Of [`Self::Protobuf`], that is seen by who takes it.
     pub(crate) fn received(
         &self,
         message: Framed,
@@ -117,22 +123,35 @@ impl Codec {
         limits: &Limits,
     ) -> Result<Received, Status> {
         let Framed { compressed, bytes } = message;
-        #[cfg(not(feature = "json"))]
-        let _ = (layout, limits);
-        match self {
-            Self::Protobuf => Ok(Received {
-                bytes,
-                mode: WireMode::Protobuf,
-                compressed,
-            }),
+        let received = Received {
+            bytes,
+            mode: WireMode::Protobuf,
+            compressed,
+        };
+        let archive = match self {
+            Self::Protobuf => return Ok(received),
+            Self::ReadProtobuf => read(received, layout, limits)?,
             #[cfg(feature = "json")]
-            Self::Json(types) => Ok(Received {
-                bytes: json::received(&bytes, layout, types, limits)?,
-                mode: WireMode::Archive,
-                compressed,
-            }),
-        }
+            Self::Json(types) => json::received(&received.bytes, layout, types, limits)?,
+        };
+        Ok(Received {
+            bytes: archive,
+            mode: WireMode::Archive,
+            compressed,
+        })
     }
+}
+
+/// A message in protobuf as an archive.
+fn read(received: Received, layout: &'static Layout, limits: &Limits) -> Result<Bytes, Status> {
+    let archive = message::receive_dynamic(received, layout, limits);
+    archive.map_err(|error| match error {
+        WireError::TooLarge { .. } => Status::resource_exhausted(format!("message: {error}")),
+        _ => {
+            let name = layout.name;
+            Status::invalid_argument(format!("the protobuf is no {name}: {error}"))
+        }
+    })
 }
 
 /// The same message, compressed if that is asked for or makes it shorter.

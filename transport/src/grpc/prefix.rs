@@ -52,7 +52,7 @@ impl Reader {
     /// The next whole message, or none before more data comes.
     ///
     /// # Errors
-    /// When the flag is none that gRPC knows, or the message is longer than the limit. The reader
+    /// When the flag is none that is known, or the message is longer than the limit. The reader
     /// does not get past it.
     pub(crate) fn poll_message(&mut self) -> Result<Option<Framed>, Status> {
         if !self.fill_prefix() {
@@ -112,7 +112,7 @@ impl Reader {
         let [flag, length @ ..] = self.prefix;
         if flag > COMPRESSED {
             return Err(Status::internal(format!(
-                "a message has the flag {flag}, which gRPC does not know"
+                "a message has the flag {flag}, which is not known"
             )));
         }
         let (length, limit) = (u32::from_be_bytes(length), self.limit_bytes);

@@ -128,7 +128,10 @@ fn codec(dialect: Dialect, settings: &Settings) -> Codec {
         _ => {
             #[cfg(not(feature = "json"))]
             let _ = settings;
-            Codec::Protobuf
+            match dialect.protocol {
+                Protocol::GrpcWeb { .. } => Codec::Protobuf,
+                Protocol::Unary | Protocol::Get | Protocol::Stream => Codec::ReadProtobuf,
+            }
         }
     }
 }

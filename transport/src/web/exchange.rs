@@ -4,7 +4,7 @@ use std::mem;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use dreammesh_core::call::{Metadata, Status};
+use dreammesh_core::call::{Code, Metadata, Status};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
@@ -146,6 +146,16 @@ impl<T: Transfer> Receive for Web<T> {
 }
 
 impl<T: Transfer> Exchange for Web<T> {
+    /// In Connect, what cannot be read is an argument that is none.
+    fn fault(&self, status: Status) -> Status {
+        match (self.dialect.protocol, status.code()) {
+            (Protocol::Unary | Protocol::Get | Protocol::Stream, Code::Internal) => {
+                Status::invalid_argument(status.message().to_owned())
+            }
+            _ => status,
+        }
+    }
+
     fn begin(&mut self, encoding: Option<Encoding>, headers: &Metadata) -> Result<(), Gone> {
         let mut head = self.head_of(headers);
         let name = match self.dialect.protocol {

@@ -36,6 +36,11 @@ pub(crate) trait Receive: fmt::Debug + Send + 'static {
 /// bytes are dropped when they are on their way. Whoever hands it over bounds it by that.
 /// Dropping an exchange that is not over cancels it.
 pub(crate) trait Exchange: Receive {
+    /// How its protocol says why a request cannot be read; gRPC says it as it is.
+    fn fault(&self, status: Status) -> Status {
+        status
+    }
+
     /// Begins the answer with what stands before its messages, which may be compressed with that.
     fn begin(&mut self, encoding: Option<Encoding>, headers: &Metadata) -> Result<(), Gone>;
 

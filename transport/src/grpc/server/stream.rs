@@ -302,6 +302,7 @@ impl<E: Exchange> StreamPort for Stream<E> {
             return Poll::Ready(Err(cancelled()));
         };
         let message = ready!(incoming.poll_message(exchange, cx));
+        let message = message.map_err(|status| exchange.fault(status));
         drop(state);
         let Requests { layout, limits } = self.requests;
         let received = |message| self.form.codec.received(message, layout, &limits);

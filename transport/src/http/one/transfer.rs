@@ -4,6 +4,7 @@
 //! when it has them. Between the two is what has been handed over and not been asked for.
 
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -102,10 +103,7 @@ impl Receive for Http1 {
                     // Trailers of a request say nothing in any protocol that is spoken here.
                     Err(_) => continue,
                 },
-                Some(Err(error)) => {
-                    let text = format!("the request did not come whole: {error}");
-                    Poll::Ready(Some(Err(Status::cancelled(text))))
-                }
+                Some(Err(error)) => Poll::Ready(Some(Err(failure(&error)))),
             };
         }
     }
@@ -124,6 +122,24 @@ impl Receive for Http1 {
         }
         state.call = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+/// Why a body did not come whole: its chunks are none, or its caller went away.
+fn failure(error: &hyper::Error) -> Status {
+    let cause = error.source().and_then(|it| it.downcast_ref::<io::Error>());
+    let is_damaged = cause.is_some_and(|cause| {
+        let kind = cause.kind();
+        matches!(
+            kind,
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+        )
+    });
+    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    let text = format!("the request did not come whole: {cause}");
+    match is_damaged {
+        true => Status::internal(text),
+        false => Status::cancelled(text),
     }
 }
 

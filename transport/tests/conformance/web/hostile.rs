@@ -2,6 +2,7 @@
 
 use dreammesh_core::wkt::Any;
 use dreammesh_transport::{Encoding, ServerBuilder};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::caller::{BOTH, Heard, Http, post, proto};
 use super::connect::packed;
@@ -194,7 +195,7 @@ async fn messages_may_be_as_long_as_the_limit() {
             .await;
         assert_eq!(
             code(&at),
-            "internal",
+            "invalid_argument",
             "it is as long as it may be, and no message"
         );
         let stream = post(LIST, "application/connect+proto");
@@ -228,7 +229,7 @@ async fn a_bomb_is_not_inflated() {
             let request =
                 post(UNARY, "application/proto").header("content-encoding", encoding.name());
             let heard = http.ask(&site, request, "no such thing").await;
-            assert_eq!(code(&heard), "internal");
+            assert_eq!(code(&heard), "invalid_argument");
         }
         is_well(http, &site).await;
     }
@@ -240,12 +241,12 @@ async fn frames_that_are_wrong_end_their_call() {
     let one = proto(&ask("1"));
     for http in BOTH {
         for (body, said) in [
-            (flagged(1, &one), "internal"),
-            (flagged(2, b"{}"), "internal"),
-            (flagged(4, &one), "internal"),
-            (flagged(0x80, b""), "internal"),
-            (flagged(0, &one)[..6].to_vec(), "internal"),
-            (flagged(0, &one)[..3].to_vec(), "internal"),
+            (flagged(1, &one), "invalid_argument"),
+            (flagged(2, b"{}"), "invalid_argument"),
+            (flagged(4, &one), "invalid_argument"),
+            (flagged(0x80, b""), "invalid_argument"),
+            (flagged(0, &one)[..6].to_vec(), "invalid_argument"),
+            (flagged(0, &one)[..3].to_vec(), "invalid_argument"),
             (Vec::new(), "unimplemented"),
             (
                 [flagged(0, &one), flagged(0, &one)].concat(),
@@ -256,7 +257,7 @@ async fn frames_that_are_wrong_end_their_call() {
                 .ask(&site, post(LIST, "application/connect+proto"), &body)
                 .await;
             assert_eq!(code(&heard), said, "{body:?}");
-            if said == "internal" {
+            if said == "invalid_argument" {
                 let heard = http
                     .ask(&site, post(RECORD, "application/connect+proto"), &body)
                     .await;
@@ -265,7 +266,11 @@ async fn frames_that_are_wrong_end_their_call() {
             let heard = http
                 .ask(&site, post(UNARY, "application/grpc-web"), &body)
                 .await;
-            let number = if said == "internal" { "13" } else { "12" };
+            let number = if said == "invalid_argument" {
+                "13"
+            } else {
+                "12"
+            };
             assert_eq!(heard.header("grpc-status"), number, "{body:?}");
         }
         let text = post(UNARY, "application/grpc-web-text");
@@ -295,5 +300,53 @@ async fn neither_is_served_where_that_is_not_wanted() {
             .ask(&without_grpc, post(UNARY, "text/plain"), &body)
             .await;
         assert!(heard.header("accept-post").starts_with("application/json"));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_said_as_each_protocol_has_it() {
+    let site = Site::new(Medium::Memory).await;
+    let garbage: &[u8] = &[0xff; 3];
+    for http in BOTH {
+        let request = post(UNARY, "application/proto");
+        let heard = http.ask(&site, request, garbage).await;
+        assert_eq!(
+            (heard.status, code(&heard)),
+            (400, "invalid_argument".into())
+        );
+        assert!(
+            heard
+                .text()
+                .contains("the protobuf is no google.protobuf.Any")
+        );
+        for path in [LIST, RECORD] {
+            let request = post(path, "application/connect+proto");
+            let heard = http.ask(&site, request, flagged(0, garbage)).await;
+            assert_eq!(code(&heard), "invalid_argument", "{heard:?}");
+        }
+        let request = post(UNARY, "application/grpc-web");
+        let heard = http.ask(&site, request, flagged(0, garbage)).await;
+        assert_eq!(heard.header("grpc-status"), "13");
+    }
+}
+
+#[tokio::test]
+async fn chunks_that_are_none_are_the_fault_of_who_sent_them() {
+    let site = Site::new(Medium::Memory).await;
+    for (content_type, said) in [
+        ("application/proto", "HTTP/1.1 400 "),
+        ("application/grpc-web", "\r\ngrpc-status: 13\r\n"),
+    ] {
+        let mut link = site.hub.dial("test").unwrap();
+        let head = format!(
+            "POST {UNARY} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\n\
+             transfer-encoding: chunked\r\n\r\n2\r\nab\r\nno length\r\n"
+        );
+        link.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = link.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.contains(said), "{answer}");
+        assert!(answer.contains("did not come whole"), "{answer}");
     }
 }
