@@ -1,5 +1,7 @@
 //! What becomes of an accepted link: its protocol is found out, then it is served.
 
+#[cfg(feature = "json")]
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::pin::Pin;
@@ -10,6 +12,10 @@ use dreammesh_core::call::{Endpoint, Peer};
 use dreammesh_core::port::Lookup;
 use dreammesh_core::server::Router;
 use dreammesh_core::wire::Limits;
+#[cfg(feature = "json")]
+use dreammesh_core::wire::{Kind, Layout, Message as _};
+#[cfg(feature = "json")]
+use dreammesh_core::wkt;
 use dreammesh_session::frame::CloseCode;
 use dreammesh_session::{Closed, Config, Keepalive, Session};
 use rustls::ServerConfig;
@@ -68,7 +74,7 @@ impl Serving {
         let web = settings.web.then(|| web::Settings {
             origins: settings.origins.clone(),
             #[cfg(feature = "json")]
-            types: Arc::default(),
+            types: types(&router),
         });
         let lookup: Arc<dyn Lookup> = Arc::new(router);
         // What may be spoken inside of TLS, the preferred first.
@@ -196,6 +202,31 @@ impl Serving {
             closed
         }
     }
+}
+
+/// The messages that a router knows, and the well-known ones, for those that an `Any` holds.
+#[cfg(feature = "json")]
+fn types(router: &Router) -> Arc<[&'static Layout]> {
+    let methods = router.handlers().map(|handler| handler.method());
+    let of_methods = methods.flat_map(|method| [method.request(), method.response()]);
+    reachable(WELL_KNOWN.into_iter().chain(of_methods))
+}
+
+/// Messages and those in their fields, each once.
+#[cfg(feature = "json")]
+fn reachable(layouts: impl Iterator<Item = &'static Layout>) -> Arc<[&'static Layout]> {
+    let mut found = BTreeMap::new();
+    let mut left: Vec<_> = layouts.collect();
+    while let Some(layout) = left.pop() {
+        if found.insert(layout.name, layout).is_some() {
+            continue;
+        }
+        left.extend(layout.fields().iter().filter_map(|field| match field.kind {
+            Kind::Message(layout) => Some(layout),
+            _ => None,
+        }));
+    }
+    found.into_values().collect()
 }
 
 /// Serves what was accepted until it is over, with plaintext if that is permitted.
@@ -348,6 +379,27 @@ fn lifetime(age: Duration, random: u64) -> Duration {
     age.saturating_sub(age.mul_f64(JITTER * (random as f64 / u64::MAX as f64)))
 }
 
+/// Each is the root of all that it reaches.
+#[cfg(feature = "json")]
+const WELL_KNOWN: [&Layout; 17] = [
+    wkt::Any::LAYOUT,
+    wkt::BoolValue::LAYOUT,
+    wkt::BytesValue::LAYOUT,
+    wkt::DoubleValue::LAYOUT,
+    wkt::Duration::LAYOUT,
+    wkt::Empty::LAYOUT,
+    wkt::FieldMask::LAYOUT,
+    wkt::FloatValue::LAYOUT,
+    wkt::Int32Value::LAYOUT,
+    wkt::Int64Value::LAYOUT,
+    wkt::ListValue::LAYOUT,
+    wkt::StringValue::LAYOUT,
+    wkt::Struct::LAYOUT,
+    wkt::Timestamp::LAYOUT,
+    wkt::UInt32Value::LAYOUT,
+    wkt::UInt64Value::LAYOUT,
+    wkt::Value::LAYOUT,
+];
 const H2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 /// As gRPC servers have it: enough to spread what began together over several seconds a minute.
@@ -356,6 +408,17 @@ const JITTER: f64 = 0.1;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn messages_are_found_in_the_fields_of_others_and_once() {
+        let status = reachable([wkt::Struct::LAYOUT, wkt::Struct::LAYOUT].into_iter());
+        let names: Vec<_> = status.iter().map(|layout| layout.name).collect();
+        let all = ["ListValue", "Struct", "Value"];
+        assert_eq!(names, all.map(|name| format!("google.protobuf.{name}")));
+        let none = Router::builder().build();
+        assert_eq!(types(&none).len(), WELL_KNOWN.len());
+    }
 
     #[test]
     fn connections_that_began_together_end_within_a_tenth_of_their_age() {

@@ -102,6 +102,25 @@ async fn messages_may_be_json() {
 }
 
 #[tokio::test]
+async fn a_message_in_json_may_hold_another_that_is_known() {
+    let site = Site::new(Medium::Memory).await;
+    for http in BOTH {
+        for (held, status) in [
+            (r#"google.protobuf.StringValue", "value": "a""#, 501),
+            (r#"grpc.health.v1.HealthCheckRequest", "service": "a""#, 501),
+            (r#"a.Stranger""#, 400),
+        ] {
+            let text = format!(r#"{{"@type": "type.googleapis.com/{held}}}"#);
+            let heard = http
+                .ask(&site, post(UNARY, "application/json"), &text)
+                .await;
+            // The handler has read it, and does nothing for messages of that type.
+            assert_eq!(heard.status, status, "{text}: {}", heard.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_error_is_a_status_and_json() {
     let site = Site::new(Medium::Memory).await;
     for http in BOTH {
