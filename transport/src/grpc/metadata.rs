@@ -91,6 +91,7 @@ fn belongs_to_http(name: &str) -> bool {
     matches!(
         name,
         "connection"
+            | "content-encoding"
             | "content-length"
             | "content-type"
             | "host"

@@ -6,7 +6,9 @@ use std::time::Instant;
 use dreammesh_core::call::{Deadline, Metadata, Status};
 #[cfg(feature = "json")]
 use dreammesh_core::wire::Layout;
+use http::header::CONTENT_ENCODING;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
 use super::body::Body;
 use super::connect::{head as connect, query};
@@ -96,8 +98,14 @@ fn read(
     let (headers, limit) = (&parts.headers, Metadata::DEFAULT_LIMIT_BYTES);
     let message_bytes_max = handling.message_bytes_max();
     let (head, body) = match dialect.protocol {
-        Protocol::GrpcWeb { .. } => (RequestHead::read(headers, limit)?, None),
-        Protocol::Stream => (connect::read(headers, true, limit)?, None),
+        Protocol::GrpcWeb { .. } => {
+            check_plain(headers)?;
+            (RequestHead::read(headers, limit)?, None)
+        }
+        Protocol::Stream => {
+            check_plain(headers)?;
+            (connect::read(headers, true, limit)?, None)
+        }
         Protocol::Unary => {
             let head = connect::read(headers, false, limit)?;
             let body = Body::whole(head.encoding.is_some(), message_bytes_max);
@@ -118,6 +126,17 @@ fn read(
     match deadline(head.timeout, arrived) {
         Some(deadline) if deadline.is_past(timer::now()) => Err(overdue()),
         _ => Ok(Read { route, head, body }),
+    }
+}
+
+/// Whether a body that consists of messages is one as it came, and not compressed as a whole.
+fn check_plain(headers: &HeaderMap) -> Result<(), Status> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    match headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        true => Ok(()),
+        false => Err(Status::unimplemented(
+            "the messages of this protocol are compressed one by one, and not by content-encoding",
+        )),
     }
 }
 

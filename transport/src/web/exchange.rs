@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use dreammesh_core::call::{Code, Metadata, Status};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::body::Body;
@@ -62,11 +62,21 @@ impl<T: Transfer> Web<T> {
         let mut response = Response::new(());
         let into = response.headers_mut();
         into.insert(CONTENT_TYPE, self.dialect.content_type());
+        let has_trailers = matches!(self.dialect.protocol, Protocol::Unary | Protocol::Get);
         metadata::append_to(into, headers);
+        remove(into, "connect-");
+        if has_trailers {
+            remove(into, TRAILER);
+        }
         response
     }
 
     fn send_head(&mut self, mut head: Response<()>, ends: bool) -> Result<(), Gone> {
+        if self.dialect.protocol == Protocol::Get {
+            // It may be kept by whoever lies between, and given to others.
+            let by = HeaderValue::from_static("accept-encoding");
+            head.headers_mut().append(VARY, by);
+        }
         self.sharing.write(head.headers_mut());
         self.transfer.send_head(head, ends)
     }
@@ -259,8 +269,136 @@ fn append_trailers(headers: &mut HeaderMap, trailers: &Metadata) {
     let mut own = HeaderMap::new();
     metadata::append_to(&mut own, trailers);
     for (name, value) in &own {
-        if let Ok(name) = HeaderName::try_from(format!("trailer-{name}")) {
+        if let Ok(name) = HeaderName::try_from(format!("{TRAILER}{name}")) {
             headers.append(name, value.clone());
+        }
+    }
+}
+
+/// Takes out what handlers may not say, since the protocol does.
+fn remove(headers: &mut HeaderMap, prefix: &str) {
+    let is_it = |name: &&HeaderName| name.as_str().starts_with(prefix);
+    let names: Vec<_> = headers.keys().filter(is_it).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// What the names of trailers begin with that are headers.
+const TRAILER: &str = "trailer-";
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::web::origins::Origins;
+
+    /// What was sent of an answer.
+    #[derive(Debug, Default)]
+    struct Sent(Option<Response<()>>);
+
+    impl Receive for Sent {
+        fn poll_data(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+            Poll::Ready(None)
+        }
+
+        fn release(&mut self, _: usize) {}
+
+        fn is_end(&self) -> bool {
+            true
+        }
+
+        fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<Status> {
+            Poll::Pending
+        }
+    }
+
+    impl Transfer for Sent {
+        fn send_head(&mut self, head: Response<()>, _: bool) -> Result<(), Gone> {
+            self.0 = Some(head);
+            Ok(())
+        }
+
+        fn send_body(&mut self, _: Bytes, _: bool) -> Result<(), Gone> {
+            Ok(())
+        }
+
+        fn leave_rest(&mut self) {}
+    }
+
+    const PROTOCOLS: [Protocol; 4] = [
+        Protocol::Unary,
+        Protocol::Get,
+        Protocol::Stream,
+        Protocol::GrpcWeb { text: false },
+    ];
+
+    fn web(protocol: Protocol) -> Web<Sent> {
+        let json = false;
+        let sharing = Origins::default().sharing(&HeaderMap::new());
+        Web::new(Sent::default(), Dialect { protocol, json }, sharing)
+    }
+
+    /// The heads of an answer that goes well and of an error.
+    fn heads(protocol: Protocol, headers: &Metadata) -> [HeaderMap; 2] {
+        let none = Metadata::new();
+        let mut well = web(protocol);
+        well.begin(None, headers).unwrap();
+        well.send_data(Bytes::from_static(&[0; 5])).unwrap();
+        well.end(&Status::ok(), &none).unwrap();
+        let mut ill = web(protocol);
+        ill.fail(&Status::aborted("x"), headers, &none).unwrap();
+        [well, ill].map(|web| web.transfer.0.unwrap().headers().clone())
+    }
+
+    #[test]
+    fn metadata_does_not_say_how_the_body_is() {
+        let mut headers = Metadata::new();
+        for name in [
+            "content-encoding",
+            "connect-content-encoding",
+            "trailer-a",
+            "a",
+        ] {
+            headers.append(name, "gzip").unwrap();
+        }
+        for protocol in PROTOCOLS {
+            for head in heads(protocol, &headers) {
+                assert!(!head.contains_key("content-encoding"), "{protocol:?}");
+                assert!(!head.contains_key("connect-content-encoding"));
+                let is_unary = matches!(protocol, Protocol::Unary | Protocol::Get);
+                assert_eq!(head.contains_key("trailer-a"), !is_unary, "{protocol:?}");
+                assert_eq!(head["a"], "gzip");
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_kept_says_by_what_it_varies() {
+        for protocol in PROTOCOLS {
+            for head in heads(protocol, &Metadata::new()) {
+                let varies = head.get("vary").is_some_and(|it| it == "accept-encoding");
+                assert_eq!(varies, protocol == Protocol::Get, "{protocol:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_connect_says_that_what_cannot_be_read_is_an_argument() {
+        for protocol in PROTOCOLS {
+            let is_connect = !matches!(protocol, Protocol::GrpcWeb { .. });
+            let said = web(protocol).fault(Status::internal("x"));
+            let code = if is_connect {
+                Code::InvalidArgument
+            } else {
+                Code::Internal
+            };
+            assert_eq!((said.code(), said.message()), (code, "x"));
+            let said = web(protocol).fault(Status::resource_exhausted("x"));
+            assert_eq!(said.code(), Code::ResourceExhausted);
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(web(protocol).poll_gone(&mut cx).is_pending());
         }
     }
 }

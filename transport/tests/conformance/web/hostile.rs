@@ -350,3 +350,22 @@ async fn chunks_that_are_none_are_the_fault_of_who_sent_them() {
         assert!(answer.contains("did not come whole"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn messages_are_not_compressed_as_one_body() {
+    let site = Site::new(Medium::Memory).await;
+    for http in BOTH {
+        for (encoding, is_plain) in [("gzip", false), ("x", false), ("Identity", true)] {
+            let request = |path, kind| post(path, kind).header("content-encoding", encoding);
+            let stream = request(LIST, "application/connect+proto");
+            let heard = http.ask(&site, stream, flagged(0, &proto(&ask("1")))).await;
+            let refused =
+                String::from_utf8_lossy(&heard.body).contains(r#""code":"unimplemented""#);
+            assert_eq!(refused, !is_plain, "{heard:?}");
+            let web = request(UNARY, "application/grpc-web");
+            let heard = http.ask(&site, web, flagged(0, &proto(&ask("echo")))).await;
+            let refused = heard.header("grpc-status") == "12";
+            assert_eq!(refused, !is_plain, "{heard:?}");
+        }
+    }
+}
