@@ -294,8 +294,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets whether HTTP is served on the same addresses: tunnels and gRPC over HTTP/2, and a proper
-    /// answer to every other request; on by default.
+    /// Sets whether HTTP is served on the same addresses: tunnels and gRPC over HTTP/2, Connect and
+    /// gRPC-Web over HTTP/1.1 too, and a proper answer to every other request; on by default.
     #[must_use]
     pub fn http(mut self, served: bool) -> Self {
         self.settings.http = served;
@@ -334,8 +334,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets what answers to calls of gRPC are compressed with, where the caller takes that; nothing
-    /// by default.
+    /// Sets what answers to calls of gRPC, Connect and gRPC-Web are compressed with, where the
+    /// caller takes that; nothing by default.
     ///
     /// A call whose requests are compressed is answered with what they are compressed with, if this
     /// does not apply. Small messages never are, nor those that would not become shorter.

@@ -8,6 +8,7 @@
 //! - `calls`: how a call begins.
 //! - `exchange`: a request of HTTP and its answer as a call.
 //! - `body`: the messages in the body of a request.
+//! - `sum`: what of requests has come that are not whole.
 //! - `text`: bodies in Base64.
 //! - `trailers`: how a call of gRPC-Web ended.
 //! - `connect`: heads, queries and errors of Connect.
@@ -20,5 +21,6 @@ mod connect;
 pub(crate) mod dialect;
 mod exchange;
 pub(crate) mod origins;
+pub(crate) mod sum;
 mod text;
 mod trailers;

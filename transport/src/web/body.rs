@@ -1,11 +1,13 @@
 //! The messages in the body of a request, brought into the form that gRPC has: each behind a prefix.
 
 use std::mem;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use dreammesh_core::call::Status;
 
+use super::sum::{Share, Sum};
 use super::text;
 use crate::grpc::prefix::{PREFIX_BYTES, prefix};
 use crate::grpc::server::exchange::Receive;
@@ -26,23 +28,40 @@ pub(super) enum Body {
 /// A body that is one message.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// The first piece, which is not copied if it is the only one.
+    /// The first piece, which is not copied if it is the only one; empty once there are more.
     first: Bytes,
     /// All pieces, if there are several.
     all: Vec<u8>,
     compressed: bool,
+    /// How long it will be, as far as that was said; `length <= limit_bytes`.
+    length: Option<usize>,
     limit_bytes: usize,
+    /// What of it counts as long as it is not whole.
+    share: Share,
 }
 
 impl Body {
     /// One whose content is one message of at most that length.
-    pub(super) const fn whole(compressed: bool, limit_bytes: usize) -> Self {
-        Self::Whole(Gathered {
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED when it is said to be longer.
+    pub(super) fn whole(
+        compressed: bool,
+        length: Option<usize>,
+        limit_bytes: usize,
+        sum: Arc<Sum>,
+    ) -> Result<Self, Status> {
+        if length.is_some_and(|length| length > limit_bytes) {
+            return Err(too_long(limit_bytes));
+        }
+        Ok(Self::Whole(Gathered {
             first: Bytes::new(),
             all: Vec::new(),
             compressed,
+            length,
             limit_bytes,
-        })
+            share: Share::new(sum),
+        }))
     }
 
     /// One message, which need not come.
@@ -113,27 +132,45 @@ impl Gathered {
     ) -> Poll<Result<Bytes, Status>> {
         while let Some(data) = ready!(transfer.poll_data(cx)).transpose()? {
             transfer.release(data.len());
-            let come = self.first.len().max(self.all.len()) + data.len();
-            if come > self.limit_bytes {
-                let limit = self.limit_bytes;
-                return Poll::Ready(Err(Status::resource_exhausted(format!(
-                    "a message of more than {limit} bytes exceeds the limit of {limit}"
-                ))));
+            if self.come() + data.len() > self.limit_bytes {
+                return Poll::Ready(Err(too_long(self.limit_bytes)));
             }
-            if self.first.is_empty() {
-                self.first = data;
-            } else {
-                if self.all.is_empty() {
-                    self.all.extend_from_slice(&self.first);
-                }
-                self.all.extend_from_slice(&data);
-            }
+            self.share.add(data.len())?;
+            self.keep(data);
         }
+        self.share.clear();
         Poll::Ready(Ok(match self.all.is_empty() {
             true => mem::take(&mut self.first),
             false => mem::take(&mut self.all).into(),
         }))
     }
+
+    const fn come(&self) -> usize {
+        self.first.len() + self.all.len()
+    }
+
+    /// Keeps a piece. The buffer is at most twice what has come, so that a length that is merely
+    /// announced costs nothing, and no more than the message will be, if that is known.
+    fn keep(&mut self, data: Bytes) {
+        let come = self.come() + data.len();
+        if self.come() == 0 {
+            self.first = data;
+            return;
+        }
+        if self.all.capacity() < come {
+            let wanted = self.length.unwrap_or(self.limit_bytes);
+            let wanted = wanted.clamp(come, come.saturating_mul(2));
+            self.all.reserve_exact(wanted - self.all.len());
+        }
+        self.all.extend_from_slice(&mem::take(&mut self.first));
+        self.all.extend_from_slice(&data);
+    }
+}
+
+fn too_long(limit_bytes: usize) -> Status {
+    Status::resource_exhausted(format!(
+        "a message of more than {limit_bytes} bytes exceeds the limit of {limit_bytes}"
+    ))
 }
 
 /// The next piece of what Base64 stands for, or none at its end.
@@ -199,6 +236,10 @@ mod tests {
         }
     }
 
+    fn whole(compressed: bool, limit_bytes: usize) -> Body {
+        Body::whole(compressed, None, limit_bytes, Arc::default()).unwrap()
+    }
+
     fn all(mut body: Body, pieces: &[&'static [u8]]) -> Result<Vec<u8>, Status> {
         let mut transfer = Pieces(pieces.iter().copied().collect(), 0);
         let mut cx = Context::from_waker(Waker::noop());
@@ -222,18 +263,29 @@ mod tests {
             &[b"a", b"bc", b"d"],
             &[b"", b"ab", b"", b"cd"],
         ] {
-            assert_eq!(
-                all(Body::whole(false, 4), pieces).unwrap(),
-                b"\0\0\0\0\x04abcd"
-            );
-            assert_eq!(
-                all(Body::whole(true, 4), pieces).unwrap(),
-                b"\x01\0\0\0\x04abcd"
-            );
-            let status = all(Body::whole(false, 3), pieces).unwrap_err();
+            assert_eq!(all(whole(false, 4), pieces).unwrap(), b"\0\0\0\0\x04abcd");
+            assert_eq!(all(whole(true, 4), pieces).unwrap(), b"\x01\0\0\0\x04abcd");
+            let status = all(whole(false, 3), pieces).unwrap_err();
             assert_eq!(status.code(), Code::ResourceExhausted);
         }
-        assert_eq!(all(Body::whole(true, 0), &[]).unwrap(), [0; 5]);
+        assert_eq!(all(whole(true, 0), &[]).unwrap(), [0; 5]);
+    }
+
+    #[test]
+    fn a_length_that_is_said_is_refused_at_once_or_reserved_as_bytes_come() {
+        let of = |length| Body::whole(false, Some(length), 100, Arc::default());
+        assert_eq!(of(101).unwrap_err().code(), Code::ResourceExhausted);
+        for (length, capacities) in [(100, [0, 4, 4, 100]), (50, [0, 4, 4, 50])] {
+            let Body::Whole(mut gathered) = of(length).unwrap() else {
+                panic!("it is gathered");
+            };
+            let pieces: [&'static [u8]; 4] = [b"a", b"b", b"cd", &[0; 46]];
+            for (piece, capacity) in pieces.into_iter().zip(capacities) {
+                gathered.keep(Bytes::from_static(piece));
+                assert_eq!(gathered.all.capacity(), capacity);
+            }
+            assert_eq!((gathered.come(), gathered.first.len()), (50, 0));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use dreammesh_core::call::{Deadline, Metadata, Status};
 #[cfg(feature = "json")]
 use dreammesh_core::wire::Layout;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
@@ -61,7 +61,8 @@ pub(crate) fn begin<T: Transfer>(
     }
     handling.call_stream(Prepared {
         form: handling.form(&route, &head, codec(dialect, settings)),
-        incoming: Incoming::new(handling.message_bytes_max(), head.encoding),
+        incoming: Incoming::new(handling.message_bytes_max(), head.encoding)
+            .long(takes_long(dialect, parts)),
         call: handling.server_call(&route, head, arrived),
         route,
         exchange,
@@ -108,7 +109,9 @@ fn read(
         }
         Protocol::Unary => {
             let head = connect::read(headers, false, limit)?;
-            let body = Body::whole(head.encoding.is_some(), message_bytes_max);
+            let sum = Arc::clone(&handling.gathered);
+            let (is_compressed, length) = (head.encoding.is_some(), length(headers));
+            let body = Body::whole(is_compressed, length, message_bytes_max, sum)?;
             (head, Some(body))
         }
         Protocol::Get => {
@@ -127,6 +130,22 @@ fn read(
         Some(deadline) if deadline.is_past(timer::now()) => Err(overdue()),
         _ => Ok(Read { route, head, body }),
     }
+}
+
+/// How long the body is, if that is said.
+fn length(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok()
+}
+
+/// Whether a request is read in a task, since the others of the connection wait for what is done
+/// without one: JSON is read slowly, and one packet may end as many requests as there may be calls.
+fn takes_long(dialect: Dialect, parts: &Parts) -> bool {
+    let length = match dialect.protocol {
+        Protocol::Get => parts.uri.query().map(str::len),
+        _ => length(&parts.headers),
+    };
+    dialect.json && length.is_none_or(|length| length > JSON_BYTES_MAX)
 }
 
 /// Whether a body that consists of messages is one as it came, and not compressed as a whole.
@@ -156,3 +175,26 @@ fn codec(dialect: Dialect, settings: &Settings) -> Codec {
 }
 
 const ACCEPT: http::HeaderName = http::header::ACCEPT_ENCODING;
+/// What a connection reads of JSON without a task: as long as most requests are.
+const JSON_BYTES_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_json_is_read_in_a_task() {
+        for (json, length, expected) in [
+            (true, Some(JSON_BYTES_MAX), false),
+            (true, Some(JSON_BYTES_MAX + 1), true),
+            (true, None, true),
+            (false, None, false),
+        ] {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            let header = length.map(|length| (CONTENT_LENGTH, length.into()));
+            parts.headers.extend(header);
+            let protocol = Protocol::Unary;
+            assert_eq!(takes_long(Dialect { protocol, json }, &parts), expected);
+        }
+    }
+}

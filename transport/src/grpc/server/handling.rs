@@ -21,6 +21,7 @@ use crate::driver::timer;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::form::{Codec, Form};
 use crate::grpc::head::RequestHead;
+use crate::web::sum::Sum;
 
 /// What the calls of one connection have in common.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Handling {
     pub(crate) peer: Peer,
     pub(crate) answers: Arc<Held>,
     pub(crate) running: Arc<Running>,
+    /// What has come of requests that are one message and not whole.
+    pub(crate) gathered: Arc<Sum>,
 }
 
 /// A call that can begin.
@@ -58,6 +61,7 @@ impl Handling {
             peer,
             answers: Arc::default(),
             running: Arc::default(),
+            gathered: Arc::default(),
         }
     }
 
@@ -140,14 +144,14 @@ impl Handling {
             form,
             exchange,
         } = prepared;
-        let (deadline, is_compressed) = (call.deadline, incoming.is_compressed());
+        let (deadline, takes_long) = (call.deadline, incoming.takes_long());
         let requests = self.requests(&route);
         let answers = Arc::clone(&self.answers);
         let stream = Arc::new(Stream::new(exchange, incoming, form, requests, answers));
         let port: Arc<dyn StreamPort> = Arc::clone(&stream) as _;
         let key = StreamKey::from_bits(0);
         call.stream = Some(ServerStream { port, key });
-        if is_compressed {
+        if takes_long {
             let future = route.handler().call(call);
             return self.spawn(stream, future, deadline);
         }

@@ -28,6 +28,8 @@ pub(crate) struct Incoming {
     reader: Reader,
     encoding: Option<Encoding>,
     limit_bytes: usize,
+    /// Reading one may take long for another reason than that it is compressed.
+    takes_long: bool,
 }
 
 /// What the messages of a request are.
@@ -72,7 +74,14 @@ impl Incoming {
             reader: Reader::new(limit_bytes),
             encoding,
             limit_bytes,
+            takes_long: false,
         }
+    }
+
+    /// The same, where reading a message may take long even if it is not compressed.
+    pub(crate) const fn long(mut self, takes_long: bool) -> Self {
+        self.takes_long = takes_long;
+        self
     }
 
     /// The next message, or none at the end of the body.
@@ -102,6 +111,11 @@ impl Incoming {
     pub(super) fn handle_data<E: Exchange>(&mut self, data: Bytes, exchange: &mut E) {
         exchange.release(data.len());
         self.reader.handle_data(data);
+    }
+
+    /// Whether reading a message may take so long that it is done in a task.
+    pub(super) const fn takes_long(&self) -> bool {
+        self.takes_long || self.is_compressed()
     }
 
     /// Whether messages may have to be decompressed.

@@ -369,3 +369,25 @@ async fn messages_are_not_compressed_as_one_body() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_said_to_be_too_long_is_refused_before_it_comes() {
+    let site = small().await;
+    for (length, refused) in [(BYTES_MAX, false), (BYTES_MAX + 1, true)] {
+        let mut link = site.hub.dial("test").unwrap();
+        let head = format!(
+            "POST {UNARY} HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\n\
+             connect-timeout-ms: 100\r\ncontent-length: {length}\r\n\r\n"
+        );
+        link.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        link.read_exact(&mut status).await.unwrap();
+        // What may come is waited for until its time is over.
+        let expected = if refused {
+            b"HTTP/1.1 429"
+        } else {
+            b"HTTP/1.1 504"
+        };
+        assert_eq!(&status, expected);
+    }
+}
