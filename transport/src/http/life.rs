@@ -163,14 +163,14 @@ impl Life {
 
 /// How long a connection may carry nothing: proxies keep those to their backends for a minute, and
 /// what dials anew after this has saved nothing by keeping one.
-const IDLE: Duration = Duration::from_secs(300);
+pub(super) const IDLE: Duration = Duration::from_secs(300);
 /// How long answers may wait, that nobody reads and nothing else goes on beside: as long as proxies
 /// let a stream be that carries nothing.
 const UNREAD: Duration = Duration::from_secs(300);
 /// So much of them has to leave in that time: more than what signs of life come to.
 const PROGRESS_BYTES: u64 = 16 * 1024;
 /// How long the peer has to see that no more requests are taken: a few round trips.
-const DRAIN: Duration = Duration::from_secs(1);
+pub(super) const DRAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

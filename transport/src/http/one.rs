@@ -1,34 +1,45 @@
 //! An HTTP/1 connection: calls from browsers and tools of HTTP, and a proper answer to all else.
 //!
 //! - `transfer`: a request and its answer, which may last.
+//! - `requested`, `answered`: their bodies, as far as they say that something goes on.
+//! - `turns`: what goes on, and how long it may take.
+//! - `rewound`: the link, and whether the peer is still there.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
+use http::header::CONNECTION;
 use http::{HeaderName, HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use hyper_util::rt::TokioIo;
 
 use super::answer::{NOT_FOUND, answer_one};
-use crate::driver::timer;
+use super::life::IDLE;
+use crate::driver::timer::{self, Timer};
 use crate::grpc::server::handling::Handling;
 use crate::link::BoxLink;
 use crate::listen::carrier::Carrier;
 use crate::listen::serving::{Serving, peer_of};
 use crate::web::asked::{Asked, Head, asked};
 use crate::web::calls as web;
+use answered::Answered;
+use requested::Requested;
+use rewound::Rewound;
 use transfer::Answering;
+use turns::{Due, Turns};
 
+mod answered;
+mod requested;
+mod rewound;
 mod transfer;
+mod turns;
 
-/// Serves HTTP/1 on a link whose first bytes may have been read already.
+/// Serves HTTP/1 on a link whose first bytes have been read already.
 pub(crate) async fn serve(
     serving: Arc<Serving>,
     carrier: Arc<Carrier>,
@@ -36,60 +47,79 @@ pub(crate) async fn serve(
     first: &[u8],
 ) {
     let handling = serving.handling(&carrier, peer_of(&*link));
-    let io = TokioIo::new(Rewound {
-        first: first.to_vec(),
-        link,
-        patience: serving.hello_timeout(),
-        stuck: None,
-    });
-    let idle = format!("timeout={}", serving.hello_timeout().as_secs());
-    let idle = HeaderValue::try_from(idle).unwrap_or(HeaderValue::from_static("timeout=1"));
-    let answer = service_fn(|request| {
-        let answering = answered(&handling, serving.web(), request);
-        let idle = idle.clone();
-        async move {
+    let turns = Turns::new(timer::now(), serving.hello_timeout());
+    let link = Rewound::new(first, link, Arc::clone(&turns));
+    let answer = service_fn(|request: Request<Incoming>| {
+        let turn = turns.answer();
+        let request = request.map(|body| Requested::new(body, &turns));
+        let answering = answered(&handling, serving.web(), &turns, request);
+        async {
             let mut answer = answering.await?;
-            // Clients that heed it do not send on a connection that is being closed for having been
-            // idle, which they could not tell from a call that broke off.
-            answer.headers_mut().insert(KEEP_ALIVE, idle);
-            Ok::<_, io::Error>(answer)
+            // Clients that heed them do not send on a connection that is being closed, which they
+            // could not tell from a call that broke off.
+            let (name, value) = match turns.drains() {
+                true => (CONNECTION, HeaderValue::from_static("close")),
+                false => (KEEP_ALIVE, HeaderValue::from_static(IDLE_TIMEOUT)),
+            };
+            answer.headers_mut().insert(name, value);
+            Ok::<_, io::Error>(answer.map(|body| Answered::new(body, turn)))
         }
     });
     let mut connection = pin!(
         http1::Builder::new()
-            .timer(TokioTimer::new())
-            // It bounds a silent connection too, between requests.
-            .header_read_timeout(serving.hello_timeout())
+            // It would bound a silent connection too, between requests.
+            .header_read_timeout(None)
             .max_buf_size(HEAD_BYTES)
             .max_headers(HEADERS)
-            .serve_connection(io, answer)
+            .serve_connection(TokioIo::new(link.clone()), answer)
     );
-    let mut draining = pin!(carrier.draining());
-    let mut drains = false;
-    let ended = loop {
-        tokio::select! {
-            biased;
-            () = &mut draining, if !drains => {
-                drains = true;
-                connection.as_mut().graceful_shutdown();
+    let mut ending = pin!(ending(&carrier, &turns));
+    let mut ends = false;
+    let mut timer = Timer::new();
+    let work = |cx: &mut Context<'_>| {
+        ends = ends || ending.as_mut().poll(cx).is_ready();
+        loop {
+            link.begin_round();
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(ended.map_err(io::Error::other));
             }
-            ended = &mut connection => break ended,
+            if let Poll::Ready(error) = link.poll_gone(cx) {
+                return Poll::Ready(Err(error));
+            }
+            let now = timer::now();
+            timer.is_due(now);
+            match turns.due(now) {
+                Due::End(end) => return Poll::Ready(Err(io::Error::other(format!("{end:?}")))),
+                Due::Shut => connection.as_mut().graceful_shutdown(),
+                Due::At(next) if timer.arm(Some(next), cx) => {}
+                Due::At(_) => return Poll::Pending,
+            }
         }
     };
-    if let Err(error) = ended {
+    if let Err(error) = poll_fn(work).await {
         tracing::debug!(%error, "an HTTP/1 connection is over");
     }
+}
+
+/// Has the connection end with its server.
+async fn ending(carrier: &Carrier, turns: &Turns) {
+    carrier.draining().await;
+    turns.drain(timer::now());
+    carrier.closed().await;
+    turns.close(timer::now());
 }
 
 /// Begins to answer a request.
 fn answered(
     handling: &Handling,
     web: Option<&web::Settings>,
-    request: Request<Incoming>,
+    turns: &Turns,
+    request: Request<Requested>,
 ) -> Answering {
     let answer = match answer_one(request.uri().path(), request.headers()) {
         NOT_FOUND => match web.and_then(|it| asked(handling, it, Head::of(&request), false)) {
             Some(Asked::Call(dialect)) => {
+                turns.answer_call();
                 let (parts, body) = request.into_parts();
                 let (transfer, answering) = transfer::pair(body);
                 let settings = web.expect("it was asked of them what becomes of the request");
@@ -106,87 +136,11 @@ fn answered(
     Answering::of(answer)
 }
 
-/// A link with what was read from it put back.
-#[derive(Debug)]
-struct Rewound {
-    first: Vec<u8>,
-    link: BoxLink,
-    /// How long a write may make no progress: a peer that does not read its answers would hold the
-    /// connection for ever, since hyper has no such bound.
-    patience: Duration,
-    /// Since a write made no progress.
-    stuck: Option<Pin<Box<Sleep>>>,
-}
-
-impl Rewound {
-    fn bounded<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if progress.is_ready() {
-            self.stuck = None;
-            return progress;
-        }
-        let patience = self.patience;
-        let stuck = || Box::pin(tokio::time::sleep(patience));
-        ready!(self.stuck.get_or_insert_with(stuck).as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.first.is_empty() {
-            return Pin::new(&mut self.link).poll_read(cx, buffer);
-        }
-        let count = self.first.len().min(buffer.remaining());
-        buffer.put_slice(&self.first[..count]);
-        self.first.drain(..count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.link).poll_write(cx, bytes);
-        self.bounded(cx, progress)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.link).poll_write_vectored(cx, parts);
-        self.bounded(cx, progress)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.link.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = Pin::new(&mut self.link).poll_flush(cx);
-        self.bounded(cx, progress)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = Pin::new(&mut self.link).poll_shutdown(cx);
-        self.bounded(cx, progress)
-    }
-}
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// As much as HTTP/2's header list; a longer head is answered with 431.
 const HEAD_BYTES: usize = 16 * 1024;
 /// What browsers and proxies send is a third of it.
 const HEADERS: usize = 64;
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+/// `IDLE`, as a client is told it.
+const IDLE_TIMEOUT: &str = "timeout=300";
+const _: () = assert!(IDLE.as_secs() == 300);

@@ -19,6 +19,7 @@ mod healing;
 mod hostile;
 mod http;
 mod media;
+mod one;
 mod places;
 mod pool;
 mod quic;

@@ -15,15 +15,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use dreammesh_core::call::Status;
 use http::Response;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
+use super::requested::Requested;
 use crate::grpc::server::exchange::{Gone, Receive, Transfer};
 
 /// The call's end.
 #[derive(Debug)]
 pub(super) struct Http1 {
     /// None once somebody else takes the rest.
-    receive: Option<Incoming>,
+    receive: Option<Requested>,
     shared: Arc<Shared>,
 }
 
@@ -59,7 +60,7 @@ struct State {
 }
 
 /// Both ends of the answer to a request with that body.
-pub(super) fn pair(receive: Incoming) -> (Http1, Answering) {
+pub(super) fn pair(receive: Requested) -> (Http1, Answering) {
     let shared = Arc::<Shared>::default();
     let call = Http1 {
         receive: Some(receive),
@@ -103,6 +104,12 @@ impl Receive for Http1 {
                     // Trailers of a request say nothing in any protocol that is spoken here.
                     Err(_) => continue,
                 },
+                Some(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    // Nobody waits for the rest, so that the connection ends with the answer.
+                    self.receive = None;
+                    let text = "the request stopped coming before it was whole";
+                    Poll::Ready(Some(Err(Status::deadline_exceeded(text))))
+                }
                 Some(Err(error)) => Poll::Ready(Some(Err(failure(&error)))),
             };
         }
@@ -126,7 +133,7 @@ impl Receive for Http1 {
 }
 
 /// Why a body did not come whole: its chunks are none, or its caller went away.
-fn failure(error: &hyper::Error) -> Status {
+fn failure(error: &io::Error) -> Status {
     let cause = error.source().and_then(|it| it.downcast_ref::<io::Error>());
     let is_damaged = cause.is_some_and(|cause| {
         let kind = cause.kind();
@@ -174,13 +181,13 @@ impl Drop for Http1 {
 
 /// Reads on in a task of its own, within bounds, so that who sends a request to its end before it
 /// reads the answer is not cut off, and the connection can be used again.
-pub(super) fn swallow(body: Incoming) {
+pub(super) fn swallow(body: Requested) {
     if !body.is_end_stream() {
         tokio::spawn(tokio::time::timeout(REST, read(body)));
     }
 }
 
-async fn read(mut body: Incoming) {
+async fn read(mut body: Requested) {
     let mut total = 0;
     while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         total += frame.data_ref().map_or(0, Bytes::len);
