@@ -30,6 +30,7 @@ mod port;
 pub(crate) mod serve;
 mod socket;
 mod told;
+mod under_way;
 
 /// What both sides set alike; `lanes` is how many the peer may open here.
 fn transport(lanes: u32, keepalive: Option<Keepalive>) -> TransportConfig {

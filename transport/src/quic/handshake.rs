@@ -3,14 +3,15 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use dreammesh_session::frame::CloseCode;
 use quinn::{Connecting, Connection, ConnectionError, RecvStream, SendStream, ZeroRttAccepted};
 
 use super::dial::{chain, check_protocol, close};
 use super::lane::connection_error;
-use super::listen::Counted;
 use super::peers::Listed;
+use super::under_way::Counted;
 use crate::tls::ServerTls;
 use crate::tls::explain::Side;
 
@@ -19,7 +20,7 @@ use crate::tls::explain::Side;
 pub(crate) struct Handshake {
     pub(super) connecting: Connecting,
     pub(super) listed: Listed,
-    pub(super) counted: Counted,
+    pub(super) counted: Arc<Counted>,
     pub(super) tls: ServerTls,
 }
 
@@ -38,7 +39,7 @@ pub(super) struct Early {
     /// The first lane, until it is taken.
     pub(super) first: Option<(SendStream, RecvStream)>,
     pub(super) done: ZeroRttAccepted,
-    _counted: Counted,
+    _counted: Arc<Counted>,
 }
 
 impl fmt::Debug for Early {
@@ -50,6 +51,11 @@ impl fmt::Debug for Early {
 impl Handshake {
     pub(crate) fn peer(&self) -> SocketAddr {
         self.connecting.remote_address()
+    }
+
+    /// Its place among the handshakes that are under way.
+    pub(super) fn counted(&self) -> Arc<Counted> {
+        Arc::clone(&self.counted)
     }
 
     /// Waits until the handshake is done, or early data has come; the caller bounds the time.

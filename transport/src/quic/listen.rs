@@ -1,10 +1,10 @@
 //! The server's side until a connection's handshake is done.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use dreammesh_session::Keepalive;
 use quinn::crypto::rustls::QuicServerConfig;
@@ -18,7 +18,9 @@ use super::handshake::Handshake;
 use super::peers::Peers;
 use super::port::Port;
 use super::told::Told;
+use super::under_way::UnderWay;
 use super::{LANES_MAX, socket, transport};
+use crate::driver::timer;
 use crate::tls::{ALPN, ServerTls};
 
 /// A UDP socket on which connections arrive.
@@ -29,7 +31,10 @@ pub(crate) struct Listener {
     address: SocketAddr,
     peers: Arc<Peers>,
     /// Handshakes that have begun and are not done.
-    under_way: Arc<AtomicUsize>,
+    under_way: Arc<UnderWay>,
+    /// Clients whose source has as many of those as it may, in their order, with when they came; at
+    /// most [`WAITING_MAX`].
+    waiting: Mutex<VecDeque<(Incoming, Instant)>>,
     /// Ready once the socket is closed.
     released: oneshot::Receiver<()>,
     tls: ServerTls,
@@ -82,7 +87,8 @@ impl Listener {
             port,
             address,
             peers,
-            under_way: Arc::default(),
+            under_way: Arc::new(UnderWay::new(SOURCE_HANDSHAKES_MAX)),
+            waiting: Mutex::default(),
             released,
             tls: options.tls.clone(),
             _watchman: watchman,
@@ -100,7 +106,15 @@ impl Listener {
     /// show that it receives at its address before anything is kept for it.
     pub(crate) async fn accept(&self) -> io::Result<Handshake> {
         loop {
-            let Some(incoming) = self.endpoint.accept().await else {
+            if let Some(handshake) = self.admit_waiting() {
+                return Ok(handshake);
+            }
+            let incoming = tokio::select! {
+                biased;
+                () = self.under_way.ended() => continue,
+                incoming = self.endpoint.accept() => incoming,
+            };
+            let Some(incoming) = incoming else {
                 return Err(io::ErrorKind::NotConnected.into());
             };
             if let Some(handshake) = self.admit(incoming) {
@@ -109,8 +123,38 @@ impl Listener {
         }
     }
 
+    /// Begins the handshake of the first of those that wait whose source has room.
+    fn admit_waiting(&self) -> Option<Handshake> {
+        loop {
+            let mut waiting = self.waiting();
+            let stale = timer::now().checked_sub(WAITING);
+            while let Some((_, since)) = waiting.front()
+                && stale.is_some_and(|stale| *since < stale)
+            {
+                // Whoever still wants to be served has asked again.
+                if let Some((given_up, _)) = waiting.pop_front() {
+                    given_up.ignore();
+                }
+            }
+            let has_room = |(it, _): &(Incoming, _)| {
+                let source = it.remote_address().ip();
+                self.under_way.has_room(source)
+            };
+            let next = waiting.iter().position(has_room)?;
+            let (incoming, _) = waiting.remove(next)?;
+            drop(waiting);
+            if let Some(handshake) = self.begin(incoming) {
+                return Some(handshake);
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<(Incoming, Instant)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn admit(&self, incoming: Incoming) -> Option<Handshake> {
-        let under_way = self.under_way.load(Ordering::Relaxed);
+        let under_way = self.under_way.count();
         if under_way >= HANDSHAKES_MAX {
             incoming.refuse();
             return None;
@@ -121,6 +165,19 @@ impl Listener {
             let _ = incoming.retry();
             return None;
         }
+        if self.under_way.has_room(incoming.remote_address().ip()) {
+            return self.begin(incoming);
+        }
+        let mut waiting = self.waiting();
+        match waiting.len() < WAITING_MAX {
+            true => waiting.push_back((incoming, timer::now())),
+            // It asks again within a second.
+            false => incoming.ignore(),
+        }
+        None
+    }
+
+    fn begin(&self, incoming: Incoming) -> Option<Handshake> {
         let (peer, local) = (incoming.remote_address(), incoming.local_ip());
         let begun = incoming.accept();
         let connecting = begun
@@ -129,7 +186,7 @@ impl Listener {
         Some(Handshake {
             connecting,
             listed: self.peers.add(peer, local),
-            counted: Counted::new(&self.under_way),
+            counted: Arc::new(self.under_way.begin(peer.ip())),
             tls: self.tls.clone(),
         })
     }
@@ -241,29 +298,23 @@ async fn watch(busiest: Arc<Busiest>, peers: Arc<Peers>) {
     }
 }
 
-/// One of a number of things, as long as it lives.
-#[derive(Debug)]
-pub(super) struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Handshakes from addresses that may be forged; each takes a key exchange, a signature, and some
 /// 20 KiB for a few round trips. A server that restarts under 64 clients makes none of them wait.
 const UNPROVEN_MAX: usize = 64;
 
 /// All handshakes at once; what comes beyond is refused and may try again.
 const HANDSHAKES_MAX: usize = 4096;
+
+/// Handshakes of one source at once, so that nobody keeps others out by beginning many and not going
+/// on, nor has them hold much: one that waits for its client takes some 23 KiB. They take a few round
+/// trips, after which the next ones of that source begin.
+const SOURCE_HANDSHAKES_MAX: usize = 128;
+
+/// Clients that may wait because of that, each with some 12 KiB; others are left to ask again.
+const WAITING_MAX: usize = 128;
+
+/// For so long; a client has sent its hello several times by then.
+const WAITING: Duration = Duration::from_secs(5);
 
 /// Clients that may wait for the server to look at them, as a listening socket's backlog.
 const UNANSWERED_MAX: usize = 1024;
@@ -312,6 +363,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_source_with_as_many_handshakes_as_it_may_have_waits_for_one_to_be_done() {
+        let (mut listener, target) = draining(&Authority::new("root"));
+        listener.under_way = Arc::new(UnderWay::new(1));
+        let dialling = async { tokio::join!(dial(&target), dial(&target)) };
+        let serving = async {
+            let first = listener.accept().await.unwrap();
+            tokio::select! {
+                _ = listener.accept() => panic!("the source has no room"),
+                () = async {
+                    while listener.waiting().is_empty() {
+                        tokio::task::yield_now().await;
+                    }
+                } => {}
+            }
+            let first = first.done().await.unwrap();
+            let second = listener.accept().await.unwrap().done().await.unwrap();
+            (first, second)
+        };
+        let (served, dialled) = tokio::join!(serving, dialling);
+        assert!(dialled.0.is_ok() && dialled.1.is_ok());
+        assert!(listener.waiting().is_empty());
+        assert_eq!(listener.under_way.count(), 0);
+        drop(served);
+    }
+
+    #[tokio::test]
     async fn strangers_are_refused_without_a_look_for_a_successor() {
         let (listener, target) = draining(&Authority::new("root"));
         let room = Arc::new(Semaphore::new(1));
@@ -326,7 +403,13 @@ mod tests {
             () = strangers => {}
             _ = listener.accept_last(&room, &mut looks) => panic!("nobody is let in"),
         }
-        assert_eq!(listener.port.looks.load(Ordering::Relaxed), 1);
+        assert_eq!(
+            listener
+                .port
+                .looks
+                .load(std::sync::atomic::Ordering::Relaxed),
+            1
+        );
     }
 
     #[tokio::test]

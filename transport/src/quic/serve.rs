@@ -36,6 +36,8 @@ async fn begin(
     handshake: Handshake,
 ) -> Option<Box<Served>> {
     let peer = handshake.peer();
+    // It takes its place for as long as it takes memory.
+    let counted = handshake.counted();
     let due = timer::now() + serving.hello_timeout();
     let done = tokio::select! {
         biased;
@@ -54,9 +56,12 @@ async fn begin(
         }
         Err(_) => {
             tracing::debug!(%peer, "a handshake was not done in time");
+            // quinn keeps what it has of a connection for a while after its end.
+            tokio::time::sleep(DRAINING).await;
             return None;
         }
     };
+    drop(counted);
     let peer = Peer::new(Endpoint::new(peer.to_string()));
     let peer = match identity_of(&connection) {
         Some(identity) => peer.with_identity(identity),
@@ -238,6 +243,9 @@ async fn proof(early: &mut Option<(Early, Instant)>) -> bool {
     }
 }
 
+/// How long that is where no round trip has been measured: three times the second after which QUIC
+/// sends again (RFC 9000 section 10.2, RFC 9002 section 6.2.2).
+const DRAINING: Duration = Duration::from_secs(3);
 /// How often a connection is looked at for floods.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -6,11 +6,13 @@ mod lanes;
 mod paths;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dreammesh_core::channel::Channel;
 use dreammesh_transport::link::Address;
 
-use crate::media::Site;
+use crate::echo::{ask, call};
+use crate::media::{Medium, Site};
 use crate::udp_relay::UdpRelay;
 
 /// The socket that a site listens on.
@@ -27,4 +29,23 @@ async fn through_relay(site: &Site, seed: u64) -> (UdpRelay, Channel) {
     let target = format!("dreammesh+quic://{}", relay.address);
     let channel = site.connector().connect(&target).await.unwrap();
     (relay, channel)
+}
+
+/// More than may have a handshake under way or wait for one, from one source.
+#[tokio::test]
+async fn many_clients_of_one_source_that_come_at_once_are_all_served() {
+    let site = Site::new(Medium::Quic).await;
+    let connector = site.connector().connect_timeout(Duration::from_secs(60));
+    let connecting: Vec<_> = (0..300)
+        .map(|_| {
+            let (connector, target) = (connector.clone(), site.target.clone());
+            tokio::spawn(async move {
+                let channel = connector.connect(&target).await.unwrap();
+                call(&channel, &ask("echo")).await.unwrap();
+            })
+        })
+        .collect();
+    for connecting in connecting {
+        connecting.await.unwrap();
+    }
 }
