@@ -18,8 +18,8 @@
 //!
 //! let now = Instant::now();
 //! let members = (0..3).map(|_| Member::new(Arc::new(Load::new(now))));
-//! let picker = Picker::new(Policy::default(), members.collect());
 //! let mut random = Random::seeded(7);
+//! let picker = Picker::new(Policy::default(), members.collect(), random.next_u64());
 //! let picked = picker.pick(now, &mut random).expect("there are three");
 //!
 //! let load = picker.members()[picked].load();
@@ -177,9 +177,12 @@ impl Picker {
     /// on to the next. If nobody is available, everybody is given calls: what is known may be wrong,
     /// and to fail all calls is no better.
     ///
+    /// A rotation begins at `start`, which should differ from client to client, so that not all of
+    /// them begin with the same endpoint.
+    ///
     /// # Panics
     /// With more than 2^32 endpoints.
-    pub fn new(policy: Policy, members: Vec<Member>) -> Self {
+    pub fn new(policy: Policy, members: Vec<Member>, start: u64) -> Self {
         let nobody = !members.iter().any(Member::takes_calls);
         let mut tiers = Vec::new();
         for nearness in [Nearness::Zone, Nearness::Region, Nearness::Elsewhere] {
@@ -199,7 +202,7 @@ impl Picker {
         }
         let uptos = shares(tiers.iter().map(|(all, available, _)| (*all, *available)));
         let tiers = tiers.into_iter().zip(uptos);
-        let tiers = tiers.map(|((.., places), upto)| Tier::new(&members, places, upto));
+        let tiers = tiers.map(|((.., places), upto)| Tier::new(&members, places, upto, start));
         Self {
             policy,
             tiers: tiers.collect(),
@@ -244,9 +247,14 @@ impl Picker {
             }
             picked = self.pick(now, random)?;
         }
-        let tiers = self.tiers.iter();
-        let mut places = tiers.flat_map(|tier| tier.places.iter().map(|place| *place as usize));
-        places.find(|place| !tried(*place)).or(Some(picked))
+        // From a place at random on, so that the others share what one of them does not take.
+        let mut places = self.tiers.iter().flat_map(|tier| {
+            let start = random.below(tier.places.len());
+            let (before, from) = tier.places.split_at(start);
+            from.iter().chain(before).map(|place| *place as usize)
+        });
+        let other = places.find(|place| !tried(*place));
+        other.or(Some(picked))
     }
 
     fn tier(&self, random: &mut Random) -> Option<&Tier> {
@@ -313,7 +321,7 @@ impl Member {
 }
 
 impl Tier {
-    fn new(members: &[Member], places: Vec<u32>, upto: u32) -> Self {
+    fn new(members: &[Member], places: Vec<u32>, upto: u32, start: u64) -> Self {
         let weights: Vec<u32> = places
             .iter()
             .map(|place| members[*place as usize].weight)
@@ -327,7 +335,7 @@ impl Tier {
             upto,
             relief: relief.collect(),
             draw: Draw::new(&weights),
-            strides: Strides::new(&weights),
+            strides: Strides::new(&weights, start),
             places: places.into(),
         }
     }

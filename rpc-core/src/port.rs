@@ -441,11 +441,25 @@ pub struct ConnectionAsk<'a> {
     pub early: bool,
     /// The place among those that wait.
     pub ticket: &'a mut OpenTicket,
-    /// What the endpoint of the connection is doing, and the present, to be set by a source that
-    /// balances calls over several; the call notes there that it begins, and how it ends.
-    pub load: &'a mut Option<(Arc<Load>, Instant)>,
+    /// To be set by a source that balances calls over several endpoints.
+    pub balanced: &'a mut Option<Balanced>,
     /// The endpoints at which the call has failed already; it had better go to another one.
     pub tried: &'a [Arc<Load>],
+}
+
+/// What a source that balances calls says of the endpoint whose connection it gives.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "built by sources in the hot path"
+)]
+pub struct Balanced {
+    /// What it is doing; the call notes there that it begins, and how it ends.
+    pub load: Arc<Load>,
+    /// The present.
+    pub now: Instant,
+    /// Whether there is another endpoint at which the call has not failed.
+    pub has_others: bool,
 }
 
 /// Where a channel gets the connection for a call: one kept link, or a balancer's pick of many.

@@ -110,7 +110,7 @@ fn to_pick_an_endpoint_allocates_nothing() {
         let now = std::time::Instant::now();
         let members =
             (1..=1_000).map(|weight| Member::new(Arc::new(Load::new(now))).weight(weight));
-        let picker = Picker::new(policy, members.collect());
+        let picker = Picker::new(policy, members.collect(), 0);
         let mut random = Random::seeded(1);
         let counted = allocation_counter::measure(|| {
             for _ in 0..1_000 {

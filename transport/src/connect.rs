@@ -364,9 +364,8 @@ impl Connector {
     /// Begins a channel whose calls are balanced over the endpoints that a resolver finds.
     ///
     /// Endpoints are dialled when a call is first given to them, and left when the resolver names
-    /// them no more: the calls that run there finish. A call that provably did not begin, or whose
-    /// method is idempotent, goes to another endpoint when one fails
-    /// ([`ChannelBuilder::retries`]). `target` is what the endpoints are called in errors.
+    /// them no more: the calls that run there finish. A call that was not sent, or whose method is
+    /// idempotent, goes to another endpoint when one fails ([`ChannelBuilder::retries`]). `target` is what the endpoints are called in errors.
     ///
     /// ```no_run
     /// use dreammesh_core::balance::Policy;

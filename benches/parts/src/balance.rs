@@ -26,7 +26,7 @@ fn endpoints(now: Instant) -> Vec<Member> {
 
 fn pick(policy: Policy) -> Body {
     let mut now = session::start();
-    let picker = Picker::new(policy, endpoints(now));
+    let picker = Picker::new(policy, endpoints(now), 0);
     let mut random = Random::seeded(7);
     Box::new(move || {
         // So far apart are calls when there are a hundred thousand in a second.

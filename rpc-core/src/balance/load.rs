@@ -80,6 +80,11 @@ impl Load {
         self.observe(elapsed.max(FAILURE), now);
     }
 
+    /// It could not be reached, so that no call began there; that counts as a failure does.
+    pub fn handle_unreachable(&self, now: Instant) {
+        self.observe(FAILURE, now);
+    }
+
     /// The caller of a call that began then has given up, or its time was over.
     ///
     /// An answer would have taken longer than that; if it is less than usual it says nothing.

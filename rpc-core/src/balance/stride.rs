@@ -16,8 +16,9 @@ pub(super) struct Strides {
 }
 
 impl Strides {
-    /// Rotates by weights, none of which may be 0; there is at least one.
-    pub(super) fn new(weights: &[u32]) -> Self {
+    /// Rotates by weights, none of which may be 0; there is at least one. The first is that at
+    /// `start`, if its weight says so, with all places taken round by round.
+    pub(super) fn new(weights: &[u32], start: u64) -> Self {
         let most = weights.iter().copied().max().unwrap_or(1);
         let stride = |weight: &u32| {
             let stride = u64::from(*weight) * u64::from(WHOLE) / u64::from(most);
@@ -26,7 +27,8 @@ impl Strides {
         };
         Self {
             strides: weights.iter().map(stride).collect(),
-            sequence: AtomicU64::new(0),
+            // Far from where it wraps, which would skip a part of a round.
+            sequence: AtomicU64::new(start >> 1),
         }
     }
 
@@ -58,7 +60,7 @@ mod tests {
     use super::*;
 
     fn counts(weights: &[u32], calls: usize) -> Vec<usize> {
-        let strides = Strides::new(weights);
+        let strides = Strides::new(weights, 0);
         let mut counts = vec![0; weights.len()];
         (0..calls).for_each(|_| counts[strides.next()] += 1);
         counts
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn equal_weights_take_turns() {
-        let strides = Strides::new(&[7, 7, 7]);
+        let strides = Strides::new(&[7, 7, 7], 0);
         let first: Vec<_> = (0..6).map(|_| strides.next()).collect();
         assert_eq!(first, [0, 1, 2, 0, 1, 2]);
     }
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_light_come_up_between_the_heavy_and_not_in_a_row() {
-        let strides = Strides::new(&[3, 1, 1]);
+        let strides = Strides::new(&[3, 1, 1], 0);
         let picked: Vec<_> = (0..1_000).map(|_| strides.next()).collect();
         let longest = picked.chunk_by(|a, b| a == b).map(<[usize]>::len).max();
         assert!(longest <= Some(4), "{longest:?}");

@@ -17,7 +17,7 @@ fn member(now: Instant) -> Member {
 
 fn weighted(policy: Policy, weights: &[u32], now: Instant) -> Picker {
     let members = weights.iter().map(|weight| member(now).weight(*weight));
-    Picker::new(policy, members.collect())
+    Picker::new(policy, members.collect(), SEED)
 }
 
 /// Whether a count of so many calls is what a share of them says, within four deviations.
@@ -54,7 +54,7 @@ fn there_is_nothing_to_pick_from_nobody_and_from_no_weight() {
     let now = clock::now();
     for policy in POLICIES {
         let mut random = Random::seeded(SEED);
-        let nobody = Picker::new(policy, Vec::new());
+        let nobody = Picker::new(policy, Vec::new(), SEED);
         assert_eq!(nobody.pick(now, &mut random), None);
         let weightless = weighted(policy, &[0, 0], now);
         assert_eq!(weightless.pick(now, &mut random), None);
@@ -67,7 +67,11 @@ fn the_slow_one_of_three_gets_next_to_nothing() {
     let now = clock::now();
     let slow = Arc::new(Load::with_latency(now, Duration::from_millis(20)));
     let fast = || Member::new(Arc::new(Load::with_latency(now, Duration::from_millis(2))));
-    let picker = Picker::new(Policy::PeakEwma, vec![Member::new(slow), fast(), fast()]);
+    let picker = Picker::new(
+        Policy::PeakEwma,
+        vec![Member::new(slow), fast(), fast()],
+        SEED,
+    );
     let counts = counts(&picker, CALLS, now);
     assert!(counts[0] < CALLS / 1_000, "{counts:?}");
     assert!(counts[1].abs_diff(counts[2]) < CALLS / 50, "{counts:?}");
@@ -96,10 +100,10 @@ fn the_unavailable_get_calls_only_if_nobody_is_available() {
     let now = clock::now();
     for policy in POLICIES {
         let members = vec![member(now), member(now).available(false), member(now)];
-        let counts_of_two = counts(&Picker::new(policy, members), CALLS, now);
+        let counts_of_two = counts(&Picker::new(policy, members, SEED), CALLS, now);
         assert_eq!(counts_of_two[1], 0);
         let nobody = (0..3).map(|_| member(now).available(false)).collect();
-        let counts_of_all = counts(&Picker::new(policy, nobody), CALLS, now);
+        let counts_of_all = counts(&Picker::new(policy, nobody, SEED), CALLS, now);
         for count in &counts_of_all {
             assert!(
                 is_share(*count, 1.0 / 3.0, CALLS),
@@ -123,7 +127,7 @@ fn calls_stay_in_the_zone_until_too_little_of_it_is_left() {
             let near = (0..5).map(at(Nearness::Zone));
             let near = near.enumerate().map(|(at, it)| it.available(at >= gone));
             let far = (0..5).map(at(Nearness::Elsewhere));
-            let picker = Picker::new(policy, near.chain(far).collect());
+            let picker = Picker::new(policy, near.chain(far).collect(), SEED);
             let counts = counts(&picker, CALLS, now);
             let sums = [counts[..5].iter().sum(), counts[5..].iter().sum()];
             for (count, share) in sums.into_iter().zip(shares) {
@@ -139,7 +143,7 @@ fn a_newcomer_is_given_more_and_more() {
     let period = Duration::from_secs(10);
     for policy in POLICIES {
         let newcomer = member(start).starting(start, period);
-        let picker = Picker::new(policy, vec![member(start), newcomer]);
+        let picker = Picker::new(policy, vec![member(start), newcomer], SEED);
         let part = |after: u64| {
             let counts = counts(&picker, CALLS, start + Duration::from_secs(after));
             f64::from(counts[1]) / f64::from(counts[0])
@@ -156,7 +160,11 @@ fn newcomers_alone_are_given_all() {
     let start = clock::now();
     for policy in POLICIES {
         let newcomers = (0..3).map(|_| member(start).starting(start, Duration::from_secs(10)));
-        let counts = counts(&Picker::new(policy, newcomers.collect()), CALLS, start);
+        let counts = counts(
+            &Picker::new(policy, newcomers.collect(), SEED),
+            CALLS,
+            start,
+        );
         for count in &counts {
             assert!(is_share(*count, 1.0 / 3.0, CALLS), "{policy:?} {counts:?}");
         }

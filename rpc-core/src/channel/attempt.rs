@@ -84,7 +84,7 @@ impl Attempt {
         let State::Connecting(ticket) = &mut self.state else {
             return Poll::Ready(Ok(()));
         };
-        let mut load = None;
+        let mut balanced = None;
         let ask = ConnectionAsk {
             method: self.call.method,
             deadline: self.call.deadline,
@@ -93,17 +93,17 @@ impl Attempt {
             message_bytes: self.call.request_bytes().unwrap_or(0),
             early: self.keeps && retry::is_harmless(self.call.method),
             ticket,
-            load: &mut load,
+            balanced: &mut balanced,
             tried: &self.tried,
         };
         match ready!(self.core.source.poll_connection(cx, ask)) {
             Ok(connection) => self.state = State::Opening(connection, OpenTicket::NONE),
             Err(ended) => return Poll::Ready(Err(self.fail(ended))),
         }
-        if let Some((load, now)) = load {
+        if let Some(balanced) = balanced {
             self.in_flight = Some(match self.call.method.kind() {
-                MethodKind::Unary => InFlight::unary(load, now),
-                _ => InFlight::stream(load, now),
+                MethodKind::Unary => InFlight::unary(balanced),
+                _ => InFlight::stream(balanced),
             });
         }
         Poll::Ready(Ok(()))
@@ -179,11 +179,17 @@ impl Attempt {
             return false;
         };
         let has_message = self.call.message.is_some() || self.call.method.kind().streams_requests();
-        let is_elsewhere = self.in_flight.is_some() && ended.status.code() == Code::Unavailable;
+        let is_elsewhere = self.has_others() && ended.status.code() == Code::Unavailable;
         ended.begun == Begun::No
             && has_message
             && (is_elsewhere || !connection.is_open())
             && self.repicks < REPICKS_MAX
+    }
+
+    /// Whether there is another endpoint for it.
+    fn has_others(&self) -> bool {
+        let in_flight = self.in_flight.as_ref();
+        in_flight.is_some_and(|in_flight| in_flight.has_others)
     }
 
     /// Notes how the attempt ended at its endpoint, where there are several.
@@ -261,7 +267,7 @@ impl Attempt {
         let failed = Failed {
             ended,
             connection_over,
-            elsewhere: self.in_flight.is_some(),
+            elsewhere: self.has_others(),
             idempotency: self.call.method.options().idempotency,
             attempt: self.call.attempt,
             nested: self.nested,

@@ -65,6 +65,9 @@ impl ChannelBuilder {
     /// idempotent, or free of side effects, are made again when their connection comes to its end;
     /// they are by default, within their deadline.
     ///
+    /// Where calls are balanced over several endpoints, so they are when theirs says that it is
+    /// unavailable, and go to another one.
+    ///
     /// Where the server provably did not begin a call, that is all there is to it. Of those that it
     /// may have begun, up to a fifth of such calls is made again, and 100 more where there are few,
     /// which come back at 10 a second; each at most twice, and none on behalf of a call that is a

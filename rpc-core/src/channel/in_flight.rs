@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::balance::Load;
-use crate::call::{Code, Initiator};
+use crate::call::{Begun, Code, Initiator};
 use crate::clock;
-use crate::port::Ended;
+use crate::port::{Balanced, Ended};
 
 /// An attempt that is outstanding at an endpoint; one that is dropped was given up.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct InFlight {
     load: Arc<Load>,
     began: Instant,
     owes: Owes,
+    /// Whether there is another endpoint at which the call has not failed.
+    pub(crate) has_others: bool,
 }
 
 /// What an endpoint owes an attempt.
@@ -26,22 +28,23 @@ enum Owes {
 
 impl InFlight {
     /// An attempt of a method with one request and one response.
-    pub(crate) fn unary(load: Arc<Load>, now: Instant) -> Self {
-        load.handle_begun(now);
-        Self {
-            load,
-            began: now,
-            owes: Owes::Answer,
-        }
+    pub(crate) fn unary(balanced: Balanced) -> Self {
+        balanced.load.handle_begun(balanced.now);
+        Self::new(balanced, Owes::Answer)
     }
 
     /// An attempt of another method, which may last as long as it likes.
-    pub(crate) fn stream(load: Arc<Load>, now: Instant) -> Self {
-        load.handle_begun_stream();
+    pub(crate) fn stream(balanced: Balanced) -> Self {
+        balanced.load.handle_begun_stream();
+        Self::new(balanced, Owes::Stream)
+    }
+
+    fn new(balanced: Balanced, owes: Owes) -> Self {
         Self {
-            load,
-            began: now,
-            owes: Owes::Stream,
+            load: balanced.load,
+            began: balanced.now,
+            owes,
+            has_others: balanced.has_others,
         }
     }
 
@@ -57,15 +60,25 @@ impl InFlight {
     /// It has ended with a failure; gives the endpoint.
     pub(crate) fn ended(mut self, ended: &Ended) -> Arc<Load> {
         let load = Arc::clone(&self.load);
-        let is_caller = ended.initiator == Initiator::Caller;
-        match ended.status.code() {
-            // Dropping it notes that it was given up.
-            _ if is_caller || self.owes != Owes::Answer => return load,
-            // It was too busy, or lost. Whatever else it says, it says in the time it takes.
-            Code::Unavailable | Code::ResourceExhausted => {
-                load.handle_failed(self.began, clock::now());
+        let is_peer = ended.initiator == Initiator::Peer;
+        let is_bad = match ended.status.code() {
+            // Not if its connection went away in good order, and it did not take this call any more.
+            Code::Unavailable => ended.begun == Begun::Maybe,
+            // Not if this side's own bounds were exceeded.
+            Code::ResourceExhausted => is_peer,
+            _ => false,
+        };
+        match self.owes {
+            // It was too busy, or lost.
+            Owes::Answer if is_bad => load.handle_failed(self.began, clock::now()),
+            // Whatever else it says, it says in the time it takes.
+            Owes::Answer if is_peer => load.handle_answered(self.began, clock::now()),
+            Owes::Stream if is_bad => {
+                load.handle_ended_stream();
+                load.handle_unreachable(clock::now());
             }
-            _ => load.handle_answered(self.began, clock::now()),
+            // Dropping it notes that it was given up.
+            _ => return load,
         }
         self.owes = Owes::Nothing;
         load

@@ -2,7 +2,6 @@
 
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,9 @@ use dreammesh_core::balance::Load;
 use dreammesh_core::call::{Code, Request, Status};
 use dreammesh_core::channel::Channel;
 use dreammesh_core::in_process::InProcess;
-use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
+use dreammesh_core::port::{
+    Balanced, Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket,
+};
 use dreammesh_core::server::Router;
 
 use crate::leaves::{LeavesClient, LeavesServer};
@@ -30,8 +31,6 @@ fn now() -> Instant {
 struct Noted {
     endpoint: Arc<dyn ConnectionSource>,
     load: Arc<Load>,
-    /// How many endpoints the call had tried when it asked last.
-    tried: AtomicUsize,
 }
 
 impl ConnectionSource for Noted {
@@ -40,8 +39,11 @@ impl ConnectionSource for Noted {
         cx: &mut Context<'_>,
         ask: ConnectionAsk<'_>,
     ) -> Poll<Result<Arc<dyn Connection>, Ended>> {
-        self.tried.store(ask.tried.len(), Ordering::SeqCst);
-        *ask.load = Some((Arc::clone(&self.load), now()));
+        *ask.balanced = Some(Balanced {
+            load: Arc::clone(&self.load),
+            now: now(),
+            has_others: false,
+        });
         self.endpoint.poll_connection(cx, ask)
     }
 
@@ -54,7 +56,6 @@ fn noted(router: Router) -> (LeavesClient, Arc<Noted>) {
     let noted = Arc::new(Noted {
         endpoint: InProcess::new(router).into_source(),
         load: Arc::new(Load::new(now())),
-        tried: AtomicUsize::new(0),
     });
     let source = Arc::clone(&noted) as Arc<dyn ConnectionSource>;
     (LeavesClient::new(Channel::new(source)), noted)

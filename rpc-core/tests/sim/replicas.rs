@@ -93,7 +93,7 @@ pub(crate) fn run(world: &World) -> Report {
     let origin = Instant::now();
     let picker = |_| {
         let members = (0..world.replicas).map(|_| Member::new(Arc::new(Load::new(origin))));
-        Picker::new(world.policy, members.collect())
+        Picker::new(world.policy, members.collect(), world.seed)
     };
     let mut run = Run {
         world,

@@ -20,8 +20,10 @@ use arc_swap::ArcSwapOption;
 use dreammesh_core::balance::{Load, Policy, Random};
 use dreammesh_core::call::{Begun, Status};
 use dreammesh_core::layer::ConnectionCounts;
-use dreammesh_core::port::{Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket};
-use dreammesh_core::resolve::Resolver;
+use dreammesh_core::port::{
+    Balanced as Given, Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket,
+};
+use dreammesh_core::resolve::{ResolvedEndpoint, Resolver};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -124,29 +126,22 @@ impl ConnectionSource for Balanced {
         let inner = &*self.inner;
         let set = inner.set.load();
         let Some(set) = &*set else {
-            return inner.poll_wait(cx, &mut ask, Vec::new());
+            return inner.poll_wait(cx, &mut ask, None, Vec::new());
         };
+        // One that was sent back looks for room anywhere: it is no nearer to it where it was.
         let is_new = matches!(*ask.ticket, OpenTicket::NONE | OpenTicket::SENT_BACK);
         if !is_new || !ask.tried.is_empty() {
-            return inner.poll_any(cx, &mut ask, set);
+            return inner.poll_any(cx, &mut ask, set, Asking::default());
         }
+        *ask.ticket = OpenTicket::NONE;
         let now = timer::now();
         let Some(picked) = with_random(|random| set.picker.pick(now, random)) else {
-            return inner.poll_any(cx, &mut ask, set);
+            return inner.poll_any(cx, &mut ask, set, Asking::default());
         };
-        let member = &set.members[picked];
-        let mut ticket = *ask.ticket;
-        match member.poll(cx, &ask, &mut ticket, false) {
-            Poll::Ready(Ok(connection)) => {
-                *ask.ticket = OpenTicket::NONE;
-                *ask.load = Some((Arc::clone(&member.load), now));
-                Poll::Ready(Ok(connection))
-            }
-            _ => {
-                member.link.abandon(ticket);
-                *ask.ticket = OpenTicket::NONE;
-                inner.poll_any(cx, &mut ask, set)
-            }
+        let mut asking = Asking::default();
+        match asking.poll_one(cx, &mut ask, set, picked, now, false) {
+            Some(given) => Poll::Ready(Ok(given)),
+            None => inner.poll_any(cx, &mut ask, set, asking),
         }
     }
 
@@ -186,16 +181,23 @@ struct Asking {
 impl Inner {
     /// Asks those that a call waits for already, and then others, until one has a connection.
     #[cold]
-    fn poll_any(&self, cx: &mut Context<'_>, ask: &mut ConnectionAsk<'_>, set: &Set) -> Asked {
-        let mut asking = Asking {
-            asked: self.leave_with(ask.ticket),
-            ..Asking::default()
-        };
-        let given = asking.poll_again(cx, ask);
-        let given = match given {
-            None if !set.picker.is_empty() => asking.poll_others(cx, ask, set, false),
-            given => given,
-        };
+    fn poll_any(
+        &self,
+        cx: &mut Context<'_>,
+        ask: &mut ConnectionAsk<'_>,
+        set: &Arc<Set>,
+        mut asking: Asking,
+    ) -> Asked {
+        let (asked, gone): (Vec<_>, Vec<_>) = self
+            .leave_with(ask.ticket)
+            .into_iter()
+            .partition(|(member, _)| set.place_of(member).is_some());
+        abandon_all(gone);
+        asking.asked.extend(asked);
+        let given = asking
+            .poll_again(cx, ask, set)
+            .or_else(|| asking.poll_others(cx, ask, set, false))
+            .or_else(|| asking.poll_connected(cx, ask, set));
         let given = match given {
             // Everybody that was asked has failed: the call fails too, or has them try again.
             None if asking.asked.is_empty() && ask.wait_for_ready => {
@@ -208,12 +210,12 @@ impl Inner {
         match given {
             Some(given) => {
                 abandon_all(asked);
-                Poll::Ready(given)
+                Poll::Ready(Ok(given))
             }
             None if asked.is_empty() && !ask.wait_for_ready => {
                 Poll::Ready(Err(failure.unwrap_or_else(|| self.nobody())))
             }
-            None => self.poll_wait(cx, ask, asked),
+            None => self.poll_wait(cx, ask, Some(set), asked),
         }
     }
 
@@ -222,6 +224,7 @@ impl Inner {
         &self,
         cx: &Context<'_>,
         ask: &mut ConnectionAsk<'_>,
+        set: Option<&Arc<Set>>,
         asked: Vec<(Arc<Member>, OpenTicket)>,
     ) -> Asked {
         let deadline = ask.deadline;
@@ -232,6 +235,11 @@ impl Inner {
         }
         let former = self.lock().enter(ask.ticket, cx.waker(), deadline, asked);
         drop(former);
+        // Whoever replaced the set meanwhile may not have seen this call among those that wait.
+        let current = self.set.load();
+        if current.as_ref().map(Arc::as_ptr) != set.map(Arc::as_ptr) {
+            cx.waker().wake_by_ref();
+        }
         if deadline.is_some() {
             self.entered.notify_one();
         }
@@ -268,7 +276,12 @@ impl Inner {
         }
     }
 
-    fn replace(&self, set: Set) {
+    /// Has calls go to these endpoints from now on.
+    fn resolve(&self, endpoints: Vec<ResolvedEndpoint>, connector: &Connector) {
+        let former = self.set.load_full();
+        let start = with_random(Random::next_u64);
+        let set = Set::new(former.as_deref(), endpoints, self.policy, connector, start);
+        drop(former);
         let former = self.set.swap(Some(Arc::new(set)));
         let mut wakers = Vec::new();
         self.lock().wake_all(&mut wakers);
@@ -304,22 +317,54 @@ impl Inner {
 }
 
 impl Asking {
-    /// Asks those that the call waits for; gives what it has come to, if anything.
+    /// Asks one endpoint; none if it has no connection for the call, which is noted.
+    fn poll_one(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &mut ConnectionAsk<'_>,
+        set: &Set,
+        place: usize,
+        now: Instant,
+        patiently: bool,
+    ) -> Option<Arc<dyn Connection>> {
+        let member = &set.members[place];
+        let mut ticket = OpenTicket::NONE;
+        match member.poll(cx, ask, &mut ticket, patiently) {
+            Poll::Ready(Ok(connection)) => {
+                give(ask, set, member, now);
+                return Some(connection);
+            }
+            Poll::Ready(Err(ended)) => {
+                member.load.handle_unreachable(now);
+                self.failed.push(place);
+                self.failure = Some(ended);
+            }
+            Poll::Pending => self.asked.push((Arc::clone(member), ticket)),
+        }
+        None
+    }
+
+    /// Asks those that the call waits for.
     fn poll_again(
         &mut self,
         cx: &mut Context<'_>,
         ask: &mut ConnectionAsk<'_>,
-    ) -> Option<Result<Arc<dyn Connection>, Ended>> {
+        set: &Set,
+    ) -> Option<Arc<dyn Connection>> {
+        let now = timer::now();
         let mut at = 0;
         while at < self.asked.len() {
             let (member, ticket) = &mut self.asked[at];
-            match member.poll(cx, ask, ticket, ask.wait_for_ready) {
+            match member.poll(cx, ask, ticket, false) {
                 Poll::Pending => at += 1,
                 Poll::Ready(Ok(connection)) => {
-                    *ask.load = Some((Arc::clone(&member.load), timer::now()));
-                    return Some(Ok(connection));
+                    give(ask, set, member, now);
+                    self.asked.swap_remove(at);
+                    return Some(connection);
                 }
                 Poll::Ready(Err(ended)) => {
+                    member.load.handle_unreachable(now);
+                    self.failed.extend(set.place_of(member));
                     self.asked.swap_remove(at);
                     self.failure = Some(ended);
                 }
@@ -335,33 +380,49 @@ impl Asking {
         ask: &mut ConnectionAsk<'_>,
         set: &Set,
         patiently: bool,
-    ) -> Option<Result<Arc<dyn Connection>, Ended>> {
+    ) -> Option<Arc<dyn Connection>> {
         while self.asked.len() < ASKED_MAX && self.failed.len() < FAILED_MAX {
             let now = timer::now();
             let picked = self.pick(ask.tried, set, now)?;
-            let member = &set.members[picked];
-            let mut ticket = OpenTicket::NONE;
-            match member.poll(cx, ask, &mut ticket, patiently) {
-                Poll::Ready(Ok(connection)) => {
-                    *ask.load = Some((Arc::clone(&member.load), now));
-                    return Some(Ok(connection));
-                }
-                Poll::Ready(Err(ended)) => {
-                    self.failed.push(picked);
-                    self.failure = Some(ended);
-                }
-                Poll::Pending => self.asked.push((Arc::clone(member), ticket)),
+            let given = self.poll_one(cx, ask, set, picked, now, patiently);
+            if given.is_some() {
+                return given;
             }
         }
         None
     }
 
+    /// Asks one that is known to have a connection, so that no call waits or fails beside it.
+    fn poll_connected(
+        &mut self,
+        cx: &mut Context<'_>,
+        ask: &mut ConnectionAsk<'_>,
+        set: &Set,
+    ) -> Option<Arc<dyn Connection>> {
+        let start = with_random(Random::next_u64) as usize;
+        for at in 0..set.members.len() {
+            let place = (start % set.members.len() + at) % set.members.len();
+            let is_it = set.takes_calls(place)
+                && !self.is_asked(set, place)
+                && set.members[place].link.is_connected();
+            if is_it {
+                let given = self.poll_one(cx, ask, set, place, timer::now(), false);
+                if given.is_some() {
+                    return given;
+                }
+            }
+        }
+        None
+    }
+
+    fn is_asked(&self, set: &Set, place: usize) -> bool {
+        let is_it = |(member, _): &(Arc<Member>, _)| Arc::ptr_eq(member, &set.members[place]);
+        self.failed.contains(&place) || self.asked.iter().any(is_it)
+    }
+
     /// Picks one that has not been asked: if there is one, one at which the call has not failed.
     fn pick(&self, tried: &[Arc<Load>], set: &Set, now: Instant) -> Option<usize> {
-        let is_asked = |at: usize| {
-            let is_it = |(member, _): &(Arc<Member>, _)| Arc::ptr_eq(member, &set.members[at]);
-            self.failed.contains(&at) || self.asked.iter().any(is_it)
-        };
+        let is_asked = |at: usize| self.is_asked(set, at);
         let is_tried = |at: usize| {
             let load = &set.members[at].load;
             tried.iter().any(|tried| Arc::ptr_eq(tried, load))
@@ -374,6 +435,15 @@ impl Asking {
     }
 }
 
+/// Says of which endpoint a connection is.
+fn give(ask: &mut ConnectionAsk<'_>, set: &Set, member: &Member, now: Instant) {
+    *ask.balanced = Some(Given {
+        load: Arc::clone(&member.load),
+        now,
+        has_others: set.others > ask.tried.len(),
+    });
+}
+
 fn abandon_all(asked: Vec<(Arc<Member>, OpenTicket)>) {
     for (member, ticket) in asked {
         member.link.abandon(ticket);
@@ -383,12 +453,16 @@ fn abandon_all(asked: Vec<(Arc<Member>, OpenTicket)>) {
 /// The task of a source: takes in what the resolver says.
 async fn follow(inner: Arc<Inner>, connector: Connector, mut resolver: Box<dyn Resolver>) {
     let work = async {
+        let mut last = None;
         while let Some(endpoints) = poll_fn(|cx| resolver.poll_endpoints(cx)).await {
-            let former = inner.set.load_full();
-            let now = timer::now();
-            let set = Set::new(former.as_deref(), endpoints, inner.policy, &connector, now);
-            drop(former);
-            inner.replace(set);
+            if last.as_ref() == Some(&endpoints) {
+                continue;
+            }
+            inner.resolve(endpoints.clone(), &connector);
+            last = Some(endpoints);
+        }
+        if last.is_none() {
+            inner.resolve(Vec::new(), &connector);
         }
         std::future::pending::<()>().await;
     };
@@ -419,9 +493,8 @@ impl fmt::Debug for Balanced {
     }
 }
 
-/// How many endpoints a call waits for at a time: one of four answers as long as not most are
-/// dead, and no more are dialled at once for the first call of a channel.
+/// How many endpoints a call waits for at a time, while none is connected: so many are dialled at
+/// once for the first call of a channel.
 const ASKED_MAX: usize = 4;
-/// How many endpoints that cannot be reached a call asks in one go. With more of them in a row
-/// nearly all are gone, and the call may as well say so.
+/// How many endpoints that cannot be reached a call asks in one go, while none is connected.
 const FAILED_MAX: usize = 16;

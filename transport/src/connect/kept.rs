@@ -153,6 +153,13 @@ impl KeptLink {
         Err(Status::unavailable(text))
     }
 
+    /// Whether there is a connection that takes calls.
+    pub(super) fn is_connected(&self) -> bool {
+        let state = self.0.lock();
+        let grpc = state.grpc.as_ref();
+        state.members.open().is_some() || grpc.is_some_and(|client| client.is_open())
+    }
+
     /// Waits until there is a link.
     async fn has_link(&self) -> Result<(), Status> {
         let mut waiting = Waits {

@@ -16,6 +16,7 @@ use dreammesh_transport::{Connector, Stopped};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::certificates;
 use crate::echo::{Echo, IDEMPOTENT, Probe, ask, call, list};
 use crate::media::serve;
 use crate::tcp_relay::{Conduct, TcpRelay};
@@ -84,7 +85,7 @@ impl Mesh {
             replicas.push(Replica::new(&hub, &format!("memory://{at}")).await);
         }
         let (tell, told) = mpsc::unbounded_channel();
-        let connector = Connector::new().memory(&hub);
+        let connector = Connector::new().memory(&hub).tls(certificates::pair().1);
         let channel = connector.balanced("mesh://echo", policy, Told(told));
         Self {
             replicas,
@@ -211,6 +212,56 @@ async fn endpoints_that_nobody_serves_fail_no_call() {
         calls(&mesh.channel, 200).await;
         assert_eq!(mesh.begun(), [200]);
     }
+}
+
+#[tokio::test]
+async fn a_patient_call_looks_beyond_the_endpoints_that_it_asked_first() {
+    let mesh = Mesh::new(1).await;
+    let dead = (0..8).map(|at| resolved(&format!("memory://dead{at}")).weight(1_000));
+    mesh.tell(dead.chain([mesh.replicas[0].resolved()]).collect());
+    for _ in 0..20 {
+        let patient = call(&mesh.channel, &ask("echo")).wait_for_ready(true);
+        patient.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_connected_is_found_among_many_that_cannot_be_reached() {
+    for policy in [Policy::PeakEwma, Policy::RoundRobin, Policy::Random] {
+        let mesh = Mesh::with(1, policy).await;
+        mesh.tell_of_all();
+        calls(&mesh.channel, 1).await;
+        let dead = (0..60).map(|at| resolved(&format!("memory://dead{at}")));
+        mesh.tell(dead.chain([mesh.replicas[0].resolved()]).collect());
+        calls(&mesh.channel, 200).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_go_to_the_endpoints_of_a_new_set() {
+    let mesh = Mesh::new(1).await;
+    for patient in [false, true] {
+        // Nobody answers there, so that they stay in the midst of being dialled.
+        let silent: Vec<_> = (0..4).map(silent).collect();
+        mesh.tell(silent.iter().map(|(_, it)| it.clone()).collect());
+        settle().await;
+        let calling = call(&mesh.channel, &ask("echo")).wait_for_ready(patient);
+        let calling = tokio::spawn(calling.into_future());
+        settle().await;
+        assert!(!calling.is_finished());
+        let since = tokio::time::Instant::now();
+        mesh.tell_of_all();
+        calling.await.unwrap().unwrap();
+        assert!(since.elapsed() < Duration::from_secs(1));
+    }
+}
+
+/// A port that takes connections and says nothing on them.
+fn silent(_: usize) -> (std::net::TcpListener, ResolvedEndpoint) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let target = format!("dreammesh+tls://{address}");
+    (listener, resolved(&target))
 }
 
 #[tokio::test]
@@ -341,6 +392,27 @@ async fn an_idempotent_call_whose_connection_is_cut_is_made_elsewhere() {
         counts.iter().map(|counts| counts.calls_repeated).sum()
     };
     assert_eq!(repeated(&channel), 1);
+}
+
+#[tokio::test]
+async fn what_a_handler_cannot_do_is_asked_of_every_endpoint_once() {
+    for count in [1, 2] {
+        let mesh = Mesh::with(count, Policy::RoundRobin).await;
+        mesh.tell_of_all();
+        calls(&mesh.channel, 10).await;
+        let before: usize = mesh.begun().iter().sum();
+        let busy = ask("busy in the end");
+        let calling = UnaryCall::<Any>::new(&mesh.channel, &IDEMPOTENT, &busy);
+        let calling = tokio::spawn(calling.into_future());
+        while !calling.is_finished() {
+            let gates = mesh.replicas.iter().map(|replica| &replica.probe.gate);
+            gates.for_each(tokio::sync::Notify::notify_waiters);
+            tokio::task::yield_now().await;
+        }
+        let error = calling.await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable);
+        assert_eq!(mesh.begun().iter().sum::<usize>() - before, count);
+    }
 }
 
 #[tokio::test]

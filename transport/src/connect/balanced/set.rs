@@ -13,12 +13,17 @@ use dreammesh_core::resolve::ResolvedEndpoint;
 use super::super::Connector;
 use super::super::kept::KeptLink;
 use super::Asked;
+use crate::driver::timer;
 
 /// The endpoints and how one of them is picked.
 pub(super) struct Set {
     pub(super) picker: Picker,
     /// In the order of the picker's.
     pub(super) members: Box<[Arc<Member>]>,
+    /// Which of them take calls as far as the resolver knows.
+    take_calls: Box<[bool]>,
+    /// How many there are beside one, without those of weight 0.
+    pub(super) others: usize,
 }
 
 /// An endpoint that calls may be given.
@@ -38,13 +43,16 @@ impl Set {
         endpoints: Vec<ResolvedEndpoint>,
         policy: Policy,
         connector: &Connector,
-        now: Instant,
+        start: u64,
     ) -> Self {
+        let now = timer::now();
         let known = former.iter().flat_map(|set| &set.members);
         let known: HashMap<_, _> = known.map(|member| (member.key(), member)).collect();
         let latency = former.map_or(Duration::ZERO, |set| set.usual_latency(now));
         let mut members = Vec::with_capacity(endpoints.len());
         let mut choices = Vec::with_capacity(endpoints.len());
+        let mut take_calls = Vec::with_capacity(endpoints.len());
+        let mut others = 0_usize;
         for resolved in endpoints {
             let member = match known.get(&(&*resolved.id, resolved.endpoint.target())) {
                 Some(member) => Arc::clone(member),
@@ -57,6 +65,8 @@ impl Set {
                     }
                 }
             };
+            take_calls.push(resolved.weight > 0 && resolved.available);
+            others += usize::from(resolved.weight > 0);
             let choice = Choice::new(Arc::clone(&member.load))
                 .weight(resolved.weight)
                 .nearness(resolved.nearness)
@@ -68,9 +78,21 @@ impl Set {
             members.push(member);
         }
         Self {
-            picker: Picker::new(policy, choices),
+            picker: Picker::new(policy, choices, start),
             members: members.into(),
+            take_calls: take_calls.into(),
+            others: others.saturating_sub(1),
         }
+    }
+
+    /// Whether an endpoint may be given calls.
+    pub(super) fn takes_calls(&self, place: usize) -> bool {
+        self.take_calls[place]
+    }
+
+    /// Where an endpoint is, if it is here.
+    pub(super) fn place_of(&self, member: &Arc<Member>) -> Option<usize> {
+        self.members.iter().position(|it| Arc::ptr_eq(it, member))
     }
 
     /// The median of how long the endpoints' answers take, which is what is expected of others.
@@ -128,9 +150,10 @@ impl Member {
             wait_for_ready,
             attempt: ask.attempt,
             message_bytes: ask.message_bytes,
-            early: ask.early,
+            // It would go to an endpoint that may be gone, past others that are known to be there.
+            early: false,
             ticket,
-            load: &mut None,
+            balanced: &mut None,
             tried: &[],
         };
         self.link.poll_connection(cx, ask)
