@@ -8,7 +8,6 @@
 //! - `calls`: how a call begins.
 //! - `exchange`: a request of HTTP and its answer as a call.
 //! - `body`: the messages in the body of a request.
-//! - `sum`: what of requests has come that are not whole.
 //! - `text`: bodies in Base64.
 //! - `trailers`: how a call of gRPC-Web ended.
 //! - `connect`: heads, queries and errors of Connect.
@@ -21,6 +20,5 @@ mod connect;
 pub(crate) mod dialect;
 mod exchange;
 pub(crate) mod origins;
-pub(crate) mod sum;
 mod text;
 mod trailers;

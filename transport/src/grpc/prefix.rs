@@ -91,6 +91,11 @@ impl Reader {
         }))
     }
 
+    /// How much is kept of a message that is not whole.
+    pub(crate) const fn kept(&self) -> usize {
+        self.message.len()
+    }
+
     /// Whether all that came has been taken as whole messages.
     pub(crate) fn is_between(&self) -> bool {
         self.data.is_empty() && self.prefix_bytes == 0

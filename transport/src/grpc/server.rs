@@ -9,6 +9,7 @@
 //! - `answer`: heads, messages and trailers.
 //! - `stream`: a call that lasts.
 //! - `held`: what of answers is still to be sent.
+//! - `sum`: what of requests has come that are not whole.
 //! - `running`: the calls that last, so that they can be ended together.
 
 use std::collections::VecDeque;
@@ -44,6 +45,7 @@ pub(crate) mod handling;
 mod held;
 mod running;
 pub(crate) mod stream;
+pub(crate) mod sum;
 
 pub(crate) use running::Running as RunningCalls;
 
@@ -306,6 +308,7 @@ impl Calls {
             Ok(Come::Partly)
                 if gathering.looks < LOOKS && self.gathering.len() < GATHERING_CALLS =>
             {
+                call.incoming.count_in(&self.handling.gathered);
                 let due = call.call.deadline.map(Deadline::instant);
                 self.gathering_due = self.gathering_due.into_iter().chain(due).min();
                 self.gathering.push_back(gathering);

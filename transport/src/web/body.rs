@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use dreammesh_core::call::Status;
 
-use super::sum::{Share, Sum};
 use super::text;
 use crate::grpc::prefix::{PREFIX_BYTES, prefix};
 use crate::grpc::server::exchange::Receive;
+use crate::grpc::server::sum::{Share, Sum};
 
 /// How the messages lie in a body.
 #[derive(Debug)]

@@ -16,12 +16,12 @@ use super::exchange::Exchange;
 use super::held::Held;
 use super::running::Running;
 use super::stream::{Incoming, Requests, Stream};
+use super::sum::Sum;
 use crate::driver::route::{LONG_POLL, Pace, Route, Routes};
 use crate::driver::timer;
 use crate::grpc::encoding::Encoding;
 use crate::grpc::form::{Codec, Form};
 use crate::grpc::head::RequestHead;
-use crate::web::sum::Sum;
 
 /// What the calls of one connection have in common.
 #[derive(Debug)]
@@ -140,10 +140,11 @@ impl Handling {
         let Prepared {
             route,
             mut call,
-            incoming,
+            mut incoming,
             form,
             exchange,
         } = prepared;
+        incoming.count_in(&self.gathered);
         let (deadline, takes_long) = (call.deadline, incoming.takes_long());
         let requests = self.requests(&route);
         let answers = Arc::clone(&self.answers);

@@ -17,6 +17,7 @@ use super::exchange::Exchange;
 use super::handling::overdue;
 use super::held::Held;
 use super::running::{Close, Place};
+use super::sum::{Share, Sum};
 use crate::grpc::encoding::{self, Encoding};
 use crate::grpc::form::Form;
 use crate::grpc::prefix::{Framed, Reader};
@@ -30,6 +31,8 @@ pub(crate) struct Incoming {
     limit_bytes: usize,
     /// Reading one may take long for another reason than that it is compressed.
     takes_long: bool,
+    /// What is kept of a message, where that is counted.
+    share: Option<Share>,
 }
 
 /// What the messages of a request are.
@@ -75,7 +78,14 @@ impl Incoming {
             encoding,
             limit_bytes,
             takes_long: false,
+            share: None,
         }
+    }
+
+    /// Counts what is kept of a message that is not whole with that of other calls.
+    pub(super) fn count_in(&mut self, sum: &Arc<Sum>) {
+        let share = || Share::new(Arc::clone(sum));
+        self.share.get_or_insert_with(share);
     }
 
     /// The same, where reading a message may take long even if it is not compressed.
@@ -95,15 +105,27 @@ impl Incoming {
     ) -> Poll<Result<Option<Framed>, Status>> {
         loop {
             if let Some(framed) = self.reader.poll_message()? {
+                if let Some(share) = &mut self.share {
+                    share.clear();
+                }
                 let (compressed, limit) = (framed.compressed, self.limit_bytes);
                 let opened = encoding::opened(compressed, self.encoding, framed.bytes, limit);
                 let framed = |bytes| Some(Framed { compressed, bytes });
                 return Poll::Ready(opened.map(framed));
             }
+            self.count()?;
             match ready!(exchange.poll_data(cx)).transpose()? {
                 Some(data) => self.handle_data(data, exchange),
                 None => return Poll::Ready(self.reader.handle_end().map(|()| None)),
             }
+        }
+    }
+
+    /// Counts what is kept of a message that is not whole.
+    fn count(&mut self) -> Result<(), Status> {
+        match &mut self.share {
+            Some(share) => share.reach(self.reader.kept()),
+            None => Ok(()),
         }
     }
 
@@ -364,3 +386,28 @@ fn cancelled() -> Ended {
 /// What a stream may have handed over that is not on its way: a handler that sends small messages
 /// need not be woken for each, and one that sends large ones is one ahead of the wire.
 const STREAM_BYTES: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use dreammesh_core::call::Code;
+
+    use super::super::sum::BYTES_MAX;
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_message_counts_with_that_of_other_calls() {
+        let sum = Arc::<Sum>::default();
+        let mut others = Share::new(Arc::clone(&sum));
+        others.add(BYTES_MAX - 3).expect("it is within the bound");
+        let mut incoming = Incoming::new(100, None);
+        incoming.count_in(&sum);
+        let mut come = |bytes: &'static [u8]| {
+            incoming.reader.handle_data(Bytes::from_static(bytes));
+            let whole = incoming.reader.poll_message().expect("it is lawful");
+            assert_eq!(whole, None);
+            incoming.count().map_err(|status| status.code())
+        };
+        assert_eq!(come(&[0, 0, 0, 0, 10, 1, 2, 3]), Ok(()));
+        assert_eq!(come(&[4]), Err(Code::ResourceExhausted));
+    }
+}

@@ -11,13 +11,13 @@ pub(crate) struct Sum(AtomicUsize);
 
 /// What one request has in it; dropping it takes that out.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     sum: Arc<Sum>,
     bytes: usize,
 }
 
 impl Share {
-    pub(super) const fn new(sum: Arc<Sum>) -> Self {
+    pub(crate) const fn new(sum: Arc<Sum>) -> Self {
         Self { sum, bytes: 0 }
     }
 
@@ -26,7 +26,7 @@ impl Share {
     /// # Errors
     /// RESOURCE_EXHAUSTED when the sum is more than it may be. To wait for others instead could be
     /// to wait for ever, since they may wait for the same window.
-    pub(super) fn add(&mut self, bytes: usize) -> Result<(), Status> {
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Status> {
         self.bytes += bytes;
         let before = self.sum.0.fetch_add(bytes, Ordering::Relaxed);
         if before.saturating_add(bytes) <= BYTES_MAX {
@@ -38,8 +38,19 @@ impl Share {
         )))
     }
 
+    /// As [`add`](Self::add), up to what has come in all.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn reach(&mut self, bytes: usize) -> Result<(), Status> {
+        match bytes.checked_sub(self.bytes) {
+            Some(0) | None => Ok(()),
+            Some(more) => self.add(more),
+        }
+    }
+
     /// Takes all of it out.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         self.sum.0.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -51,9 +62,9 @@ impl Drop for Share {
     }
 }
 
-/// As much as the window of a connection: sixteen of the largest messages by default, or 64 KiB for
-/// each of 1024 calls.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
+/// As much as answers that nobody reads may come to: 64 of the largest messages by default, or 256 KiB
+/// for each of 1024 calls.
+pub(super) const BYTES_MAX: usize = 256 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
