@@ -5,13 +5,14 @@
 //! changes. What has been brought once is kept.
 
 mod connect;
-mod npm;
+mod node;
 
 use std::path::{Path, PathBuf};
 
 use crate::console::say;
 use crate::plan::Notes;
 use crate::shell::Tool;
+use node::Node;
 
 pub(crate) use connect::connect;
 
@@ -96,7 +97,8 @@ pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
 /// Envoy and grpcurl are programs of Linux, so that elsewhere those tests are left out.
 pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
     let python = python(root, GRPCIO, &root.join("target/grpcio"))?;
-    let modules = npm::modules(root, GRPC_JS, &root.join("target/grpc-js"))?;
+    let node = Node::new(root)?;
+    let modules = node.modules(root, GRPC_JS, &root.join("target/grpc-js"))?;
     ignored_test(root, "dreammesh-transport", "conformance")
         .args(["grpc_server::foreign"])
         .env("DREAMMESH_TEST_PYTHON", &python)
@@ -107,6 +109,7 @@ pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
     let interop = ignored_test(root, "dreammesh-interop", "interop")
         .args(["foreign::"])
         .env("DREAMMESH_TEST_PYTHON", python)
+        .env("DREAMMESH_TEST_NODE", node.program)
         .env("DREAMMESH_TEST_GRPC_JS", modules);
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         let skipped = ["--skip", "envoy", "--skip", "grpcurl", "--skip", "soak"];
@@ -276,6 +279,17 @@ fn python(root: &Path, requirements: &str, home: &Path) -> Result<PathBuf, Strin
     Ok(python)
 }
 
+/// The directory in which that Python keeps its packages.
+fn packages(root: &Path, python: &Path) -> Result<PathBuf, String> {
+    let packages = Tool::new(python, root)
+        .args([
+            "-c",
+            "import sysconfig; print(sysconfig.get_paths()['purelib'])",
+        ])
+        .read()?;
+    Ok(PathBuf::from(packages.trim()))
+}
+
 /// The directories of the corpora: the `.proto` files that PyPI's googleapis-common-protos brings,
 /// and those of Debian's grpc-proto. A corpus that cannot be had here is missing from the list, and
 /// the notes say so.
@@ -284,13 +298,7 @@ fn python(root: &Path, requirements: &str, home: &Path) -> Result<PathBuf, Strin
 /// When PyPI cannot be reached.
 fn corpora(root: &Path) -> Result<(Vec<PathBuf>, Notes), String> {
     let python = python(root, REQUIREMENTS, &root.join("target/python"))?;
-    let packages = Tool::new(&python, root)
-        .args([
-            "-c",
-            "import sysconfig; print(sysconfig.get_paths()['purelib'])",
-        ])
-        .read()?;
-    let mut corpora = vec![PathBuf::from(packages.trim())];
+    let mut corpora = vec![packages(root, &python)?];
     let mut notes = Notes::new();
     match grpc_proto(root) {
         Ok(directory) => corpora.push(directory),

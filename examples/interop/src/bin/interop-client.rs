@@ -103,7 +103,7 @@ async fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let is_plain = options
         .scheme
         .as_deref()
-        .is_none_or(|scheme| matches!(scheme, "grpc" | "grpcs"));
+        .is_none_or(|scheme| matches!(scheme, "grpc" | "grpcs" | "grpc+unix"));
     for name in names() {
         let is_chosen = match options.case.as_str() {
             "all" => is_plain || !cases::COMPRESSED.contains(&name),

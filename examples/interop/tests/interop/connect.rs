@@ -25,8 +25,10 @@ fn node(program: &str, arguments: impl IntoIterator<Item = OsString>) {
         let source = source.unwrap();
         std::fs::copy(source.path(), home.join(source.file_name())).unwrap();
     }
+    let node = std::env::var_os("DREAMMESH_TEST_NODE").expect(NEEDS);
     let mut client = Command::new("timeout");
-    client.args(["--kill-after=5", "240", "node"]).arg(program);
+    client.args(["--kill-after=5", "240"]).args([&node]);
+    client.arg(program);
     let ended = client.args(arguments).current_dir(home).status().unwrap();
     assert!(ended.success(), "{program}: {ended}");
 }

@@ -83,6 +83,12 @@ impl Room {
         self.write("interop.fds", FILE_DESCRIPTOR_SET)
     }
 
+    /// Where a Unix socket can be: paths of those are short.
+    fn socket(&self) -> PathBuf {
+        let name = format!("dreammesh-{}", self.0.file_name().unwrap().display());
+        std::env::temp_dir().join(name)
+    }
+
     /// Files with a certificate, its key, and the root that it leads to.
     fn certificates(&self) -> [PathBuf; 3] {
         let issued = certificates::issue().unwrap();
@@ -97,6 +103,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.socket());
         // It lies in a directory for files that are left behind.
         let _ = std::fs::remove_dir_all(&self.0);
     }

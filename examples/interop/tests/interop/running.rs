@@ -60,7 +60,7 @@ impl Running {
     /// Checks that our own client passes all cases by a scheme.
     pub(crate) fn passes_all(&self, scheme: &str) {
         let compressed = match scheme {
-            "grpc" | "grpcs" => cases::COMPRESSED.len(),
+            "grpc" | "grpcs" | "grpc+unix" => cases::COMPRESSED.len(),
             _ => 0,
         };
         let all = cases::NAMES.len() + compressed;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{ignored_test, npm};
+use super::ignored_test;
+use super::node::Node;
 use crate::console::say;
 use crate::plan::Notes;
 use crate::shell::Tool;
@@ -12,7 +13,8 @@ use crate::shell::Tool;
 /// Only Debian's Chromium is brought, a program of Linux: elsewhere there is no browser to run.
 pub(crate) fn connect(root: &Path) -> Result<Notes, String> {
     let home = root.join("target/connect");
-    npm::modules(root, "xtask/npm/connect", &home)?;
+    let node = Node::new(root)?;
+    node.modules(root, "xtask/npm/connect", &home)?;
     let has_browser = cfg!(target_os = "linux");
     if has_browser {
         chromium(&home)?;
@@ -21,7 +23,9 @@ pub(crate) fn connect(root: &Path) -> Result<Notes, String> {
     if !has_browser {
         test = test.args(["--skip", "in_a_browser"]);
     }
-    test.env("DREAMMESH_TEST_CONNECT", home).run()?;
+    test.env("DREAMMESH_TEST_NODE", node.program)
+        .env("DREAMMESH_TEST_CONNECT", home)
+        .run()?;
     Ok(match has_browser {
         true => Notes::new(),
         false => vec!["there is no Chromium of Debian's here".to_owned()],

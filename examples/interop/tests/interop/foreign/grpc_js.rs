@@ -11,7 +11,7 @@ const PROTOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
 
 /// Node.js, which finds the modules that were brought.
 fn node(program: &str) -> Command {
-    let mut command = Command::new("node");
+    let mut command = Command::new(place("DREAMMESH_TEST_NODE"));
     command.env("NODE_PATH", place("DREAMMESH_TEST_GRPC_JS"));
     command.arg(beside(program));
     command

@@ -22,7 +22,7 @@ pub(super) fn client(server: &Running, what: &str) {
     passes(client.arg(what).args(&server.root));
 }
 
-/// Its server, with TLS where there are a certificate, a key and a root.
+/// Its server, with TLS where there are a certificate, a key and a root, or on a Unix socket.
 pub(super) fn server(room: &Room, tls: &[impl AsRef<Path>]) -> Running {
     let mut server = program("server.py", room);
     server.args(tls.iter().map(AsRef::as_ref));
@@ -48,4 +48,6 @@ fn a_server_on_grpcio_answers_our_client() {
     let room = Room::new();
     server(&room, &[""; 0]).passes_all("grpc");
     server(&room, &room.certificates()).passes_all("grpcs");
+    let socket = format!("unix:{}", room.socket().display());
+    server(&room, &[socket]).passes_all("grpc+unix");
 }

@@ -83,6 +83,9 @@ class Service:
 
 def listen(server, certificate, key, root):
     address = "127.0.0.1:0"
+    if certificate is not None and certificate.startswith("unix:"):
+        server.add_insecure_port(certificate)
+        return certificate.removeprefix("unix:")
     if certificate is None:
         return f"127.0.0.1:{server.add_insecure_port(address)}"
     with open(certificate, "rb") as chain, open(key, "rb") as private:
