@@ -83,6 +83,18 @@ fn the_services_of_every_server_are_fresh() {
     compare(&builder, &files, &manifest("../rpc-core/services/src/gen"));
 }
 
+#[test]
+fn the_contract_with_the_agent_is_fresh() {
+    let root = manifest("../mesh-agent/api/proto");
+    let mut files = Vec::new();
+    proto_files(&root, &mut files);
+    files.sort();
+    let builder = Builder::new()
+        .include(root)
+        .runtime("::dreammesh_core::codegen");
+    compare(&builder, &files, &manifest("../mesh-agent/api/src/gen"));
+}
+
 fn compare(builder: &Builder, files: &[PathBuf], directory: &Path) {
     let output = builder.generate(files).unwrap();
     let bless = std::env::var_os("DREAMMESH_BLESS").is_some();

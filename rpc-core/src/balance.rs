@@ -225,6 +225,9 @@ impl Picker {
     #[inline]
     pub fn pick(&self, now: Instant, random: &mut Random) -> Option<usize> {
         let tier = self.tier(random)?;
+        if let [only] = *tier.places {
+            return Some(only as usize);
+        }
         let first = self.first(tier, now, random);
         let picked = match self.policy {
             Policy::PeakEwma => self.better_of_two(tier, first, now, random),
@@ -284,10 +287,7 @@ impl Picker {
     }
 
     fn better_of_two(&self, tier: &Tier, first: usize, now: Instant, random: &mut Random) -> usize {
-        let Some(others) = tier.places.len().checked_sub(1).filter(|it| *it > 0) else {
-            return first;
-        };
-        let second = random.below(others);
+        let second = random.below(tier.places.len() - 1);
         let second = second + usize::from(second >= first);
         let cost = |at: usize| self.member(tier, at).load.cost(now, tier.relief[at]);
         let ratio = cost(second) / cost(first);

@@ -21,6 +21,7 @@ pub use calls::{
     DynamicSender, Requests, ServerStreamingCall, UnaryCall,
 };
 
+use in_flight::Endpoints;
 use retry::Budget;
 
 use crate::call::{Compression, Extensions, Metadata, MethodInfo, WireOption};
@@ -98,6 +99,7 @@ impl Channel {
             compression: Compression::Auto,
             extensions: Extensions::new(),
             message,
+            endpoints: Endpoints::default(),
         })
     }
 }

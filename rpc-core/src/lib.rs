@@ -66,6 +66,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod announce;
 pub mod balance;
 mod by_method;
 pub mod call;

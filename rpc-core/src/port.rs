@@ -39,6 +39,7 @@ use crate::call::{
     Priority, Status, TraceContext, WireOption,
 };
 use crate::layer::{ConnectionCounts, Observation};
+use crate::resolve::Knowledge;
 
 /// Names one stream of one connection; never reused on it, so a stale key harms nobody.
 ///
@@ -480,6 +481,11 @@ pub trait ConnectionSource: Send + Sync + fmt::Debug {
     /// What is counted of its connections, one for each endpoint; nothing by default.
     fn connections(&self) -> Vec<Arc<ConnectionCounts>> {
         Vec::new()
+    }
+
+    /// What its endpoints are found by, and how old that is; nothing where they do not change.
+    fn knowledge(&self) -> Option<(&str, &Knowledge)> {
+        None
     }
 
     /// Is told that a call is made again because its connection was over, and what the source said

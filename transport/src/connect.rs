@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use dreammesh_core::call::{Endpoint, Status};
 use dreammesh_core::channel::{Channel, ChannelBuilder};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::ConnectionSource;
-use dreammesh_core::resolve::Resolver;
+use dreammesh_core::resolve::{Abilities, ResolveError, Resolver, Resolvers};
 use dreammesh_core::wire::Limits;
 use dreammesh_session::{Config, Keepalive};
 use http::uri::Scheme;
@@ -20,10 +21,10 @@ use crate::driver::timer::NEVER;
 use crate::grpc::client::{self as grpc, OpenedLink};
 use crate::grpc::encoding::Encoding;
 use crate::link::BoxLink;
-use crate::link::address::{Address, TargetError};
+use crate::link::address::{Address, TargetError, is_resolved};
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
-use crate::link::{listener, tcp, tls, tunnel};
+use crate::link::{listener, tcp, tls, tunnel, unix};
 use crate::quic::dial::{self, Connected, Offer};
 use crate::tls::{ClientTls, TlsError};
 use balanced::Balanced;
@@ -93,6 +94,8 @@ pub struct Connector {
     tcp: TcpOptions,
     tls: Option<ClientTls>,
     media: Option<Vec<Medium>>,
+    mesh: Option<Arc<dyn Resolvers>>,
+    policy: Policy,
     settings: Settings,
 }
 
@@ -305,6 +308,20 @@ impl Connector {
         self
     }
 
+    /// Sets who finds the endpoints of `mesh://` targets.
+    #[must_use]
+    pub fn mesh(mut self, mesh: &(impl Resolvers + Clone)) -> Self {
+        self.mesh = Some(Arc::new(mesh.clone()));
+        self
+    }
+
+    /// Sets how calls to `mesh://` targets are balanced.
+    #[must_use]
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
     /// Connects to a target and waits for the link; see [`Connect::connect`].
     ///
     /// # Errors
@@ -313,12 +330,15 @@ impl Connector {
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn connect(&self, target: &str) -> Result<Channel, ConnectError> {
+        let unreachable = |status| ConnectError(Cause::Unreachable(status));
+        if let Some(resolver) = self.resolver(target)? {
+            let source = Balanced::new(target, self.clone(), self.policy, resolver);
+            source.ready().await.map_err(unreachable)?;
+            return Ok(self.configured(source).build());
+        }
         let source = self.source(target)?;
-        source
-            .ready()
-            .await
-            .map_err(|status| ConnectError(Cause::Unreachable(status)))?;
-        Ok(self.channel(source))
+        source.ready().await.map_err(unreachable)?;
+        Ok(self.configured(source).build())
     }
 
     /// As [`connect`](Self::connect), but dials only when the first call needs the link.
@@ -329,7 +349,7 @@ impl Connector {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn connect_lazy(&self, target: &str) -> Result<Channel, ConnectError> {
-        Ok(self.channel(self.source(target)?))
+        self.channel_builder(target).map(ChannelBuilder::build)
     }
 
     /// Begins a channel to a target that dials only when the first call needs the link, for
@@ -341,7 +361,13 @@ impl Connector {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn channel_builder(&self, target: &str) -> Result<ChannelBuilder, ConnectError> {
-        Ok(self.configured(self.source(target)?))
+        match self.resolver(target)? {
+            Some(resolver) => {
+                let source = Balanced::new(target, self.clone(), self.policy, resolver);
+                Ok(self.configured(source))
+            }
+            None => Ok(self.configured(self.source(target)?)),
+        }
     }
 
     /// A channel over links that the program makes itself, dialled when a call needs one.
@@ -386,7 +412,8 @@ impl Connector {
         policy: Policy,
         resolver: impl Resolver,
     ) -> ChannelBuilder {
-        self.configured(Balanced::new(target, self.clone(), policy, resolver))
+        let source = Balanced::new(target, self.clone(), policy, Box::new(resolver));
+        self.configured(source)
     }
 
     /// As [`balanced`](Self::balanced), and waits until one of the endpoints has answered.
@@ -402,10 +429,23 @@ impl Connector {
         policy: Policy,
         resolver: impl Resolver,
     ) -> Result<Channel, ConnectError> {
-        let source = Balanced::new(target, self.clone(), policy, resolver);
+        let source = Balanced::new(target, self.clone(), policy, Box::new(resolver));
         let unreachable = |status| ConnectError(Cause::Unreachable(status));
         source.ready().await.map_err(unreachable)?;
         Ok(self.configured(source).build())
+    }
+
+    /// Who finds the endpoints of a target, if that names no place itself.
+    fn resolver(&self, target: &str) -> Result<Option<Box<dyn Resolver>>, ConnectError> {
+        if !is_resolved(target) {
+            return Ok(None);
+        }
+        let mesh = self.mesh.as_ref().ok_or(ConnectError(Cause::NoMesh))?;
+        let abilities = Abilities::default().encrypted(self.tls.is_some());
+        let resolver = mesh.resolver(target, abilities);
+        resolver
+            .map(Some)
+            .map_err(|error| ConnectError(Cause::Resolve(error)))
     }
 
     fn source(&self, target: &str) -> Result<KeptLink, ConnectError> {
@@ -430,18 +470,19 @@ impl Connector {
                 host,
                 port,
             }),
-            Address::Grpc { host, port } => Place::Grpc(Box::new(Grpc {
+            Address::Grpc { host, port } => Place::Grpc(Box::new(Grpc::Port {
                 secure: None,
                 tcp: self.tcp.clone(),
                 host,
                 port,
             })),
-            Address::Grpcs { host, port } => Place::Grpc(Box::new(Grpc {
+            Address::Grpcs { host, port } => Place::Grpc(Box::new(Grpc::Port {
                 secure: Some(checked(tls::Dialler::for_http(self.client_tls()?), &host)?),
                 tcp: self.tcp.clone(),
                 host,
                 port,
             })),
+            Address::GrpcUnix(path) => Place::Grpc(Box::new(Grpc::Socket(path))),
             address => Place::Stream(Stream {
                 address,
                 hub: self.hub.clone(),
@@ -459,10 +500,6 @@ impl Connector {
 
     fn client_tls(&self) -> Result<ClientTls, ConnectError> {
         self.tls.clone().ok_or(ConnectError(Cause::NoTls))
-    }
-
-    fn channel(&self, source: KeptLink) -> Channel {
-        self.configured(source).build()
     }
 
     fn configured(&self, source: impl ConnectionSource + 'static) -> ChannelBuilder {
@@ -535,22 +572,32 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 /// A place where a server of plain gRPC is.
-struct Grpc {
-    /// Absent in plaintext.
-    secure: Option<tls::Dialler>,
-    tcp: TcpOptions,
-    host: String,
-    port: u16,
+enum Grpc {
+    Port {
+        /// Absent in plaintext.
+        secure: Option<tls::Dialler>,
+        tcp: TcpOptions,
+        host: String,
+        port: u16,
+    },
+    /// A Unix socket.
+    Socket(PathBuf),
 }
 
 impl Grpc {
     async fn dial(&self) -> io::Result<OpenedLink> {
-        let Self {
-            secure,
-            tcp,
-            host,
-            port,
-        } = self;
+        let (secure, tcp, host, port) = match self {
+            Self::Port {
+                secure,
+                tcp,
+                host,
+                port,
+            } => (secure, tcp, host, port),
+            Self::Socket(path) => {
+                let link = unix::dial(path).await?;
+                return grpc::open_as(link, Scheme::HTTP, SOCKET_AUTHORITY).await;
+            }
+        };
         let (link, scheme) = match secure {
             None => (tcp::dial(host, *port, tcp).await?, Scheme::HTTP),
             Some(secure) => (secure.dial(host, *port, tcp).await?.0, Scheme::HTTPS),
@@ -558,6 +605,9 @@ impl Grpc {
         grpc::open(link, scheme, host, *port).await
     }
 }
+
+/// What gRPC's own clients say where a name has no host.
+const SOCKET_AUTHORITY: &str = "localhost";
 
 /// Longer than the 5 minutes that servers of gRPC have their clients keep between pings by default,
 /// by more than clocks and queues bring; and as long for the answer as their clients wait.
@@ -616,8 +666,11 @@ impl Place {
             Self::Tunnel(_) => &["h2"],
             Self::Quic(_) => &["quic"],
             Self::Secured(_) => &["tls", "quic", "grpcs"],
-            Self::Grpc(to) if to.secure.is_some() => &["grpcs"],
-            Self::Grpc(_) => &["grpc"],
+            Self::Grpc(to) => match **to {
+                Grpc::Port { secure: None, .. } => &["grpc"],
+                Grpc::Port { .. } => &["grpcs"],
+                Grpc::Socket(_) => &["grpc+unix"],
+            },
         }
     }
 
@@ -643,7 +696,12 @@ impl Place {
     /// Makes a new connection, and offers one that can be used before that is done; dropping the
     /// future abandons it.
     async fn dial(&self, offer: &Offer) -> io::Result<Dialled> {
-        if !matches!(self, Self::Custom(_) | Self::Stream(_)) {
+        let is_secure = match self {
+            Self::Custom(_) | Self::Stream(_) => false,
+            Self::Grpc(to) => !matches!(**to, Grpc::Socket(_)),
+            _ => true,
+        };
+        if is_secure {
             crate::tls::seeded().await;
         }
         match self {
@@ -679,6 +737,8 @@ pub struct ConnectError(Cause);
 #[derive(Debug)]
 enum Cause {
     Target(TargetError),
+    NoMesh,
+    Resolve(ResolveError),
     NoTls,
     Host(TlsError),
     Unreachable(Status),
@@ -700,6 +760,8 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Cause::Target(error) => write!(f, "{error}"),
+            Cause::NoMesh => f.write_str("nothing says which mesh it is: see `Connector::mesh`"),
+            Cause::Resolve(error) => write!(f, "{error}"),
             Cause::NoTls => {
                 f.write_str("the target is encrypted, and nothing says whom to believe: see ")?;
                 f.write_str("`Connector::tls`")
@@ -714,7 +776,8 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
             Cause::Target(error) => Some(error),
-            Cause::NoTls => None,
+            Cause::NoTls | Cause::NoMesh => None,
+            Cause::Resolve(error) => Some(error),
             Cause::Host(error) => Some(error),
             Cause::Unreachable(status) => Some(status),
         }

@@ -7,6 +7,7 @@
 //! - `two`: an HTTP/2 connection; `preface`: how it begins; `limits`: what it may cost.
 //! - `life`: how long it lives.
 //! - `bell`: a waker that does not wake a task which is at work.
+//! - `windows`: how far it opens its windows.
 //! - `watch`: which frames a peer sends, and when they are too many or do not come to an end.
 //! - `one`: an HTTP/1 connection.
 //! - `rest`: what still comes of a request that has been answered.
@@ -21,6 +22,7 @@ mod preface;
 pub(crate) mod rest;
 mod two;
 mod watch;
+pub(crate) mod windows;
 
 pub(crate) use one::serve as serve_one;
 pub(crate) use two::serve as serve_two;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dreammesh_core::announce::{AnnounceError, Announcer, Served, ServedService};
 use dreammesh_core::call::WireOption;
 use dreammesh_core::layer::{HandlerService, Metrics};
 use dreammesh_core::port::{Outcome, ServerCall};
@@ -26,11 +27,13 @@ use crate::quic;
 use crate::tls::ServerTls;
 use crate::web::origins::Origins;
 use accept::accept_loop;
+use announcing::Announcing;
 use serving::Serving;
 use stop::{Phase, Stop};
 use tooling::Tooling;
 
 mod accept;
+mod announcing;
 pub(crate) mod carrier;
 mod detect;
 mod refusal;
@@ -49,6 +52,7 @@ pub struct ServerBuilder {
     settings: Settings,
     /// What was given as an origin and is none.
     wrong_origin: Option<String>,
+    announcer: Option<Box<dyn Announcer>>,
 }
 
 /// A server with at least one bound address.
@@ -56,6 +60,9 @@ pub struct ServerBuilder {
 pub struct Server {
     router: Router,
     health: Health,
+    announcer: Option<Box<dyn Announcer>>,
+    /// Those of the program.
+    services: Vec<ServedService>,
     /// What was bound, as clients dial it.
     addresses: Vec<Address>,
     /// One or two for each address.
@@ -121,6 +128,7 @@ impl Server {
             tls: None,
             settings: Settings::default(),
             wrong_origin: None,
+            announcer: None,
         }
     }
 
@@ -175,9 +183,14 @@ impl Server {
     ///
     /// Dropping the future closes every connection at once.
     pub async fn serve_until(self, shutdown: impl Future) -> Stopped {
+        let served = Served::new(
+            self.addresses.iter().map(ToString::to_string).collect(),
+            self.services,
+        );
         let Self {
             router,
             health,
+            announcer,
             listeners,
             tls,
             settings,
@@ -210,8 +223,10 @@ impl Server {
                 serve,
             ));
         }
-        shutdown.await;
+        let mut announcing = announcer.map(|it| Announcing::begin(it, served, &health));
+        announcing::until(announcing.as_mut(), shutdown).await;
         health.shut_down();
+        announcing::drained(announcing.as_mut()).await;
         stop.advance(Phase::Draining);
         let mut stopped = Stopped { calls_ended: 0 };
         let ended = async {
@@ -490,6 +505,17 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets who tells others of the server as long as it serves.
+    ///
+    /// They are told once it listens, and follow its health ([`health`](Self::health)): it can be
+    /// called while the server as a whole serves, and one of its services does if it has any. When
+    /// it is to stop they are told first.
+    #[must_use]
+    pub fn announce(mut self, announcer: impl Announcer) -> Self {
+        self.announcer = Some(Box::new(announcer));
+        self
+    }
+
     /// Listens on an address: `host:port`, `dreammesh://host:port`, `dreammesh+tcp://host:port`,
     /// `dreammesh+tls://host:port`, `dreammesh+quic://host:port`, `unix:///path` or
     /// `memory://name`. Port 0 lets the kernel choose.
@@ -513,6 +539,7 @@ impl ServerBuilder {
             tls,
             settings,
             wrong_origin,
+            announcer,
         } = self;
         if let Some(origin) = wrong_origin {
             return Err(BindError {
@@ -520,11 +547,20 @@ impl ServerBuilder {
                 cause: Cause::Origin(origin),
             });
         }
+        if let Some(Err(error)) = announcer.as_ref().map(|it| it.check()) {
+            return Err(BindError {
+                address: address.to_owned(),
+                cause: Cause::Announce(error),
+            });
+        }
+        let own: Vec<_> = router.services().map(|(name, _)| name).collect();
         let router = tooling.add_to(router).map_err(|error| BindError {
             address: address.to_owned(),
             cause: Cause::Descriptors(error),
         })?;
         let router = router.build();
+        let mut services = router.served();
+        services.retain(|service| own.contains(&service.name));
         if tls.is_some() {
             crate::tls::seeded().await;
         }
@@ -534,6 +570,8 @@ impl ServerBuilder {
         Ok(Server {
             router,
             health: tooling.health,
+            announcer,
+            services,
             addresses: vec![address],
             listeners,
             hub,
@@ -613,6 +651,7 @@ enum Cause {
     Plaintext,
     Descriptors(ReflectionError),
     Origin(String),
+    Announce(AnnounceError),
     Io(io::Error),
 }
 
@@ -637,6 +676,7 @@ impl fmt::Display for BindError {
                 "`{origin}` is no origin: write a scheme and a host, and no path, as in \
                  `https://shop.example`; see `ServerBuilder::browser_origins`"
             ),
+            Cause::Announce(error) => write!(f, "the server cannot be announced: {error}"),
             Cause::Io(error) => write!(f, "cannot listen on `{}`: {error}", self.address),
         }
     }
@@ -648,6 +688,7 @@ impl std::error::Error for BindError {
             Cause::Address(error) => Some(error),
             Cause::NoTls | Cause::Plaintext | Cause::Origin(_) => None,
             Cause::Descriptors(error) => Some(error),
+            Cause::Announce(error) => Some(error),
             Cause::Io(error) => Some(error),
         }
     }

@@ -2,11 +2,15 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::task::Waker;
 use std::time::Instant;
 
 use dreammesh_core::call::Deadline;
 use dreammesh_core::port::OpenTicket;
+use tokio::sync::Notify;
+
+use crate::driver::timer;
 
 /// The calls that wait, oldest first; each is a pending future of its caller's.
 ///
@@ -116,6 +120,14 @@ impl Waiting {
         self.leave_full(ticket).then(|| self.wake_next()).flatten()
     }
 
+    /// Takes a call out that has given up, and hands over the next one's waker if it was its turn:
+    /// one that was not woken leaves no room to the others.
+    pub(crate) fn abandon(&mut self, ticket: &mut OpenTicket) -> Option<Waker> {
+        let was_woken = ticket.bits().is_some_and(|place| place <= self.woken);
+        self.leave_full(ticket);
+        was_woken.then(|| self.wake_next()).flatten()
+    }
+
     /// Takes a call out that used up the room; whether it was in.
     pub(crate) fn leave_full(&mut self, ticket: &mut OpenTicket) -> bool {
         let Some(place) = std::mem::take(ticket).bits() else {
@@ -170,6 +182,32 @@ impl Waiting {
     }
 }
 
+/// Wakes the calls whose deadlines pass while they wait; `entered` says that one with a deadline
+/// began to. The calls are under a lock of the caller's, which each closure takes.
+pub(crate) async fn expire(
+    entered: &Notify,
+    next_deadline: impl Fn() -> Option<Instant>,
+    wake_expired: impl Fn(Instant, &mut Vec<Waker>),
+) -> Infallible {
+    loop {
+        let next = next_deadline();
+        let due = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = entered.notified() => {}
+            () = due => {
+                let mut wakers = Vec::new();
+                wake_expired(timer::now(), &mut wakers);
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+}
+
 /// Below it are the places of calls that go before others.
 const FIRST_PLACE: u64 = 1 << 63;
 
@@ -190,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_earliest_deadline_is_that_of_a_call_that_still_waits() {
-        let (mut waiting, now) = (Waiting::default(), crate::driver::timer::now());
+        let (mut waiting, now) = (Waiting::default(), timer::now());
         assert_eq!(waiting.next_deadline(), None);
         let mut late = enter(&mut waiting, Some(now + 3 * SECOND));
         let mut early = enter(&mut waiting, Some(now + SECOND));
@@ -250,8 +288,24 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_gives_up_hands_on_the_turn_that_it_had() {
+        let mut waiting = Waiting::default();
+        let mut tickets: Vec<_> = (0..4).map(|_| enter(&mut waiting, None)).collect();
+        assert!(waiting.wake_next().is_some());
+        assert!(waiting.abandon(&mut tickets[3]).is_none());
+        assert!(waiting.abandon(&mut tickets[0]).is_some());
+        assert_eq!(tickets[0], OpenTicket::NONE);
+        // The second one looks in vain, and so had no turn that it could hand on.
+        waiting.enter(&mut tickets[1], Waker::noop(), None);
+        assert!(waiting.abandon(&mut tickets[1]).is_none());
+        assert!(waiting.wake_next().is_some());
+        assert!(waiting.abandon(&mut tickets[2]).is_none());
+        assert!(waiting.is_empty() && waiting.abandon(&mut tickets[2]).is_none());
+    }
+
+    #[test]
     fn a_call_that_was_sent_back_goes_before_those_that_wait() {
-        let (mut waiting, now) = (Waiting::default(), crate::driver::timer::now());
+        let (mut waiting, now) = (Waiting::default(), timer::now());
         let sent_back = |waiting: &mut Waiting, after| {
             let mut ticket = OpenTicket::SENT_BACK;
             assert!(!waiting.goes_before(ticket));
@@ -281,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_call_is_woken_for_its_deadline_once() {
-        let (mut waiting, now) = (Waiting::default(), crate::driver::timer::now());
+        let (mut waiting, now) = (Waiting::default(), timer::now());
         // Two with the same deadline, which must not be taken for one.
         enter(&mut waiting, Some(now + SECOND));
         enter(&mut waiting, Some(now + SECOND));

@@ -67,7 +67,7 @@ enum With {
     Metrics,
     Layer,
     Trace,
-    /// A choice of one endpoint, so that only what the choosing costs is added.
+    /// A choice of one endpoint, so that what is noted of it is added, and nothing that is picked.
     Balance,
 }
 

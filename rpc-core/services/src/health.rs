@@ -90,6 +90,11 @@ impl Health {
         self.0.borrow().by_service.get(service).copied()
     }
 
+    /// Follows what becomes of the server as a whole.
+    pub fn changes(&self) -> HealthChanges {
+        HealthChanges(self.0.subscribe())
+    }
+
     /// Says that nothing can be called any more; a server does when it begins to drain.
     ///
     /// Whoever watches is told, and its call ends, so that it holds no drain up.
@@ -105,6 +110,34 @@ impl Health {
     /// `grpc.health.v1.Health` with these states.
     pub fn service(&self) -> impl Service + use<> {
         proto::HealthServer::new(Answers(self.clone()))
+    }
+}
+
+/// Follows what becomes of a server as a whole.
+#[derive(Debug)]
+pub struct HealthChanges(watch::Receiver<States>);
+
+impl HealthChanges {
+    /// Whether there is something to call: the server as a whole serves, and so does one of its
+    /// services at least, if any is known.
+    pub fn is_serving(&mut self) -> bool {
+        let states = self.0.borrow_and_update();
+        let serves = |status: &ServingStatus| *status == ServingStatus::Serving;
+        let mut services = states
+            .by_service
+            .iter()
+            .filter(|(name, _)| !name.is_empty());
+        let whole = states.by_service.get("").is_none_or(serves);
+        let is_empty = states.by_service.keys().all(String::is_empty);
+        whole && (is_empty || services.any(|(_, status)| serves(status)))
+    }
+
+    /// Waits until something has been said since it was asked last; for ever once nobody can say
+    /// anything any more.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! - `files`: what the descriptors of a server's files declare.
 #![forbid(unsafe_code)]
 
-pub use health::{Health, ServingStatus};
+pub use health::{Health, HealthChanges, ServingStatus};
 pub use reflection::{Reflection, ReflectionError};
 
 mod files;

@@ -26,6 +26,8 @@ pub struct Load {
     /// The nanoseconds from the origin to when an answer came last, or to when the first of those
     /// that are owed was asked for.
     moved: AtomicU64,
+    /// How many calls have failed because of it, those that could not reach it among them.
+    failures: AtomicU64,
 }
 
 impl Load {
@@ -41,6 +43,7 @@ impl Load {
             average: AtomicU64::new(Average::new(latency.as_secs_f32(), 0).bits()),
             calls: AtomicU64::new(0),
             moved: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -66,8 +69,9 @@ impl Load {
     /// The answer came to a call that began then.
     #[inline]
     pub fn handle_answered(&self, began: Instant, now: Instant) {
-        self.handle_ended(now);
-        self.observe(now.saturating_duration_since(began), now);
+        let nanos = self.nanos(now);
+        self.handle_ended(nanos);
+        self.observe(now.saturating_duration_since(began), nanos);
     }
 
     /// A call that began then has failed in a way that says something of the endpoint: it could
@@ -75,14 +79,17 @@ impl Load {
     ///
     /// That counts as an answer after a second or more. To fail is quick, and would attract calls.
     pub fn handle_failed(&self, began: Instant, now: Instant) {
-        self.handle_ended(now);
+        let nanos = self.nanos(now);
+        self.handle_ended(nanos);
+        self.failures.fetch_add(1, Ordering::Relaxed);
         let elapsed = now.saturating_duration_since(began);
-        self.observe(elapsed.max(FAILURE), now);
+        self.observe(elapsed.max(FAILURE), nanos);
     }
 
     /// It could not be reached, so that no call began there; that counts as a failure does.
     pub fn handle_unreachable(&self, now: Instant) {
-        self.observe(FAILURE, now);
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.observe(FAILURE, self.nanos(now));
     }
 
     /// The caller of a call that began then has given up, or its time was over.
@@ -92,13 +99,18 @@ impl Load {
         self.calls.fetch_sub(OUTSTANDING | 1, Ordering::Relaxed);
         let elapsed = now.saturating_duration_since(began);
         if elapsed > self.average(now) {
-            self.observe(elapsed, now);
+            self.observe(elapsed, self.nanos(now));
         }
     }
 
     /// How many calls are outstanding.
     pub fn outstanding(&self) -> u32 {
         (self.calls.load(Ordering::Relaxed) >> 32) as u32
+    }
+
+    /// How many calls have failed because of the endpoint, those that could not reach it among them.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// How long an answer is expected to take.
@@ -142,13 +154,13 @@ impl Load {
         Duration::from_secs_f32(average.after(millis(self.nanos(now))))
     }
 
-    fn handle_ended(&self, now: Instant) {
+    fn handle_ended(&self, nanos: u64) {
         self.calls.fetch_sub(OUTSTANDING | 1, Ordering::Relaxed);
-        self.moved.store(self.nanos(now), Ordering::Relaxed);
+        self.moved.store(nanos, Ordering::Relaxed);
     }
 
-    fn observe(&self, latency: Duration, now: Instant) {
-        let (latency, at) = (latency.as_secs_f32(), millis(self.nanos(now)));
+    fn observe(&self, latency: Duration, nanos: u64) {
+        let (latency, at) = (latency.as_secs_f32(), millis(nanos));
         // It always gives a new value, so there is nothing to be told of the old one.
         let _ = self
             .average

@@ -9,9 +9,7 @@ use std::time::Instant;
 
 use super::Core;
 use super::call::{ClientCall, ClientReply, ClientStream, Reply};
-use super::in_flight::InFlight;
 use super::retry::{self, Failed, Verdict};
-use crate::balance::Load;
 use crate::call::{Begun, CallError, Code, MethodKind, Status, WireOption};
 use crate::clock;
 use crate::port::{
@@ -35,10 +33,6 @@ pub struct Attempt {
     keeps: bool,
     /// What the clock showed just before the first poll, if somebody looked.
     now: Option<Instant>,
-    /// Where its source balances calls, that it is outstanding at the endpoint it was given.
-    in_flight: Option<InFlight>,
-    /// The endpoints at which it has failed, where its source balances calls.
-    tried: Vec<Arc<Load>>,
 }
 
 #[derive(Debug)]
@@ -58,7 +52,9 @@ impl Attempt {
     pub(crate) fn new(core: Arc<Core>, call: ClientCall) -> Self {
         let repeatable = retry::is_repeatable(call.method.options().idempotency);
         let budget = core.retries.as_ref().filter(|_| repeatable);
-        if let Some(budget) = budget {
+        // A call that cannot be repeated, being on behalf of a repetition, pays for none: else each
+        // hop of a chain would multiply what the one before it added.
+        if let Some(budget) = budget.filter(|_| call.attempt == 0) {
             budget.pay();
         }
         Self {
@@ -69,8 +65,6 @@ impl Attempt {
             state: State::Connecting(OpenTicket::NONE),
             repicks: 0,
             now: None,
-            in_flight: None,
-            tried: Vec::new(),
         }
     }
 
@@ -94,17 +88,15 @@ impl Attempt {
             early: self.keeps && retry::is_harmless(self.call.method),
             ticket,
             balanced: &mut balanced,
-            tried: &self.tried,
+            tried: self.call.endpoints.tried(),
         };
         match ready!(self.core.source.poll_connection(cx, ask)) {
             Ok(connection) => self.state = State::Opening(connection, OpenTicket::NONE),
             Err(ended) => return Poll::Ready(Err(self.fail(ended))),
         }
         if let Some(balanced) = balanced {
-            self.in_flight = Some(match self.call.method.kind() {
-                MethodKind::Unary => InFlight::unary(balanced),
-                _ => InFlight::stream(balanced),
-            });
+            let kind = self.call.method.kind();
+            self.call.endpoints.begin(kind, balanced);
         }
         Poll::Ready(Ok(()))
     }
@@ -142,14 +134,14 @@ impl Attempt {
             Poll::Ready(Ok(opened)) => self.opened(opened),
             Poll::Pending if *ticket == OpenTicket::SENT_BACK => {
                 // The source hands the same connection out again only when that has room.
-                self.in_flight = None;
+                drop(self.call.endpoints.take());
                 self.state = State::Connecting(OpenTicket::SENT_BACK);
                 Poll::Ready(Ok(None))
             }
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(ended)) if self.may_repick(&ended) => {
                 self.repicks += 1;
-                self.leave_endpoint(&ended);
+                self.call.endpoints.leave(&ended);
                 self.state = State::Connecting(OpenTicket::NONE);
                 Poll::Ready(Ok(None))
             }
@@ -163,7 +155,8 @@ impl Attempt {
             return Poll::Ready(Ok(None));
         };
         if self.call.method.kind() != MethodKind::Unary {
-            let stream = ClientStream::new(connection, opened.key, self.in_flight.take());
+            let in_flight = self.call.endpoints.take();
+            let stream = ClientStream::new(connection, opened.key, in_flight);
             return Poll::Ready(Ok(Some(stream)));
         }
         self.state = State::Answering(connection, opened.key);
@@ -179,29 +172,16 @@ impl Attempt {
             return false;
         };
         let has_message = self.call.message.is_some() || self.call.method.kind().streams_requests();
-        let is_elsewhere = self.has_others() && ended.status.code() == Code::Unavailable;
+        let has_others = self.call.endpoints.has_others();
+        let is_elsewhere = has_others && ended.status.code() == Code::Unavailable;
         ended.begun == Begun::No
             && has_message
             && (is_elsewhere || !connection.is_open())
             && self.repicks < REPICKS_MAX
     }
 
-    /// Whether there is another endpoint for it.
-    fn has_others(&self) -> bool {
-        let in_flight = self.in_flight.as_ref();
-        in_flight.is_some_and(|in_flight| in_flight.has_others)
-    }
-
-    /// Notes how the attempt ended at its endpoint, where there are several.
-    fn leave_endpoint(&mut self, ended: &Ended) {
-        if let Some(in_flight) = self.in_flight.take() {
-            let load = in_flight.ended(ended);
-            self.tried.push(load);
-        }
-    }
-
     fn fail(&mut self, mut ended: Ended) -> CallError {
-        self.leave_endpoint(&ended);
+        self.call.endpoints.leave(&ended);
         if self.is_repetition() {
             // Whatever became of this attempt, an earlier one may have begun.
             ended.begun = Begun::Maybe;
@@ -267,7 +247,7 @@ impl Attempt {
         let failed = Failed {
             ended,
             connection_over,
-            elsewhere: self.has_others(),
+            elsewhere: self.call.endpoints.has_others(),
             idempotency: self.call.method.options().idempotency,
             attempt: self.call.attempt,
             nested: self.nested,
@@ -283,15 +263,16 @@ impl Attempt {
             Verdict::Repeat => self.call.attempt += 1,
             Verdict::Fail | Verdict::Anew => return false,
         }
-        self.leave_endpoint(ended);
+        self.call.endpoints.leave(ended);
         if !refused {
-            self.core.source.repeated(self.tried.last());
+            let tried = self.call.endpoints.tried();
+            self.core.source.repeated(tried.last());
         }
         true
     }
 
     fn answered(&mut self, answer: Answer) -> ClientReply {
-        if let Some(in_flight) = self.in_flight.take() {
+        if let Some(in_flight) = self.call.endpoints.take() {
             in_flight.answered();
         }
         match mem::replace(&mut self.state, State::Done) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use dreammesh_wire::Segment;
 
-use super::in_flight::InFlight;
+use super::in_flight::{Endpoints, InFlight};
 use crate::call::{
     Compression, Deadline, Endpoint, Extensions, Metadata, MethodInfo, Priority, TraceContext,
     WireOption,
 };
 use crate::layer::Observation;
-use crate::port::{Answer, Connection, StreamKey, StreamPort};
+use crate::port::{Answer, Connection, Ended, StreamKey, StreamPort};
 
 /// A call on its way out; also what client layers see and may change.
 ///
@@ -48,6 +48,8 @@ pub struct ClientCallParts {
     /// Typed values of the layers.
     pub extensions: Extensions,
     pub(crate) message: Option<Segment>,
+    /// Where its attempts went. It is here since the attempt is moved about, and this box is not.
+    pub(crate) endpoints: Endpoints,
 }
 
 impl ClientCall {
@@ -124,7 +126,7 @@ pub(crate) struct ClientStream {
     released: bool,
     pub(crate) observation: Option<Observation>,
     /// That it is outstanding at its endpoint, where there are several.
-    _in_flight: Option<InFlight>,
+    in_flight: Option<InFlight>,
 }
 
 impl ClientStream {
@@ -140,7 +142,7 @@ impl ClientStream {
             key,
             released: false,
             observation: None,
-            _in_flight: in_flight,
+            in_flight,
         }
     }
 
@@ -172,6 +174,13 @@ impl ClientStream {
     pub(crate) fn release(&mut self) {
         if !std::mem::replace(&mut self.released, true) {
             self.port.release(self.key);
+        }
+    }
+
+    /// Notes with what failure it ended at its endpoint, where there are several.
+    pub(crate) fn failed(&mut self, ended: &Ended) {
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.ended(ended);
         }
     }
 

@@ -166,6 +166,9 @@ const FLOOR_MAX: u32 = 100;
 const FLOOR_STEP: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
+mod amplification;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::call::{Metadata, Status};

@@ -5,6 +5,7 @@ mod histogram;
 mod prometheus;
 mod shard;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -89,9 +90,26 @@ impl Metrics {
         endpoints
     }
 
+    /// How long ago it was certain what is known of each target that is found by somebody's word,
+    /// of all channels that live; the least where several have the same target.
+    pub fn knowledge(&self) -> Vec<(String, Duration)> {
+        let now = crate::clock::now();
+        let mut ages = BTreeMap::<String, Duration>::new();
+        for source in self.0.sources() {
+            let known = source.knowledge();
+            let known = known.and_then(|(target, it)| Some((target, it.age(now)?)));
+            if let Some((target, age)) = known {
+                let least = ages.entry(target.to_owned()).or_insert(age);
+                *least = age.min(*least);
+            }
+        }
+        ages.into_iter().collect()
+    }
+
     /// What was recorded so far in the text format of Prometheus.
     pub fn to_prometheus(&self) -> String {
         let mut text = prometheus::write(&self.snapshot());
+        prometheus::write_knowledge(&mut text, &self.knowledge());
         prometheus::write_connections(&mut text, &self.connections());
         text
     }

@@ -9,9 +9,11 @@ use tower_layer::Layer;
 
 use super::Drain;
 use super::watched::Watched;
+use crate::announce::ServedService;
 use crate::call::{Status, WireOption};
 use crate::layer::{HandlerService, LayeredHandler, Metrics};
 use crate::port::{Handler, Lookup, Outcome, ServerCall};
+use crate::wire::LayoutHash;
 
 /// A service: its name and a handler for each of its methods. Generated code implements it.
 pub trait Service: Send + Sync + 'static {
@@ -59,6 +61,26 @@ impl Router {
         self.0.handlers.values()
     }
 
+    /// Each service with a hash over everything that the messages of its methods reach.
+    pub fn served(&self) -> Vec<ServedService> {
+        let served = self.services().map(|(name, _)| {
+            let of_service = |path: &&str| {
+                let path = path.strip_prefix('/').unwrap_or(path);
+                path.rsplit_once('/').is_some_and(|(it, _)| it == name)
+            };
+            let mut paths: Vec<_> = self.0.handlers.keys().copied().filter(of_service).collect();
+            paths.sort_unstable();
+            let hash = paths.into_iter().fold(FNV_OFFSET, |hash, path| {
+                let method = self.0.handlers[path].method();
+                let hash = fnv(hash, path.as_bytes());
+                let hash = fnv(hash, &method.request_closure().0);
+                fnv(hash, &method.response_closure().0)
+            });
+            ServedService::new(name, LayoutHash(hash.to_le_bytes()))
+        });
+        served.collect()
+    }
+
     /// The name and the serialised descriptor set of each service.
     pub fn services(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> + '_ {
         self.0.services.iter().copied()
@@ -88,6 +110,15 @@ impl Lookup for Router {
         self.0.wire
     }
 }
+
+/// FNV-1a over 128 bits, a step.
+fn fnv(hash: u128, bytes: &[u8]) -> u128 {
+    bytes.iter().fold(hash, |hash, byte| {
+        (hash ^ u128::from(*byte)).wrapping_mul(0x0100_0000_0000_0000_0000_013b)
+    })
+}
+
+const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 
 /// Long enough for any real path, short enough for a status message.
 const PATH_SHOWN_CHARS: usize = 200;

@@ -4,5 +4,6 @@
     reason = "what a simulation takes for granted, it made itself"
 )]
 
+mod picture;
 mod replicas;
 mod slow_replica;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dreammesh_core::balance::Policy;
 
+use crate::picture;
 use crate::replicas::{Report, Service, World, run};
 
 /// Replica 0 takes ten times as long as the others.
@@ -52,15 +53,22 @@ const SEED: u64 = 0xd4ea;
 
 #[test]
 fn a_slow_replica_does_not_show_in_the_tail() {
+    let mut groups = Vec::new();
     for rate in [300.0, 1_000.0] {
-        let [ewma, rotation, _] = table(
+        let reports = table(
             "One of three takes 20 ms, the others 2 ms",
             rate,
             one_is_slow,
         );
+        groups.push(picture::Group {
+            title: format!("{rate} calls a second"),
+            bars: [&reports[0], &reports[1], &reports[2]].map(|it| it.quantile(0.99)),
+        });
+        let [ewma, rotation, _] = reports;
         assert!(ewma.quantile(0.99) * 4 < rotation.quantile(0.99));
         assert!(ewma.share(0) < 0.03, "{}", ewma.share(0));
     }
+    picture::compare("slow-replica.svg", &picture::draw(&groups));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! - `waits`: the calls that wait.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
@@ -23,12 +24,13 @@ use dreammesh_core::layer::ConnectionCounts;
 use dreammesh_core::port::{
     Balanced as Given, Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket,
 };
-use dreammesh_core::resolve::{ResolvedEndpoint, Resolver};
+use dreammesh_core::resolve::{Knowledge, ResolvedEndpoint, Resolver};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::Connector;
 use crate::driver::timer;
+use crate::waiting;
 use set::{Member, Set};
 use waits::Waits;
 
@@ -40,6 +42,8 @@ mod waits;
 /// Dropping it lets the calls that run finish, then closes the links.
 pub(super) struct Balanced {
     inner: Arc<Inner>,
+    /// How old it is what the resolver says, if that can grow old.
+    knowledge: Option<Arc<Knowledge>>,
     /// Follows what the resolver says.
     following: AbortHandle,
 }
@@ -51,6 +55,8 @@ struct Inner {
     /// None until the resolver has said something.
     set: ArcSwapOption<Set>,
     waits: Mutex<Waits>,
+    /// Why there is no endpoint, where the resolver has said more of that.
+    why_none: Mutex<Option<String>>,
     /// A call with a deadline began to wait.
     entered: Notify,
     /// There is a new set.
@@ -66,19 +72,22 @@ impl Balanced {
         target: &str,
         connector: Connector,
         policy: Policy,
-        resolver: impl Resolver,
+        resolver: Box<dyn Resolver>,
     ) -> Self {
+        let knowledge = resolver.knowledge();
         let inner = Arc::new(Inner {
             target: target.into(),
             policy,
             set: ArcSwapOption::empty(),
             waits: Mutex::default(),
+            why_none: Mutex::default(),
             entered: Notify::new(),
             changed: Notify::new(),
         });
-        let following = tokio::spawn(follow(Arc::clone(&inner), connector, Box::new(resolver)));
+        let following = tokio::spawn(follow(Arc::clone(&inner), connector, resolver));
         Self {
             inner,
+            knowledge,
             following: following.abort_handle(),
         }
     }
@@ -128,7 +137,8 @@ impl ConnectionSource for Balanced {
         let Some(set) = &*set else {
             return inner.poll_wait(cx, &mut ask, None, Vec::new());
         };
-        // One that was sent back looks for room anywhere: it is no nearer to it where it was.
+        // One that was sent back looks for room anywhere: it is no nearer to it where it was. To
+        // go before those who wait elsewhere would be unfair to them.
         let is_new = matches!(*ask.ticket, OpenTicket::NONE | OpenTicket::SENT_BACK);
         if !is_new || !ask.tried.is_empty() {
             return inner.poll_any(cx, &mut ask, set, Asking::default());
@@ -138,11 +148,17 @@ impl ConnectionSource for Balanced {
         let Some(picked) = with_random(|random| set.picker.pick(now, random)) else {
             return inner.poll_any(cx, &mut ask, set, Asking::default());
         };
-        let mut asking = Asking::default();
-        match asking.poll_one(cx, &mut ask, set, picked, now, false) {
-            Some(given) => Poll::Ready(Ok(given)),
-            None => inner.poll_any(cx, &mut ask, set, asking),
-        }
+        let (member, mut ticket) = (&set.members[picked], OpenTicket::NONE);
+        let missing = match member.poll(cx, &ask, &mut ticket, false) {
+            Poll::Ready(Ok(connection)) => {
+                give(&mut ask, set, member, now);
+                return Poll::Ready(Ok(connection));
+            }
+            Poll::Ready(Err(ended)) => Poll::Ready(ended),
+            Poll::Pending => Poll::Pending,
+        };
+        let asking = Asking::after(set, picked, ticket, missing, now);
+        inner.poll_any(cx, &mut ask, set, asking)
     }
 
     fn abandon(&self, ticket: OpenTicket) {
@@ -157,6 +173,11 @@ impl ConnectionSource for Balanced {
         if let Some(member) = members.next() {
             member.link.repeated(load);
         }
+    }
+
+    fn knowledge(&self) -> Option<(&str, &Knowledge)> {
+        let knowledge = self.knowledge.as_deref()?;
+        Some((&self.inner.target, knowledge))
     }
 
     fn connections(&self) -> Vec<Arc<ConnectionCounts>> {
@@ -260,7 +281,12 @@ impl Inner {
 
     /// The failure of a call for which there is no endpoint.
     fn nobody(&self) -> Ended {
-        let text = format!("{} has no endpoint at the moment", self.target);
+        let why = self.why_none.lock();
+        let why = why.unwrap_or_else(PoisonError::into_inner);
+        let text = match why.as_deref() {
+            Some(why) => format!("{} has no endpoint: {why}", self.target),
+            None => format!("{} has no endpoint at the moment", self.target),
+        };
         Ended::by_library(Status::unavailable(text), Begun::No)
     }
 
@@ -277,38 +303,31 @@ impl Inner {
     }
 
     /// Has calls go to these endpoints from now on.
-    fn resolve(&self, endpoints: Vec<ResolvedEndpoint>, connector: &Connector) {
+    fn resolve(&self, endpoints: Vec<ResolvedEndpoint>, connector: &Connector) -> Arc<Set> {
         let former = self.set.load_full();
         let start = with_random(Random::next_u64);
         let set = Set::new(former.as_deref(), endpoints, self.policy, connector, start);
         drop(former);
-        let former = self.set.swap(Some(Arc::new(set)));
+        let set = Arc::new(set);
+        let former = self.set.swap(Some(Arc::clone(&set)));
         let mut wakers = Vec::new();
         self.lock().wake_all(&mut wakers);
         wakers.into_iter().for_each(Waker::wake);
         self.changed.notify_waiters();
         drop(former);
+        set
+    }
+
+    /// Remembers why there is no endpoint.
+    fn explain(&self, why: Option<String>) {
+        let mut known = self.why_none.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = why;
     }
 
     /// Wakes the calls whose deadlines pass while they wait.
-    async fn expire(&self) -> std::convert::Infallible {
-        loop {
-            let next = self.lock().next_deadline();
-            let due = async {
-                match next {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = self.entered.notified() => {}
-                () = due => {
-                    let mut wakers = Vec::new();
-                    self.lock().wake_expired(timer::now(), &mut wakers);
-                    wakers.into_iter().for_each(Waker::wake);
-                }
-            }
-        }
+    async fn expire(&self) -> Infallible {
+        let wake_expired = |now, wakers: &mut _| self.lock().wake_expired(now, wakers);
+        waiting::expire(&self.entered, || self.lock().next_deadline(), wake_expired).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Waits> {
@@ -317,6 +336,20 @@ impl Inner {
 }
 
 impl Asking {
+    /// That of a call which the first one has no connection for, or none yet.
+    #[cold]
+    fn after(
+        set: &Set,
+        place: usize,
+        ticket: OpenTicket,
+        missing: Poll<Ended>,
+        now: Instant,
+    ) -> Self {
+        let mut asking = Self::default();
+        asking.note(set, place, ticket, missing, now);
+        asking
+    }
+
     /// Asks one endpoint; none if it has no connection for the call, which is noted.
     fn poll_one(
         &mut self,
@@ -329,19 +362,36 @@ impl Asking {
     ) -> Option<Arc<dyn Connection>> {
         let member = &set.members[place];
         let mut ticket = OpenTicket::NONE;
-        match member.poll(cx, ask, &mut ticket, patiently) {
+        let missing = match member.poll(cx, ask, &mut ticket, patiently) {
             Poll::Ready(Ok(connection)) => {
                 give(ask, set, member, now);
                 return Some(connection);
             }
-            Poll::Ready(Err(ended)) => {
+            Poll::Ready(Err(ended)) => Poll::Ready(ended),
+            Poll::Pending => Poll::Pending,
+        };
+        self.note(set, place, ticket, missing, now);
+        None
+    }
+
+    /// Notes that one has no connection for the call, or none yet.
+    fn note(
+        &mut self,
+        set: &Set,
+        place: usize,
+        ticket: OpenTicket,
+        missing: Poll<Ended>,
+        now: Instant,
+    ) {
+        let member = &set.members[place];
+        match missing {
+            Poll::Ready(ended) => {
                 member.load.handle_unreachable(now);
                 self.failed.push(place);
                 self.failure = Some(ended);
             }
             Poll::Pending => self.asked.push((Arc::clone(member), ticket)),
         }
-        None
     }
 
     /// Asks those that the call waits for.
@@ -455,10 +505,14 @@ async fn follow(inner: Arc<Inner>, connector: Connector, mut resolver: Box<dyn R
     let work = async {
         let mut last = None;
         while let Some(endpoints) = poll_fn(|cx| resolver.poll_endpoints(cx)).await {
+            inner.explain(resolver.why_none());
             if last.as_ref() == Some(&endpoints) {
                 continue;
             }
-            inner.resolve(endpoints.clone(), &connector);
+            let set = inner.resolve(endpoints.clone(), &connector);
+            for member in &set.members {
+                resolver.handle_load(member.id(), &member.load);
+            }
             last = Some(endpoints);
         }
         if last.is_none() {

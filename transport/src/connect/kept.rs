@@ -6,6 +6,7 @@
 //! - `grpc`: the connection to a server of plain gRPC.
 //! - `path`: leaving a medium that does not work, and coming back to it.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -27,7 +28,7 @@ use super::lanes::Lanes;
 use super::{Place, Settings};
 use crate::driver::timer;
 use crate::grpc::client::Client as GrpcClient;
-use crate::waiting::Waiting;
+use crate::waiting::{self, Waiting};
 use early::Early;
 use members::Members;
 use tending::Growth;
@@ -234,7 +235,7 @@ impl ConnectionSource for KeptLink {
     }
 
     fn abandon(&self, mut ticket: OpenTicket) {
-        let next = self.0.lock().waiting.leave(&mut ticket);
+        let next = self.0.lock().waiting.abandon(&mut ticket);
         next.into_iter().for_each(Waker::wake);
     }
 }
@@ -407,24 +408,14 @@ impl Inner {
     }
 
     /// Wakes the calls whose deadlines pass while they wait.
-    async fn expire(&self) -> std::convert::Infallible {
-        loop {
-            let next = self.lock().waiting.next_deadline();
-            let due = async {
-                match next {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = self.entered.notified() => {}
-                () = due => {
-                    let mut wakers = Vec::new();
-                    self.lock().waiting.wake_expired(timer::now(), &mut wakers);
-                    wakers.into_iter().for_each(Waker::wake);
-                }
-            }
-        }
+    async fn expire(&self) -> Infallible {
+        let wake_expired = |now, wakers: &mut _| self.lock().waiting.wake_expired(now, wakers);
+        waiting::expire(
+            &self.entered,
+            || self.lock().waiting.next_deadline(),
+            wake_expired,
+        )
+        .await
     }
 }
 

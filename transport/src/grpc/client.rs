@@ -34,7 +34,7 @@ use call::{Call, CallLimits};
 use methods::Methods;
 use slots::Slots;
 
-pub(crate) use driver::{Driver, Opened as OpenedLink, Pings, Settings, begin, open};
+pub(crate) use driver::{Driver, Opened as OpenedLink, Pings, Settings, begin, open, open_as};
 
 mod call;
 mod driver;

@@ -2,6 +2,8 @@
 
 use h2::{client, server};
 
+use super::windows;
+
 /// The settings of the accepting side, where so many calls may run at once.
 pub(super) fn server(calls_max: u32) -> server::Builder {
     let mut builder = server::Builder::new();
@@ -9,8 +11,8 @@ pub(super) fn server(calls_max: u32) -> server::Builder {
         .max_header_list_size(HEADER_LIST_BYTES)
         .max_concurrent_streams(calls_max.max(STREAMS_MIN))
         .max_frame_size(FRAME_BYTES)
-        .initial_window_size(SERVER_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(SERVER_CONNECTION_WINDOW_BYTES)
+        .initial_window_size(windows::FIRST.stream_bytes)
+        .initial_connection_window_size(windows::FIRST.connection_bytes)
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .max_concurrent_reset_streams(RESET_STREAMS)
         .max_pending_accept_reset_streams(PENDING_RESET_STREAMS)
@@ -41,8 +43,8 @@ pub(crate) fn grpc_client() -> client::Builder {
         .enable_push(false)
         .max_header_list_size(HEADER_LIST_BYTES)
         .max_frame_size(GRPC_FRAME_BYTES)
-        .initial_window_size(GRPC_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(GRPC_CONNECTION_WINDOW_BYTES)
+        .initial_window_size(windows::FIRST.stream_bytes)
+        .initial_connection_window_size(windows::FIRST.connection_bytes)
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .max_concurrent_reset_streams(GRPC_RESET_STREAMS)
         .max_local_error_reset_streams(None)
@@ -60,12 +62,6 @@ const STREAMS_MIN: u32 = 100;
 /// A driver's batch is at most so long, and with the default of 16 KiB it became many frames,
 /// each a system call: with small calls that cost a tenth, with messages of 1 KiB nearly a third.
 const FRAME_BYTES: u32 = 256 * 1024;
-/// What a tunnel may hold of requests while its session does not read, because its peer does not
-/// read answers. At a round trip of 20 ms it is worth 200 MB/s.
-const SERVER_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// A proxy puts the sessions of unrelated clients on one connection. It takes sixteen of them that
-/// are stuck to make the others wait.
-const SERVER_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 /// A client always reads, so that this bounds what is under way, not what is held; at a round trip
 /// of 100 ms it is worth 160 MB/s.
 const CLIENT_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
@@ -84,8 +80,9 @@ const PENDING_RESET_STREAMS: usize = 20;
 const ERROR_RESET_STREAMS: usize = 256;
 /// Each frame below 256 bytes takes from it what it lacks of them until it is read; beyond it, `h2`
 /// ends the connection with all that runs on it. So a call that nobody reads should come to the end
-/// of its window first, which harms no other: a window of 4 MiB takes 80,659 frames of 52 bytes, the
-/// least that a message of 47 bytes comes as, and those lack 204 bytes each, 15.7 MiB together.
+/// of its window first, which harms no other: a window of 2 MiB takes 72,315 frames of 29 bytes, the
+/// least that a message of 24 bytes comes as, and those lack 227 bytes each, 15.7 MiB together. One
+/// that was opened to 16 MiB takes 131,072 frames of 128 bytes, which lack as much as is there.
 ///
 /// `h2` keeps about 250 bytes for each frame beside what was in it, so that this much is 17 to
 /// 21 MiB. To have the window bind for messages of one byte too would take 167 MiB, which is more
@@ -93,11 +90,6 @@ const ERROR_RESET_STREAMS: usize = 256;
 const DATA_FRAME_BUDGET_BYTES: usize = 16 * 1024 * 1024;
 /// So that a message of 1 MiB may come in one frame, and is read where it arrived.
 const GRPC_FRAME_BYTES: u32 = 1024 * 1024 + 1024;
-/// What one call may have under way, and what one that nobody reads holds: at a round trip of 20 ms
-/// it is worth 200 MB/s.
-const GRPC_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// It takes sixteen calls that nobody reads to make the others wait.
-const GRPC_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 /// Calls that were dropped here while their answers are under way. One that is forgotten has its
 /// frames answered with a reset, which is why those are not limited: they say nothing of the server.
 const GRPC_RESET_STREAMS: usize = 1024;

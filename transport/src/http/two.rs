@@ -21,6 +21,7 @@ use super::bell::Bell;
 use super::life::{Due, End, Life, Load};
 use super::rest::swallow;
 use super::watch::{Eye, Watched};
+use super::windows::Windows;
 use super::{limits, preface};
 use crate::driver::timer::{self, Timer};
 use crate::grpc::server::Calls;
@@ -117,6 +118,7 @@ struct Two {
     tunnels: JoinSet<Option<Closed>>,
     outer: Outer,
     life: Life,
+    windows: Windows,
     timer: Timer,
 }
 
@@ -138,6 +140,7 @@ impl Two {
             tunnels: JoinSet::new(),
             outer,
             life: Life::new(timer::now(), patience, keepalive),
+            windows: Windows::new(),
             timer: Timer::new(),
         }
     }
@@ -270,7 +273,9 @@ impl Two {
             self.timer.is_due(now);
             let waiting = self.calls.as_mut();
             let waiting = waiting.and_then(|calls| calls.poll_waiting(now, cx));
-            match self.life.poll(now, self.eye.look(), load) {
+            let look = self.eye.look();
+            self.measure(cx, now, look.received_bytes);
+            match self.life.poll(now, look, load) {
                 Due::End(end) => return Poll::Ready(end),
                 Due::Drain => {
                     self.drain();
@@ -293,6 +298,30 @@ impl Two {
                     }
                 }
             }
+        }
+    }
+
+    /// Finds how fast the peer sends, and opens the windows as far as that takes.
+    fn measure(&mut self, cx: &mut Context<'_>, now: Instant, received_bytes: u64) {
+        let Some(ping) = &mut self.ping else { return };
+        if self.windows.is_asked() && ping.poll_pong(cx).is_ready() {
+            let widths = self.windows.handle_pong(now, received_bytes);
+            // While the peer has not acknowledged the last ones, there can be no other settings.
+            let opened = widths.filter(|widths| {
+                let stream_bytes = widths.stream_bytes;
+                self.connection
+                    .set_initial_window_size(stream_bytes)
+                    .is_ok()
+            });
+            if let Some(widths) = opened {
+                self.connection
+                    .set_target_window_size(widths.connection_bytes);
+                self.windows.handle_opened(widths);
+                cx.waker().wake_by_ref();
+            }
+        }
+        if self.windows.wants_ping(received_bytes) && ping.send_ping(Ping::opaque()).is_ok() {
+            self.windows.handle_ping(now, received_bytes);
         }
     }
 

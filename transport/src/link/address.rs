@@ -67,6 +67,8 @@ pub enum Address {
     },
     /// A Unix stream socket, `unix:///path`.
     Unix(PathBuf),
+    /// Plain gRPC on a Unix stream socket, `grpc+unix:///path`.
+    GrpcUnix(PathBuf),
     /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
     Memory(String),
 }
@@ -97,7 +99,7 @@ impl FromStr for Address {
             .find(|known| known.name.eq_ignore_ascii_case(scheme))
         {
             None => Err(TargetError::new(text, Problem::UnknownScheme)),
-            Some(Scheme { parse: None, .. }) => Err(TargetError::new(text, Problem::LaterScheme)),
+            Some(Scheme { parse: None, .. }) => Err(TargetError::new(text, Problem::NoPlace)),
             Some(Scheme {
                 parse: Some(parse), ..
             }) => parse(text, rest),
@@ -117,6 +119,7 @@ impl fmt::Display for Address {
             Self::Grpc { host, port } => write_host(f, "grpc", host, *port),
             Self::Grpcs { host, port } => write_host(f, "grpcs", host, *port),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::GrpcUnix(path) => write!(f, "grpc+unix://{}", path.display()),
             Self::Memory(name) => write!(f, "memory://{name}"),
         }
     }
@@ -129,6 +132,12 @@ fn write_host(f: &mut fmt::Formatter<'_>, scheme: &str, host: &str, port: u16) -
     }
 }
 
+/// Whether a target is found by a mesh, and names no place itself.
+pub(crate) fn is_resolved(target: &str) -> bool {
+    let scheme = target.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("mesh"))
+}
+
 /// A line of the scheme table.
 #[derive(Clone, Copy, Debug)]
 pub struct Scheme {
@@ -136,14 +145,14 @@ pub struct Scheme {
     pub name: &'static str,
     /// What follows it, for messages.
     pub form: &'static str,
-    /// Reads what follows; absent when the scheme is reserved for a later version.
+    /// Reads what follows; absent where that names no place, but what a mesh finds.
     parse: Option<Parse>,
 }
 
 /// Reads the whole string and what follows its scheme.
 type Parse = fn(&str, &str) -> Result<Address, TargetError>;
 
-/// Every scheme this version knows, the reserved ones among them.
+/// Every scheme this version knows.
 pub const SCHEMES: &[Scheme] = &[
     Scheme {
         name: "dreammesh+tcp",
@@ -200,6 +209,11 @@ pub const SCHEMES: &[Scheme] = &[
         form: "host:port",
         parse: Some(grpcs),
     },
+    Scheme {
+        name: "grpc+unix",
+        form: "/path",
+        parse: Some(grpc_unix),
+    },
 ];
 
 /// A target or bind string that names no place this version can reach.
@@ -229,11 +243,8 @@ impl fmt::Display for TargetError {
         match problem {
             Problem::NoScheme => write!(f, "`{target}` has no scheme")?,
             Problem::UnknownScheme => write!(f, "the scheme of `{target}` is unknown")?,
-            Problem::LaterScheme => {
-                write!(
-                    f,
-                    "the scheme of `{target}` is not supported by this version"
-                )?;
+            Problem::NoPlace => {
+                write!(f, "`{target}` is found by a mesh, and names no place")?;
             }
             Problem::Malformed(what) => write!(f, "`{target}` {what}")?,
         }
@@ -256,7 +267,7 @@ impl std::error::Error for TargetError {}
 enum Problem {
     NoScheme,
     UnknownScheme,
-    LaterScheme,
+    NoPlace,
     Malformed(&'static str),
 }
 
@@ -323,6 +334,14 @@ fn host_and_port(text: &str, rest: &str) -> Result<(String, u16), TargetError> {
 }
 
 fn unix(text: &str, rest: &str) -> Result<Address, TargetError> {
+    socket_path(text, rest).map(Address::Unix)
+}
+
+fn grpc_unix(text: &str, rest: &str) -> Result<Address, TargetError> {
+    socket_path(text, rest).map(Address::GrpcUnix)
+}
+
+fn socket_path(text: &str, rest: &str) -> Result<PathBuf, TargetError> {
     // sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing zero included; the smaller
     // one is checked everywhere so that a path that works on one host works on the next.
     const PATH_BYTES_MAX: usize = 103;
@@ -336,7 +355,7 @@ fn unix(text: &str, rest: &str) -> Result<Address, TargetError> {
         let what = "has a path of more than 103 bytes, which no Unix socket can have";
         return Err(TargetError::new(text, Problem::Malformed(what)));
     }
-    Ok(Address::Unix(PathBuf::from(rest)))
+    Ok(PathBuf::from(rest))
 }
 
 fn memory(text: &str, rest: &str) -> Result<Address, TargetError> {
@@ -364,6 +383,9 @@ mod tests {
             "dreammesh+h2://shop.example:443",
             "dreammesh+h2://[::1]:443",
             "unix:///run/shop.sock",
+            "grpc://shop.example:50051",
+            "grpcs://[::1]:50051",
+            "grpc+unix:///run/shop.sock",
             "memory://shop",
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
@@ -384,10 +406,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reserved_scheme_is_told_apart_from_an_unknown_one() {
-        let later = "mesh://catalog".parse::<Address>().unwrap_err().to_string();
-        assert!(later.contains("not supported by this version"), "{later}");
-        assert!(later.contains("dreammesh+tcp://host:port"), "{later}");
+    fn what_a_mesh_finds_is_told_apart_from_an_unknown_scheme() {
+        let found = "mesh://catalog".parse::<Address>().unwrap_err().to_string();
+        assert!(found.contains("names no place"), "{found}");
+        assert!(found.contains("dreammesh+tcp://host:port"), "{found}");
+        assert!(is_resolved("Mesh://catalog") && !is_resolved("mesh:catalog"));
         let unknown = "ftp://catalog".parse::<Address>().unwrap_err().to_string();
         assert!(unknown.contains("is unknown"), "{unknown}");
     }
@@ -402,6 +425,7 @@ mod tests {
             ("dreammesh+tcp://[::1:80", "does not close"),
             ("dreammesh+tcp://:80", "no valid host"),
             ("unix://run/x", "absolute path"),
+            ("grpc+unix://run/x", "absolute path"),
             ("memory://", "has no name"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();

@@ -103,7 +103,9 @@ impl Listener {
                 let text = "one listener serves one medium";
                 Err(io::Error::new(io::ErrorKind::InvalidInput, text))
             }
-            Address::Unix(path) => unix::bind(path, options.take_over).await.map(Self::Unix),
+            Address::Unix(path) | Address::GrpcUnix(path) => {
+                unix::bind(path, options.take_over).await.map(Self::Unix)
+            }
             Address::Memory(name) => hub.bind(name).map(Self::Memory),
         }
     }
@@ -275,6 +277,7 @@ pub(crate) async fn dial(
         | Address::H2 { .. }
         | Address::Grpc { .. }
         | Address::Grpcs { .. }
+        | Address::GrpcUnix(_)
         | Address::Secure { .. } => Err(io::ErrorKind::Unsupported.into()),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             stop: Stop::new(),
             sessions: Mutex::new(Vec::new()),

@@ -93,6 +93,13 @@ impl Serving {
         }
     }
 
+    /// That of a server without services, as it is when nothing is set.
+    #[cfg(test)]
+    pub(crate) fn bare() -> Arc<Self> {
+        let (router, room) = (Router::builder().build(), Arc::new(Semaphore::new(1)));
+        Arc::new(Self::new(router, None, Settings::default(), room))
+    }
+
     /// A place for what may cost as much as a connection, unless all are taken.
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.room).try_acquire_owned().ok()

@@ -1,10 +1,9 @@
 //! The server's side until a connection's handshake is done.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dreammesh_session::Keepalive;
 use quinn::crypto::rustls::QuicServerConfig;
@@ -18,7 +17,7 @@ use super::handshake::Handshake;
 use super::peers::Peers;
 use super::port::Port;
 use super::told::Told;
-use super::under_way::UnderWay;
+use super::under_way::{UnderWay, Waiting};
 use super::{LANES_MAX, socket, transport};
 use crate::driver::timer;
 use crate::tls::{ALPN, ServerTls};
@@ -32,9 +31,8 @@ pub(crate) struct Listener {
     peers: Arc<Peers>,
     /// Handshakes that have begun and are not done.
     under_way: Arc<UnderWay>,
-    /// Clients whose source has as many of those as it may, in their order, with when they came; at
-    /// most [`WAITING_MAX`].
-    waiting: Mutex<VecDeque<(Incoming, Instant)>>,
+    /// Clients whose source has as many of those as it may.
+    waiting: Mutex<Waiting<Incoming>>,
     /// Ready once the socket is closed.
     released: oneshot::Receiver<()>,
     tls: ServerTls,
@@ -88,7 +86,7 @@ impl Listener {
             address,
             peers,
             under_way: Arc::new(UnderWay::new(SOURCE_HANDSHAKES_MAX)),
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting::new(WAITING_MAX, WAITING)),
             released,
             tls: options.tls.clone(),
             _watchman: watchman,
@@ -127,21 +125,12 @@ impl Listener {
     fn admit_waiting(&self) -> Option<Handshake> {
         loop {
             let mut waiting = self.waiting();
-            let stale = timer::now().checked_sub(WAITING);
-            while let Some((_, since)) = waiting.front()
-                && stale.is_some_and(|stale| *since < stale)
-            {
+            while let Some(given_up) = waiting.take_stale(timer::now()) {
                 // Whoever still wants to be served has asked again.
-                if let Some((given_up, _)) = waiting.pop_front() {
-                    given_up.ignore();
-                }
+                given_up.ignore();
             }
-            let has_room = |(it, _): &(Incoming, _)| {
-                let source = it.remote_address().ip();
-                self.under_way.has_room(source)
-            };
-            let next = waiting.iter().position(has_room)?;
-            let (incoming, _) = waiting.remove(next)?;
+            let has_room = |it: &Incoming| self.under_way.has_room(it.remote_address().ip());
+            let incoming = waiting.take_first(has_room)?;
             drop(waiting);
             if let Some(handshake) = self.begin(incoming) {
                 return Some(handshake);
@@ -149,7 +138,7 @@ impl Listener {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<(Incoming, Instant)>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting<Incoming>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,11 +157,10 @@ impl Listener {
         if self.under_way.has_room(incoming.remote_address().ip()) {
             return self.begin(incoming);
         }
-        let mut waiting = self.waiting();
-        match waiting.len() < WAITING_MAX {
-            true => waiting.push_back((incoming, timer::now())),
-            // It asks again within a second.
-            false => incoming.ignore(),
+        let refused = self.waiting().push(incoming, timer::now()).err();
+        // It asks again within a second.
+        if let Some(refused) = refused {
+            refused.ignore();
         }
         None
     }

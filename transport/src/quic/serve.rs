@@ -56,8 +56,12 @@ async fn begin(
         }
         Err(_) => {
             tracing::debug!(%peer, "a handshake was not done in time");
-            // quinn keeps what it has of a connection for a while after its end.
-            tokio::time::sleep(DRAINING).await;
+            // quinn keeps what it has of a connection for a while after its end, and so does this its
+            // place, for as long as the server gives any.
+            tokio::select! {
+                () = carrier.draining() => {}
+                () = tokio::time::sleep(DRAINING) => {}
+            }
             return None;
         }
     };
@@ -251,3 +255,78 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Time for packets that are lost to be sent again; clients leave at once as a rule.
 const PARTING: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use tokio::net::UdpSocket;
+
+    use super::super::dial::{self, Offer, Target};
+    use super::super::listen::{Listener, Options};
+    use super::*;
+    use crate::tls::test_certificates::Authority;
+    use crate::tls::{Certificate, ClientTls, Roots, ServerTls};
+
+    const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    /// A server, and the first datagram of a client of its.
+    async fn met() -> (Listener, Vec<u8>) {
+        let authority = Authority::new("root");
+        let made = authority.issue(&["127.0.0.1"]);
+        let options = Options {
+            tls: ServerTls::new(Certificate::from_pem(made.chain, made.key).unwrap()),
+            keepalive: None,
+            buffer_bytes: None,
+            take_over: false,
+        };
+        let listener = Listener::bind(LOOPBACK, &options).unwrap();
+        let heard = UdpSocket::bind(LOOPBACK).await.unwrap();
+        let port = heard.local_addr().unwrap().port();
+        let tls = ClientTls::new(Roots::from_pem(authority.pem()).unwrap());
+        let target = Target::new("127.0.0.1".to_owned(), port, tls, None, None);
+        let mut hello = vec![0; 2048];
+        let offer: Offer = Arc::new(|_| false);
+        let length = tokio::select! {
+            length = heard.recv(&mut hello) => length.unwrap(),
+            _ = dial::dial(&target, &offer) => panic!("nobody answers"),
+        };
+        hello.truncate(length);
+        (listener, hello)
+    }
+
+    /// How long a client that says hello and nothing else is kept, if the server drains then.
+    async fn kept(drained_after: Option<Duration>) -> Duration {
+        let (listener, hello) = met().await;
+        let silent = UdpSocket::bind(LOOPBACK).await.unwrap();
+        let address = listener.local_addr();
+        silent.send_to(&hello, address).await.unwrap();
+        let handshake = listener.accept().await.unwrap();
+        let (serving, carrier) = (Serving::bare(), Carrier::new());
+        let began = timer::now();
+        let drained = async {
+            match drained_after {
+                Some(after) => tokio::time::sleep(after).await,
+                None => std::future::pending().await,
+            }
+            carrier.drain();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = serve(serving, Arc::clone(&carrier), handshake) => {}
+            () = drained => {}
+        }
+        timer::now() - began
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_keeps_its_place_until_quinn_forgets_it_or_the_server_ends() {
+        let (patience, moment) = (Serving::bare().hello_timeout(), Duration::from_millis(20));
+        let forgotten = patience + DRAINING;
+        let long = kept(None).await;
+        assert!((forgotten..forgotten + moment).contains(&long), "{long:?}");
+        let drained = patience + DRAINING / 2;
+        let short = kept(Some(drained)).await;
+        assert!((drained..drained + moment).contains(&short), "{short:?}");
+    }
+}

@@ -1,8 +1,9 @@
-//! The handshakes that are under way, in all and from each source.
+//! The handshakes that are under way, in all and from each source, and those that wait to begin.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -89,6 +90,59 @@ impl Drop for Counted {
     }
 }
 
+/// Those whose source has no room, in their order.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    /// Each with when it came.
+    queue: VecDeque<(T, Instant)>,
+    max: usize,
+    patience: Duration,
+}
+
+impl<T> Waiting<T> {
+    /// At most so many at a time, each for so long.
+    pub(super) fn new(max: usize, patience: Duration) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            max,
+            patience,
+        }
+    }
+
+    /// Has one wait.
+    ///
+    /// # Errors
+    /// Gives it back when as many wait as may.
+    pub(super) fn push(&mut self, it: T, now: Instant) -> Result<(), T> {
+        if self.queue.len() >= self.max {
+            return Err(it);
+        }
+        self.queue.push_back((it, now));
+        Ok(())
+    }
+
+    /// Takes out one that has waited for longer than it may.
+    pub(super) fn take_stale(&mut self, now: Instant) -> Option<T> {
+        let (_, since) = self.queue.front()?;
+        let is_stale = now.saturating_duration_since(*since) > self.patience;
+        is_stale
+            .then(|| self.queue.pop_front())
+            .flatten()
+            .map(|(it, _)| it)
+    }
+
+    /// Takes out the first of those that may go on.
+    pub(super) fn take_first(&mut self, may_go_on: impl Fn(&T) -> bool) -> Option<T> {
+        let at = self.queue.iter().position(|(it, _)| may_go_on(it))?;
+        self.queue.remove(at).map(|(it, _)| it)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
 /// Whom an address stands for: with IPv6, whoever has one has the 2^64 beside it, too.
 fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -103,6 +157,7 @@ fn source(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::timer;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("a test names addresses")
@@ -138,5 +193,44 @@ mod tests {
         let under_way = Arc::new(UnderWay::new(1));
         drop(under_way.begin(ip("10.0.0.1")));
         under_way.ended().await;
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn as_many_wait_as_may_and_no_more() {
+        let (mut waiting, now) = (Waiting::new(2, PATIENCE), timer::now());
+        assert_eq!(waiting.push("a", now), Ok(()));
+        assert_eq!(waiting.push("b", now), Ok(()));
+        assert_eq!(waiting.push("c", now), Err("c"));
+        assert_eq!(waiting.take_first(|_| true), Some("a"));
+        assert_eq!(waiting.push("c", now), Ok(()));
+        assert_eq!(waiting.push("d", now), Err("d"));
+    }
+
+    #[test]
+    fn nobody_waits_for_longer_than_they_may() {
+        let (mut waiting, now) = (Waiting::new(2, PATIENCE), timer::now());
+        let moment = Duration::from_nanos(1);
+        waiting.push("a", now).unwrap();
+        waiting.push("b", now + moment).unwrap();
+        assert_eq!(waiting.take_stale(now + PATIENCE), None);
+        assert_eq!(waiting.take_stale(now + PATIENCE + moment), Some("a"));
+        assert_eq!(waiting.take_stale(now + PATIENCE + moment), None);
+        assert_eq!(waiting.take_stale(now + PATIENCE + 2 * moment), Some("b"));
+        assert!(waiting.is_empty() && waiting.take_stale(now + 3 * PATIENCE).is_none());
+    }
+
+    #[test]
+    fn those_without_room_are_passed_by_those_with_some() {
+        let (mut waiting, now) = (Waiting::new(3, PATIENCE), timer::now());
+        for it in ["a1", "b1", "b2"] {
+            waiting.push(it, now).unwrap();
+        }
+        let of_b = |it: &&str| it.starts_with('b');
+        assert_eq!(waiting.take_first(of_b), Some("b1"));
+        assert_eq!(waiting.take_first(of_b), Some("b2"));
+        assert_eq!(waiting.take_first(of_b), None);
+        assert_eq!(waiting.take_first(|_| true), Some("a1"));
     }
 }

@@ -1,18 +1,19 @@
 //! Channels whose calls go to several endpoints, as a resolver names them.
 
 use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use dreammesh_core::balance::Policy;
-use dreammesh_core::call::{Begun, Code, Endpoint};
-use dreammesh_core::channel::{Channel, UnaryCall};
-use dreammesh_core::resolve::{ResolvedEndpoint, Resolver};
+use dreammesh_core::call::{Begun, Code, Endpoint, Response};
+use dreammesh_core::channel::{CallFuture, Channel, UnaryCall};
+use dreammesh_core::resolve::{Fixed, ResolvedEndpoint, Resolver};
 use dreammesh_core::wkt::Any;
 use dreammesh_transport::link::memory::MemoryHub;
-use dreammesh_transport::{Connector, Stopped};
+use dreammesh_transport::{Connector, ServerBuilder, Stopped};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -450,4 +451,85 @@ async fn to_connect_waits_for_an_endpoint_and_says_why_there_is_none() {
     assert_eq!(error, "mesh://echo has no endpoint at the moment");
     let error = connect(vec![resolved("memory://a"), resolved("what is this")]).await;
     assert!(error.unwrap_err().contains("memory://a"));
+}
+
+/// A call that is polled by hand, and whether it was woken since.
+struct ByHand {
+    calling: CallFuture<Response<Any>>,
+    woken: Arc<Woken>,
+}
+
+#[derive(Debug, Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl ByHand {
+    /// One that stays until it is let go, and that has to wait.
+    fn waits(channel: &Channel) -> Self {
+        let mut waits = Self {
+            calling: call(channel, &ask("gate")).into_future(),
+            woken: Arc::default(),
+        };
+        waits.poll();
+        waits
+    }
+
+    fn poll(&mut self) {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        let mut cx = Context::from_waker(&waker);
+        assert!(Pin::new(&mut self.calling).poll(&mut cx).is_pending());
+    }
+
+    fn was_woken(&self) -> bool {
+        self.woken.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn calls_that_wait_keep_their_places_and_hand_on_the_turns_that_they_had() {
+    /// The least that a server may announce.
+    const CALLS: usize = 64;
+    let (hub, echo) = (MemoryHub::new(), Echo::default());
+    let probe = Arc::clone(&echo.probe);
+    let few = |server: ServerBuilder| server.max_concurrent_calls(CALLS as u32);
+    let (target, _stop, _serving) = serve(&hub, "memory://full", echo, few).await;
+    let connector = Connector::new().memory(&hub).tls(certificates::pair().1);
+    // Where there may be one alone, calls wait there instead of at the channel.
+    let connector = connector.max_connections_per_endpoint(2);
+    let endpoints = Fixed::new([target.as_str()]);
+    let channel = connector.balanced("mesh://echo", Policy::default(), endpoints);
+    let channel = channel.build();
+    calls(&channel, 1).await;
+    let running: Vec<_> = (0..2 * CALLS)
+        .map(|_| tokio::spawn(call(&channel, &ask("gate")).into_future()))
+        .collect();
+    probe.alive_is(2 * CALLS).await;
+    let mut first = ByHand::waits(&channel);
+    let mut second = ByHand::waits(&channel);
+    let mut third = ByHand::waits(&channel);
+    // One that gives up before its turn leaves nothing to the others.
+    drop(ByHand::waits(&channel));
+    settle().await;
+    assert!(!first.was_woken() && !second.was_woken() && !third.was_woken());
+    // The first takes the only room, and the second asks before anybody says that it is gone.
+    running[0].abort();
+    settle().await;
+    assert!(first.was_woken());
+    first.poll();
+    second.poll();
+    settle().await;
+    assert!(!second.was_woken() && !third.was_woken());
+    running[1].abort();
+    settle().await;
+    assert!(second.was_woken() && !third.was_woken());
+    // Its turn goes to the next one when it is given up.
+    drop(second);
+    assert!(third.was_woken());
+    third.poll();
+    probe.alive_is(2 * CALLS).await;
 }

@@ -6,10 +6,13 @@
     reason = "tests measure time on the paused clock"
 )]
 
+mod announced;
 #[path = "../../src/tls/test_certificates.rs"]
 mod authority;
 mod balanced;
 mod bounds;
+#[path = "../grpc/brake.rs"]
+mod brake;
 mod calls;
 mod certificates;
 mod echo;

@@ -1,12 +1,13 @@
 //! What a relay between the two sides does to a connection over TCP.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dreammesh_core::call::Code;
 use dreammesh_core::channel::{Channel, UnaryCall};
 use dreammesh_core::wkt::Any;
+use dreammesh_transport::{Connector, MemoryHub};
 
-use crate::echo::{Echo, IDEMPOTENT, ask, call, list};
+use crate::echo::{Echo, IDEMPOTENT, ask, call, list, record};
 use crate::media::{Medium, Site, serve};
 use crate::tcp_relay::{Conduct, TcpRelay, Way};
 
@@ -135,5 +136,42 @@ async fn a_relay_whose_server_is_gone_for_a_while_is_dialled_again() {
         assert_eq!(error.code(), Code::Unavailable, "{medium:?}");
         let (_, _stop, _serving) = serve(&site.hub, &site.bound, Echo::default(), |it| it).await;
         in_the_end(&site.channel).await;
+    }
+}
+
+/// Prints how fast one stream of messages of 1 MiB is over ways of different lengths.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, which says nothing in a build without optimisations"]
+async fn streams_over_long_ways_are_fast() {
+    const MESSAGES: u32 = 256;
+    let hub = MemoryHub::new();
+    let (bound, _stop, _serving) =
+        serve(&hub, "dreammesh+tcp://127.0.0.1:0", Echo::default(), |it| {
+            it
+        })
+        .await;
+    let server = bound.split_once("://").unwrap().1.parse().unwrap();
+    println!("round trip, ms | requests, MB/s | answers, MB/s");
+    for trip_ms in [0, 20, 100] {
+        let conduct = Conduct {
+            delay: Duration::from_millis(trip_ms) / 2,
+            ..Conduct::CALM
+        };
+        let relay = TcpRelay::new(server, conduct, 1).await;
+        let target = relay.in_place_of(&bound).replace("dreammesh+tcp", "grpc");
+        let channel = Connector::new().connect(&target).await.unwrap();
+        let speed =
+            |begun: Instant| f64::from(MESSAGES << 20) / begun.elapsed().as_secs_f64() / 1e6;
+        let begun = Instant::now();
+        let sending = record(&channel).await.unwrap();
+        for _ in 0..MESSAGES {
+            sending.send(big(1 << 20)).await.unwrap();
+        }
+        sending.finish().await.unwrap();
+        let requests = speed(begun);
+        let begun = Instant::now();
+        let mut items = list(&channel, MESSAGES, 1 << 20).await.unwrap();
+        while items.next().await.unwrap().is_some() {}
+        println!("{trip_ms:14} | {requests:14.0} | {:13.0}", speed(begun));
     }
 }

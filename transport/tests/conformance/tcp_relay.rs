@@ -176,7 +176,7 @@ impl Shared {
             (Way::ToServer, from_client, to_server),
             (Way::ToClient, from_server, to_client),
         ] {
-            let (queue, queued) = mpsc::channel(64);
+            let (queue, queued) = mpsc::channel(PIECES);
             ways.spawn(Arc::clone(&self).take(from, queue));
             let (shared, left) = (Arc::clone(&self), Arc::clone(&left));
             ways.spawn(shared.give(way, queued, to, left));
@@ -306,3 +306,7 @@ enum Went {
     /// With that of the connection.
     Cut,
 }
+
+/// How many pieces of at most 64 KiB are on their way at once, in one direction: far more than any
+/// window, so that it is those that say how much is under way.
+const PIECES: usize = 4096;

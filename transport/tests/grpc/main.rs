@@ -7,9 +7,12 @@
 )]
 
 mod answers;
+mod brake;
 mod chain;
 mod connections;
 mod raw;
 mod requests;
 mod secure;
+#[cfg(unix)]
+mod unix;
 mod windows;

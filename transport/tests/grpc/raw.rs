@@ -11,6 +11,7 @@ use dreammesh_transport::Connector;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -66,12 +67,7 @@ impl Site {
     }
 
     pub(crate) async fn accept_with(&self, builder: &Builder) -> Peer {
-        let stream = self.accept_raw().await;
-        let connection = builder.handshake(stream).await.unwrap();
-        let (call, calls) = mpsc::unbounded_channel();
-        let (orders, ordered) = mpsc::unbounded_channel();
-        tokio::spawn(serve(connection, call, ordered));
-        Peer { calls, orders }
+        Peer::on(self.accept_raw().await, builder).await
     }
 
     pub(crate) async fn accept_raw(&self) -> TcpStream {
@@ -80,6 +76,17 @@ impl Site {
 }
 
 impl Peer {
+    pub(crate) async fn on<S>(stream: S, builder: &Builder) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = builder.handshake(stream).await.unwrap();
+        let (call, calls) = mpsc::unbounded_channel();
+        let (orders, ordered) = mpsc::unbounded_channel();
+        tokio::spawn(serve(connection, call, ordered));
+        Self { calls, orders }
+    }
+
     pub(crate) async fn call(&mut self) -> Call {
         self.calls.recv().await.unwrap()
     }
@@ -93,8 +100,8 @@ impl Peer {
     }
 }
 
-async fn serve(
-    mut connection: Connection<TcpStream, Bytes>,
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut connection: Connection<S, Bytes>,
     calls: mpsc::UnboundedSender<Call>,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {

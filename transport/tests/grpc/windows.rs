@@ -1,16 +1,25 @@
-//! Answers that nobody reads.
+//! Answers and requests that nobody reads.
 
 use std::future::poll_fn;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use dreammesh_core::channel::UnaryCall;
+use dreammesh_core::wkt::Any;
 use h2::SendStream;
+use h2::server::Builder;
 
-use crate::raw::{Site, framed, list, protobuf, trailers, unary};
+use crate::brake::brake;
+use crate::raw::{Peer, Site, UNARY, ask, framed, list, protobuf, trailers, unary};
 
-/// What the client takes of a call that is not read, and of all together.
-const CALL_WINDOW_BYTES: usize = 4 << 20;
-const CONNECTION_WINDOW_BYTES: usize = 64 << 20;
+/// What the client takes of a call that is not read, and of all together, before anything was
+/// measured.
+const CALL_WINDOW_BYTES: usize = 2 << 20;
+const CONNECTION_WINDOW_BYTES: usize = 32 << 20;
+/// The most that it takes of one call.
+const CALL_WINDOW_BYTES_MAX: usize = 16 << 20;
+/// The preface of HTTP/2.
+const PREFACE_BYTES: usize = 24;
 
 /// Sends all of it as the client takes it.
 async fn send_all(send: &mut SendStream<Bytes>, mut data: Bytes) {
@@ -49,7 +58,7 @@ async fn calls_that_nobody_reads_leave_room_for_others() {
     });
     let mut peer = site.accept().await;
     let message = framed(0, &protobuf(&"x".repeat(1 << 20)));
-    let all = Bytes::from(message.repeat(5));
+    let all = Bytes::from(message.repeat(3));
     let mut sent = Vec::new();
     for _ in 0..unread {
         let mut call = peer.call().await;
@@ -64,5 +73,90 @@ async fn calls_that_nobody_reads_leave_room_for_others() {
     send.send_trailers(trailers(&[("grpc-status", "0")]))
         .unwrap();
     let (_, read) = calling.await.unwrap();
-    assert_eq!(read, 5);
+    assert_eq!(read, 3);
+}
+
+#[tokio::test]
+async fn a_server_that_is_far_away_and_fast_has_the_windows_opened_up_to_the_bound() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let calling = tokio::spawn(async move {
+        let mut call = list(&channel).await.unwrap();
+        let unread = list(&channel).await.unwrap();
+        tokio::select! {
+            biased;
+            _ = stopped => {}
+            // Nothing of it is kept.
+            () = async { while let Ok(Some(_)) = call.next().await {} } => {}
+        }
+        unread
+    });
+    // So that every round trip brings whatever the windows let through, however wide they are.
+    let trip_bytes = 2 * CALL_WINDOW_BYTES_MAX as u64;
+    let way = brake(site.accept_raw().await, PREFACE_BYTES, trip_bytes);
+    let mut settings = Builder::new();
+    settings.max_send_buffer_size(4 * CALL_WINDOW_BYTES_MAX);
+    let mut peer = Peer::on(way, &settings).await;
+    let (mut read, mut unread) = (peer.call().await, peer.call().await);
+    let (mut read, mut unread) = (read.begin(), unread.begin());
+    let message = Bytes::from(framed(0, &protobuf(&"x".repeat(1 << 20))));
+    unread.reserve_capacity(2 * CALL_WINDOW_BYTES_MAX);
+    while unread.capacity() < CALL_WINDOW_BYTES_MAX {
+        send_all(&mut read, message.clone()).await;
+    }
+    // It is as wide as it may be, and stays so.
+    for _ in 0..64 {
+        send_all(&mut read, message.clone()).await;
+    }
+    assert_eq!(unread.capacity(), CALL_WINDOW_BYTES_MAX);
+    stop.send(()).unwrap();
+    drop(calling.await.unwrap());
+}
+
+/// Makes a call whose request has so many bytes with its prefix, of which the server takes few before
+/// it answers; whether the client gives up to send the rest.
+async fn gives_up(site: &Site, peer: &mut Peer, bytes: usize) -> bool {
+    // The prefix, the tag and the length.
+    let text = "x".repeat(bytes - 5 - 1 - 2);
+    assert_eq!(framed(0, &protobuf(&text)).len(), bytes);
+    let call = UnaryCall::<Any>::new(&site.channel, &UNARY, ask(&text));
+    let answering = async {
+        let mut call = peer.call().await;
+        call.echo_of("y");
+        call
+    };
+    let (answered, mut unread) = tokio::join!(call, answering);
+    answered.unwrap();
+    // Whatever was said of that call is known when the next one comes.
+    let (next, ()) = tokio::join!(unary(&site.channel), async {
+        peer.call().await.echo().await;
+    });
+    next.unwrap();
+    let body = unread.request.body_mut();
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match body.poll_data(&mut cx) {
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(error))) => break error.is_reset(),
+            Poll::Ready(None) => panic!("it cannot have come whole"),
+            Poll::Pending => break false,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_request_that_the_server_did_not_want_is_given_up() {
+    /// What is kept of a call that has been answered, at most.
+    const STUCK_BYTES: usize = 16 << 10;
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let first = tokio::spawn(async move { unary(&channel).await });
+    let mut builder = Builder::new();
+    builder.initial_window_size(1 << 10);
+    let mut peer = site.accept_with(&builder).await;
+    peer.call().await.echo().await;
+    first.await.unwrap().unwrap();
+    assert!(!gives_up(&site, &mut peer, STUCK_BYTES - 1).await);
+    assert!(gives_up(&site, &mut peer, STUCK_BYTES).await);
 }

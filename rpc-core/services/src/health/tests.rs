@@ -129,3 +129,27 @@ async fn a_server_that_drains_says_so_and_ends_the_watching() {
     assert_eq!(check(&client, SHOP).await.unwrap(), Stated::NOT_SERVING);
     assert_eq!(health.status("late"), None);
 }
+
+#[tokio::test]
+async fn a_server_can_be_called_while_it_and_one_of_its_services_serve() {
+    use ServingStatus::{NotServing, Serving};
+
+    let health = Health::new();
+    let mut changes = health.changes();
+    assert!(changes.is_serving());
+    for (service, status, serving) in [
+        ("a", NotServing, false),
+        ("b", Serving, true),
+        ("", NotServing, false),
+        ("", Serving, true),
+        ("b", NotServing, false),
+        ("a", Serving, true),
+    ] {
+        health.set(service, status);
+        changes.changed().await;
+        assert_eq!(changes.is_serving(), serving, "{service} {status:?}");
+    }
+    health.shut_down();
+    changes.changed().await;
+    assert!(!changes.is_serving());
+}

@@ -131,9 +131,9 @@ fn time_wraps_and_may_be_told_in_the_wrong_order() {
     let load = Load::with_latency(now, 100 * MS);
     // The millisecond count wraps in this span.
     let wrapped = now + Duration::from_millis(u64::from(u32::MAX) + 5);
-    load.observe(100 * MS, wrapped);
+    load.observe(100 * MS, load.nanos(wrapped));
     assert!(close(load.latency(wrapped), 100 * MS));
-    load.observe(50 * MS, wrapped - 3 * MS);
+    load.observe(50 * MS, load.nanos(wrapped - 3 * MS));
     assert!(load.latency(wrapped) <= 100 * MS);
     assert!(load.latency(wrapped - 3 * MS) >= 99 * MS);
     let average = Average::from_bits(load.average.load(Ordering::Relaxed));

@@ -127,8 +127,10 @@ impl<T> Receiver<T, CallError> {
         } = &mut self.side;
         if headers.is_none() {
             let received = poll_fn(|cx| stream.port().poll_headers(stream.key(), cx)).await;
-            let received =
-                received.map_err(|ended| CallError::ended(ended, Some(stream.endpoint())))?;
+            let received = received.map_err(|ended| {
+                stream.failed(&ended);
+                CallError::ended(ended, Some(stream.endpoint()))
+            })?;
             *headers = Some(received);
         }
         Ok(headers.get_or_insert_default())
@@ -258,6 +260,9 @@ impl Side for CallerSide {
             (&polled, &mut self.stream.observation)
         {
             observation.received(Some(received.mode));
+        }
+        if let Poll::Ready(Err(ended)) = &polled {
+            self.stream.failed(ended);
         }
         polled
     }

@@ -151,6 +151,9 @@ impl DynamicReceiver {
         let answer = poll_fn(|cx| stream.port().poll_unary(stream.key(), cx)).await;
         // The port let go of the stream with its answer.
         stream.forget();
+        if let Err(ended) = &answer {
+            stream.failed(ended);
+        }
         let Answers::Waiting(mut stream) = mem::replace(&mut self.0, Answers::Ended) else {
             return Ok(());
         };

@@ -47,6 +47,9 @@ impl<Q: Message, A: Message> Requests<Q, A> {
         port.close_send(key);
         let answer = poll_fn(|cx| port.poll_unary(key, cx)).await;
         self.stream.forget();
+        if let Err(ended) = &answer {
+            self.stream.failed(ended);
+        }
         let endpoint = self.stream.endpoint();
         let wire = answer.as_ref().ok().map(|answer| answer.message.mode);
         let response = match answer {

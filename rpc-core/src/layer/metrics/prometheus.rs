@@ -1,6 +1,7 @@
 //! The text format of Prometheus.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::{
     BOUNDS_SECONDS, CallCounts, ConnectFailure, ConnectionEnd, ConnectionSnapshot, MethodSnapshot,
@@ -107,6 +108,20 @@ fn gauges(text: &mut String, side: Side, methods: &[&MethodSnapshot]) {
 }
 
 /// Writes what became of connections; every medium and reason has its line from the beginning.
+pub(super) fn write_knowledge(text: &mut String, ages: &[(String, Duration)]) {
+    if ages.is_empty() {
+        return;
+    }
+    let metric = "rpc_client_endpoints_age_seconds";
+    let help = "How long ago it was certain what is known of a target's endpoints.";
+    put(text, format_args!("# HELP {metric} {help}"));
+    put(text, format_args!("# TYPE {metric} gauge"));
+    for (target, age) in ages {
+        let (target, age) = (escaped(target), age.as_secs_f64());
+        put(text, format_args!("{metric}{{target=\"{target}\"}} {age}"));
+    }
+}
+
 pub(super) fn write_connections(text: &mut String, endpoints: &[ConnectionSnapshot]) {
     if endpoints.is_empty() {
         return;

@@ -131,6 +131,11 @@ impl Member {
         }
     }
 
+    /// What the resolver calls it.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// What tells it from others: an instance that comes back elsewhere is another endpoint.
     fn key(&self) -> (&str, &str) {
         (&self.id, self.endpoint.target())

@@ -43,6 +43,7 @@ impl Inner {
             metadata_bytes_max: settings.session.metadata_bytes_max,
             encoding: settings.grpc_encoding,
             keepalive: Keepalive { interval, timeout },
+            measures: too_often == 0,
             greeting_due: timer::now() + settings.connect_timeout,
             idle_timeout: settings.idle_timeout,
             retire_at: self.retire_at(timer::now()),

@@ -27,6 +27,7 @@ use crate::driver::OnHello;
 use crate::driver::gathering::Gathering;
 use crate::driver::timer::{self, NEVER, Timer};
 use crate::http::limits;
+use crate::http::windows::Windows;
 use crate::link::BoxLink;
 use crate::waiting::Waiting;
 
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) encoding: Option<Encoding>,
     /// When a silent server is asked for a sign of life, and how long it has.
     pub(crate) keepalive: Keepalive,
+    /// Whether it is measured how far the windows are to be opened, which takes a PING now and then.
+    pub(crate) measures: bool,
     /// By when the server has to begin to speak.
     pub(crate) greeting_due: Instant,
     /// How long a connection without calls is kept.
@@ -73,6 +76,10 @@ pub(crate) struct Driver {
     asked_at: Option<Instant>,
     /// Whether any was asked for.
     has_asked: bool,
+    /// Whether a PING was sent for another reason.
+    has_measured: bool,
+    /// How far the windows are opened; none if the server minds being asked how far it is away.
+    windows: Option<Windows>,
     /// Takes no more calls, and not because the server said so.
     has_retired: bool,
 }
@@ -124,6 +131,14 @@ pub(crate) async fn open(
         true => format!("[{host}]:{port}"),
         false => format!("{host}:{port}"),
     };
+    open_as(link, scheme, &authority).await
+}
+
+/// As [`open`], for a server that requests name by that authority.
+///
+/// # Errors
+/// As there.
+pub(crate) async fn open_as(link: BoxLink, scheme: Scheme, authority: &str) -> io::Result<Opened> {
     let authority = Authority::try_from(authority).map_err(io::Error::other)?;
     let identity = link.identity();
     let (link, heard) = Hearing::new(link);
@@ -192,6 +207,8 @@ pub(crate) fn begin(opened: Opened, peer: Peer, settings: &Settings) -> (Arc<Cli
         heard_at: timer::now(),
         asked_at: None,
         has_asked: false,
+        has_measured: false,
+        windows: settings.measures.then(Windows::new),
         has_retired: false,
     };
     (Arc::new(Client(shared)), driver)
@@ -234,7 +251,8 @@ impl Driver {
             self.listen(now);
             self.look_after_calls(cx, now);
             self.retire(now);
-            if let Some(ending) = self.keep_alive(cx, now) {
+            self.measure(cx, now);
+            if let Some(ending) = self.keep_alive(now) {
                 return Poll::Ready(ending);
             }
             let next = self.next_due();
@@ -327,14 +345,43 @@ impl Driver {
         }
     }
 
+    /// Finds how fast the server sends, and opens the windows as far as that takes.
+    ///
+    /// Servers take it from a client that much has been sent to since it asked last.
+    fn measure(&mut self, cx: &mut Context<'_>, now: Instant) {
+        let Some(pings) = &mut self.pings else { return };
+        let answered = pings.poll_pong(cx).is_ready();
+        let Some(windows) = &mut self.windows else {
+            return;
+        };
+        let received_bytes = self.heard.bytes();
+        if answered && let Some(widths) = windows.handle_pong(now, received_bytes) {
+            let stream_bytes = widths.stream_bytes;
+            // While the server has not acknowledged the last ones, there can be no other settings.
+            if self
+                .connection
+                .set_initial_window_size(stream_bytes)
+                .is_ok()
+            {
+                self.connection
+                    .set_target_window_size(widths.connection_bytes);
+                windows.handle_opened(widths);
+                cx.waker().wake_by_ref();
+            }
+        }
+        if windows.wants_ping(received_bytes) && pings.send_ping(Ping::opaque()).is_ok() {
+            windows.handle_ping(now, received_bytes);
+            self.has_measured = true;
+        }
+    }
+
     /// Asks a server that is silent for a sign of life, and gives it up in the end.
-    fn keep_alive(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<Ending> {
+    fn keep_alive(&mut self, now: Instant) -> Option<Ending> {
         if self.on_hello.is_some() && now >= self.greeting_due {
             return Some(self.give_up("the server does not begin to speak HTTP/2"));
         }
         let has_calls = self.has_calls();
         let pings = self.pings.as_mut()?;
-        while let Poll::Ready(Ok(_)) = pings.poll_pong(cx) {}
         match self.asked_at {
             Some(asked_at) if now >= asked_at + self.keepalive.timeout => {
                 Some(self.give_up("the server gives no sign of life"))
@@ -343,8 +390,10 @@ impl Driver {
             // A server may take pings without a call for an attack.
             None if now < self.heard_at + self.keepalive.interval || !has_calls => None,
             None => {
-                self.asked_at = pings.send_ping(Ping::opaque()).is_ok().then_some(now);
-                self.has_asked |= self.asked_at.is_some();
+                // Where another PING was not answered yet, that one serves as well.
+                let _ = pings.send_ping(Ping::opaque());
+                self.asked_at = Some(now);
+                self.has_asked = true;
                 None
             }
         }
@@ -394,7 +443,9 @@ impl Driver {
         };
         // Servers say the same of much else, of which a connection that never asked knows.
         let pings = match refused {
-            Some(Reason::ENHANCE_YOUR_CALM) if self.has_asked => Pings::TooMany,
+            Some(Reason::ENHANCE_YOUR_CALM) if self.has_asked || self.has_measured => {
+                Pings::TooMany
+            }
             _ if self.has_asked && self.asked_at.is_none() => Pings::Borne,
             _ => Pings::Unknown,
         };

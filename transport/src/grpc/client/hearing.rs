@@ -14,6 +14,7 @@ use crate::link::BoxLink;
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     reads: AtomicU64,
+    bytes: AtomicU64,
     greeted: AtomicBool,
 }
 
@@ -21,6 +22,11 @@ impl Heard {
     /// How often something came.
     pub(super) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
+    }
+
+    /// How much came.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Whether the peer has begun with its settings, as a server of HTTP/2 does.
@@ -75,10 +81,11 @@ impl AsyncRead for Hearing {
         ready!(Pin::new(&mut self.link).poll_read(cx, buffer))?;
         let came = &buffer.filled()[before..];
         if !came.is_empty() {
-            let reads = self.heard.reads();
-            self.heard
-                .reads
-                .store(reads.wrapping_add(1), Ordering::Relaxed);
+            let heard = &self.heard;
+            let bytes = heard.bytes() + came.len() as u64;
+            heard.bytes.store(bytes, Ordering::Relaxed);
+            let reads = heard.reads().wrapping_add(1);
+            heard.reads.store(reads, Ordering::Relaxed);
             if !self.heard.is_greeted() {
                 self.look(came)?;
             }

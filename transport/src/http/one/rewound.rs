@@ -191,8 +191,9 @@ const CHUNK_BYTES: usize = 1024;
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
+    use std::time::Duration;
 
-    use tokio::io::AsyncWriteExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::super::turns::{Due, End, PAUSE};
     use super::*;
@@ -235,6 +236,41 @@ mod tests {
             assert!(rewound.poll_gone(&mut cx).is_pending());
             let _answer = turns.answer();
             assert!(rewound.poll_gone(&mut cx).is_ready(), "{bytes}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_reads_nothing_is_given_up_after_so_long() {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        for (is_call, patience) in [(false, PATIENCE), (true, PAUSE)] {
+            let (mut peer, link) = memory::pair();
+            let turns = Turns::new(timer::now(), PATIENCE);
+            let mut rewound = Rewound::new(b"", Box::new(link), Arc::clone(&turns));
+            let _answer = turns.answer();
+            if is_call {
+                turns.answer_call();
+            }
+            let endless = async {
+                loop {
+                    if let Err(error) = rewound.write_all(&[0; 1 << 16]).await {
+                        break error.kind();
+                    }
+                }
+            };
+            let reading = async {
+                // What is read just in time begins it anew.
+                tokio::time::sleep(patience - Duration::from_millis(1)).await;
+                peer.read_exact(&mut [0; 1 << 16]).await.unwrap();
+                std::future::pending::<()>().await;
+            };
+            let since = timer::now();
+            let kind = tokio::select! {
+                kind = endless => kind,
+                () = reading => unreachable!("it waits without end"),
+            };
+            let took = timer::now() - since;
+            assert_eq!(kind, io::ErrorKind::TimedOut);
+            assert_eq!(took, 2 * patience - Duration::from_millis(1), "{is_call}");
         }
     }
 }

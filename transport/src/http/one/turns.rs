@@ -236,3 +236,109 @@ impl Drop for Turn {
 /// request, may do much between two messages. That the machine at the other end is gone is found
 /// by TCP's own probes, and that its process is gone by what they are answered with.
 pub(super) const PAUSE: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const MOMENT: Duration = Duration::from_nanos(1);
+
+    /// A connection on which nothing goes on after its first answer, and since when.
+    fn idle() -> (Arc<Turns>, Instant) {
+        let now = timer::now();
+        let turns = Turns::new(now, PATIENCE);
+        drop(turns.answer());
+        (turns, now)
+    }
+
+    /// Nothing is due a moment before that, and then this is.
+    fn is_due(turns: &Turns, at: Instant, due: Due) {
+        assert_eq!(turns.due(at - MOMENT), Due::At(at));
+        assert_eq!(turns.due(at), due);
+    }
+
+    #[test]
+    fn a_head_comes_whole_in_time() {
+        let now = timer::now();
+        is_due(
+            &Turns::new(now, PATIENCE),
+            now + PATIENCE,
+            Due::End(End::Slow),
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_for_a_head_runs_from_its_first_byte() {
+        let (turns, now) = idle();
+        let begun = now + IDLE - MOMENT;
+        turns.handle_data(begun);
+        // What follows does not make it longer.
+        turns.handle_data(begun + PATIENCE / 2);
+        is_due(&turns, begun + PATIENCE, Due::End(End::Slow));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_for_so_long_and_told_once() {
+        let (turns, now) = idle();
+        is_due(&turns, now + IDLE, Due::Shut);
+        assert_eq!(turns.due(now + IDLE), Due::At(now + 2 * IDLE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_reads_ends_the_connection_after_so_long() {
+        let (turns, now) = idle();
+        let (_answer, request) = (turns.answer(), turns.request());
+        turns.set_full(true, now);
+        turns.set_full(true, now + PAUSE / 2);
+        is_due(&turns, now + PAUSE, Due::End(End::Stuck));
+        // Whoever reads some of it has as long for the next.
+        turns.set_full(false, now + PAUSE);
+        assert_eq!(turns.due(now + PAUSE), Due::At(now + 2 * PAUSE));
+        turns.set_full(true, now + PAUSE);
+        is_due(&turns, now + 2 * PAUSE, Due::End(End::Stuck));
+        // One that was left is nobody's to read, and still not what came behind a request.
+        turns.leave_rest();
+        drop(request);
+        is_due(&turns, now + 2 * PAUSE, Due::End(End::Stuck));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_behind_a_whole_request_ends_the_connection_at_once() {
+        let (turns, now) = idle();
+        let _answer = turns.answer();
+        turns.set_full(true, now);
+        assert_eq!(turns.due(now), Due::End(End::Flooded));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_go_unread_for_longer_while_it_is_one_of_a_call() {
+        let (turns, _) = idle();
+        let answer = turns.answer();
+        assert_eq!(turns.patience(), PATIENCE);
+        turns.answer_call();
+        assert_eq!(turns.patience(), PAUSE);
+        turns.handle_flushed();
+        assert_eq!(turns.patience(), PAUSE);
+        // Some of it may still have to be written.
+        drop(answer);
+        assert_eq!(turns.patience(), PAUSE);
+        turns.handle_flushed();
+        assert_eq!(turns.patience(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_drains_takes_what_begins_in_time() {
+        let (turns, now) = idle();
+        turns.drain(now);
+        turns.drain(now + DRAIN);
+        is_due(&turns, now + DRAIN, Due::Shut);
+        let (turns, now) = idle();
+        turns.drain(now);
+        turns.handle_data(now + DRAIN - MOMENT);
+        let whole = now + DRAIN - MOMENT + PATIENCE;
+        is_due(&turns, whole, Due::End(End::Slow));
+        turns.close(now + DRAIN);
+        assert_eq!(turns.due(now + DRAIN), Due::End(End::Slow));
+    }
+}

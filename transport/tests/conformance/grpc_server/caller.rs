@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use dreammesh_core::codec::Protobuf;
 use dreammesh_core::wkt::Any;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Method, Request, header::HeaderName};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 use crate::echo::ask;
@@ -40,10 +41,16 @@ pub(crate) struct Answered {
 
 impl Caller {
     pub(crate) async fn new(site: &Site) -> Self {
-        let mut settings = h2::client::Builder::new();
+        let mut settings = Builder::new();
         // Streams that nobody reads leave the others of the connection room.
         settings.initial_connection_window_size(1 << 30);
-        let link = site.hub.dial("test").unwrap();
+        Self::on(site.hub.dial("test").unwrap(), &settings).await
+    }
+
+    pub(crate) async fn on<S>(link: S, settings: &Builder) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (requests, connection) = settings.handshake(link).await.unwrap();
         let driven = tokio::spawn(connection);
         Self { requests, driven }

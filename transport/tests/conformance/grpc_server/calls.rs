@@ -307,3 +307,19 @@ async fn calls_that_never_began_are_refused_when_the_drain_period_is_over() {
     let stopped = (&mut site.serving).await.unwrap();
     assert_eq!(stopped.calls_ended, 0);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_on_a_unix_socket_is_called_by_plain_grpc() {
+    let site = Site::new(Medium::Unix).await;
+    let target = site.bound.replace("unix://", "grpc+unix://");
+    let channel = site.connector().connect(&target).await.unwrap();
+    let answer = call(&channel, &ask("echo")).await.unwrap();
+    assert_eq!(answer.view().type_url(), "echo");
+    let mut items = crate::echo::list(&channel, 3, 100_000).await.unwrap();
+    let mut count = 0;
+    while items.next().await.unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}

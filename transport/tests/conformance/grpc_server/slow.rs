@@ -1,11 +1,13 @@
 //! Callers that do not read or send: they hold their own calls back and nothing else.
 
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dreammesh_core::wkt::Any;
 
-use super::caller::{CHAT, Caller, LIST, UNARY, framed};
+use super::caller::{CHAT, Caller, LIST, RECORD, UNARY, framed};
+use crate::brake::brake;
 use crate::echo::ask;
 use crate::media::{Medium, Site};
 
@@ -120,7 +122,7 @@ async fn requests_that_no_handler_reads_hold_their_caller_back_and_no_other() {
     let message = framed(&of("", vec![1; 1_000_000]));
     (0..10).for_each(|_| going.send(message.clone(), false));
     settle().await;
-    // It has room for 4 MiB on this stream; the rest is still here.
+    // It has room for 2 MiB on this stream; the rest is still here.
     going.send.reserve_capacity(20_000_000);
     settle().await;
     assert_eq!(going.send.capacity(), 0);
@@ -137,15 +139,45 @@ async fn small_requests_that_no_handler_reads_come_to_the_end_of_the_window() {
     let mut going = caller.begin(CHAT, &[]).await;
     going.send(framed(&ask("stop reading")), false);
     site.probe.alive_is(1).await;
-    // One a frame, more than the 4 MiB that there is room for.
-    let message = bytes::Bytes::from(framed(&of("", vec![1; 45])));
-    assert_eq!(message.len(), 52);
-    (0..81_000).for_each(|_| going.send(message.clone(), false));
+    // One a frame, more than the 2 MiB that there is room for.
+    let message = bytes::Bytes::from(framed(&of("", vec![1; 22])));
+    assert_eq!(message.len(), 29);
+    (0..73_000).for_each(|_| going.send(message.clone(), false));
     settle().await;
     assert!(caller.is_well().await);
     assert!(!caller.driven.is_finished());
     drop(going);
     site.probe.alive_is(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_far_away_and_fast_has_the_windows_opened_up_to_the_bound() {
+    const MOST: usize = 16 << 20;
+    let site = Site::new(Medium::Memory).await;
+    // Every round trip brings whatever the windows let through, however wide they are.
+    let way = brake(site.hub.dial("test").unwrap(), 0, 2 * MOST as u64);
+    let mut settings = h2::client::Builder::new();
+    settings.max_send_buffer_size(4 * MOST);
+    let caller = Caller::on(way, &settings).await;
+    let mut unread = caller.begin(CHAT, &[]).await;
+    unread.send(framed(&ask("stop reading")), false);
+    site.probe.alive_is(1).await;
+    let mut read = caller.begin(RECORD, &[]).await;
+    let message = bytes::Bytes::from(framed(&of("", vec![1; 1 << 20])));
+    unread.send.reserve_capacity(2 * MOST);
+    let mut most = 0;
+    for _ in 0..400 {
+        read.send.reserve_capacity(message.len());
+        while read.send.capacity() < message.len() {
+            poll_fn(|cx| read.send.poll_capacity(cx)).await;
+        }
+        read.send(message.clone(), false);
+        most = unread.send.capacity().max(most);
+    }
+    // What was sent before has been given back to the window of the connection alone.
+    let asked = framed(&ask("stop reading")).len();
+    assert_eq!(most, MOST - asked);
+    assert!(caller.is_well().await);
 }
 
 #[tokio::test(start_paused = true)]
