@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{bench, connection, invocation, schema, terminal};
+use crate::{bench, connection, invocation, mesh, schema, terminal};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 
@@ -20,6 +20,7 @@ pub(crate) fn command() -> Command {
         .subcommand(list())
         .subcommand(describe())
         .subcommand(health())
+        .subcommands(mesh::options::commands())
         .subcommand(idl())
         .subcommand(completions())
         .subcommand(Command::new("man").about("Prints the manual page, for man(1)"))

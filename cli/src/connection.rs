@@ -109,5 +109,8 @@ pub(crate) fn limits() -> Limits {
     Limits::default().with_max_bytes(MESSAGE_BYTES_MAX as usize)
 }
 
+/// The exit status when nobody is there to be asked.
+pub(crate) const UNAVAILABLE: u8 = STATUS_BASE + Code::Unavailable as u8;
+
 /// A command reads single messages of whatever size a server sends, within reason.
 pub(crate) const MESSAGE_BYTES_MAX: u32 = 64 << 20;

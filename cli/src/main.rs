@@ -12,6 +12,7 @@
 //! - `describe`: what a schema has, as text.
 //! - `health`: whether a service can be called.
 //! - `reflection`: the schema of a server, asked of it.
+//! - `mesh`: an agent, and what one asks it.
 //! - `guides`: completions and the manual page, from the table of commands.
 //! - `schema`, `layouts`, `json`: messages of types that are known only now.
 //! - `terminal`: colours, and how wide it is.
@@ -29,6 +30,7 @@ mod idl;
 mod invocation;
 mod json;
 mod layouts;
+mod mesh;
 mod outcome;
 mod reflection;
 mod schema;
@@ -60,6 +62,13 @@ fn main() -> ExitCode {
         Some(("list", matches)) => describe::list(matches),
         Some(("describe", matches)) => describe::run(matches),
         Some(("health", matches)) => health::run(matches),
+        Some(("agent", matches)) => mesh::agent::run(matches),
+        Some(("register", matches)) => mesh::register::run(matches),
+        Some(("status", matches)) => mesh::ask::status(matches),
+        Some(("services", matches)) => mesh::ask::services(matches),
+        Some(("instances", matches)) => mesh::ask::instances(matches),
+        Some(("watch", matches)) => mesh::watch::run(matches),
+        Some(("why", matches)) => mesh::ask::why(matches),
         Some(("completions", matches)) => guides::completions(matches),
         Some(("man", _)) => guides::manual(),
         _ => Ok(outcome::FINE),

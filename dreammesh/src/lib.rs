@@ -20,6 +20,8 @@
 //! - Messages outside of calls: [`Protobuf`], and [`Json`] with the feature `json` (on by default).
 //! - Encryption and identity: [`tls`].
 //! - Around calls: [`Metrics`], [`layer`].
+//! - A mesh of services, found by name: [`Mesh`], [`Connect`] to `mesh://` targets, and [`Announce`]
+//!   for servers.
 //! - Several endpoints for one channel: [`balance`], [`resolve`], [`Connector::balanced`].
 #![forbid(unsafe_code)]
 
@@ -49,9 +51,16 @@ pub use dreammesh_core::{balance, codegen, layer, resolve, rpc, wkt};
 pub use dreammesh_services::{Health, ServingStatus};
 pub use dreammesh_transport::tls;
 pub use dreammesh_transport::{
-    BindError, Connect, ConnectError, Connector, Encoding, Medium, MemoryHub, Server,
-    ServerBuilder, Stopped,
+    BindError, ConnectError, Connector, Encoding, Medium, MemoryHub, Server, ServerBuilder, Stopped,
 };
+
+pub use mesh::{Announce, Connect, IntoMember, Member, Mesh, MeshBuilder, MeshError};
+
+mod mesh;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MESH.md")]
+mod mesh_guide {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -72,6 +72,17 @@ fn messages_are_archives_where_nobody_declares_otherwise() {
     assert!(headers.contains("< saw: t-1\n"), "{headers}");
 }
 
+#[cfg(unix)]
+#[test]
+fn plain_grpc_is_called_on_a_unix_socket() {
+    let name = format!("dreammesh-cli-{}.sock", std::process::id());
+    let shop = Shop::on(&std::env::temp_dir().join(name));
+    let target = shop.target.replace("unix", "grpc+unix");
+    let found = "{\"sku\":\"A\",\"title\":\"found\"}\n";
+    let ended = call(&target, "GetItem", &["-d", r#"{"sku":"A"}"#, "--compact"]);
+    assert_eq!(said(&ended), (0, found, ""));
+}
+
 #[test]
 fn plain_grpc_is_called_as_a_session_is() {
     let shop = Shop::open();

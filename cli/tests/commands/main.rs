@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(unix)]
+mod attached;
 mod bench;
 mod breaking;
 mod call;
@@ -9,5 +11,7 @@ mod conversation;
 mod describe;
 mod foreign;
 mod idl;
+#[cfg(unix)]
+mod mesh;
 mod scratch;
 mod shop;

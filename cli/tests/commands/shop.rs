@@ -175,6 +175,12 @@ impl Shop {
         Self::serving(builder, "dreammesh+tls://127.0.0.1:0")
     }
 
+    /// On a Unix socket.
+    #[cfg(unix)]
+    pub(crate) fn on(socket: &Path) -> Self {
+        Self::serving(Server::builder(), &format!("unix://{}", socket.display()))
+    }
+
     /// The same server under another scheme.
     pub(crate) fn by(&self, scheme: &str) -> String {
         self.target.replace("dreammesh+tcp", scheme)

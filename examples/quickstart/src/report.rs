@@ -1,68 +1,117 @@
-//! The table of methods, and the list of what was promised and whether it held.
+//! The tables of phases and methods, and the list of what was promised and whether it held.
 
 use std::error::Error;
 use std::io::Write as _;
+use std::time::Duration;
 
-use dreammesh::{Channel, Connect as _};
+use dreammesh::{Channel, Connect as _, MethodSnapshot, Metrics, Side, WireMode};
 
-use crate::processes::Shop;
-use crate::proto::current::{CounterList, CountersClient, MethodCounters, ReadCountersRequestArgs};
+use crate::phases::Phase;
+use crate::processes::Process;
+use crate::proto::current::{CountersClient, ReadCountersRequestArgs};
 
-/// What each of the three services counted, by its own account.
-#[derive(Debug)]
-pub(crate) struct Counted(Vec<(&'static str, CounterList)>);
-
-impl Counted {
-    /// Asks every process.
-    pub(crate) async fn read(shop: &Shop) -> Result<Self, Box<dyn Error>> {
-        let mut services = Vec::new();
-        for (name, process) in shop.processes() {
-            let counters = CountersClient::new(Channel::connect(&process.target).await?);
-            let list = counters.read(ReadCountersRequestArgs::default()).await?;
-            services.push((name, list.into_owned()));
-        }
-        Ok(Self(services))
-    }
-
-    /// The counters of one method; all nought if it was never called.
-    pub(crate) fn method(&self, path: &str) -> MethodCounters {
-        let mut methods = self.0.iter().flat_map(|(_, list)| &list.methods);
-        methods
-            .find(|method| method.path == path)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// Prints one line a method.
-    pub(crate) fn print(&self) {
-        let mut out = std::io::stdout().lock();
+/// Prints one line a phase, and below it who answered.
+pub(crate) fn print_phases(phases: &[Phase]) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(
+        out,
+        "\n{:<36} {:>7} {:>7} {:>7} {:>8} {:>9} {:>9}  catalogs that answered",
+        "what happened", "calls", "per s", "failed", "resumed", "p50", "p99",
+    );
+    for phase in phases {
+        let shares = phase
+            .answers
+            .keys()
+            .map(|instance| format!("{instance} {} %", phase.share(instance)));
         let _ = writeln!(
             out,
-            "\n{:<30} {:>8} {:>7} {:>9} {:>9} {:>10} {:>10} {:>9} {:>9}",
-            "method", "calls", "errors", "p50", "p99", "received", "sent", "archive", "protobuf"
+            "{:<36} {:>7} {:>7.0} {:>7} {:>8} {:>9} {:>9}  {}",
+            phase.name,
+            phase.calls,
+            phase.rate(),
+            phase.failed,
+            phase.resumed,
+            duration(phase.quantile(0.5)),
+            duration(phase.quantile(0.99)),
+            shares.collect::<Vec<_>>().join(", "),
         );
-        let methods = self.0.iter().flat_map(|(_, list)| &list.methods);
-        // Reading the counters is a call too, but not one of the shop's.
-        for method in methods.filter(|method| !method.path.contains("Counters")) {
-            let _ = writeln!(
-                out,
-                "{:<30} {:>8} {:>7} {:>9} {:>9} {:>10} {:>10} {:>9} {:>9}",
-                method.path.trim_start_matches("/shop.v1."),
-                method.calls,
-                method.errors,
-                duration(method.p50_us),
-                duration(method.p99_us),
-                bytes(method.received_bytes),
-                bytes(method.sent_bytes),
-                method.archive_calls,
-                method.protobuf_calls,
-            );
+        if let Some(failure) = &phase.failure {
+            let _ = writeln!(out, "    the first that failed: {failure}");
         }
+    }
+    let _ = writeln!(
+        out,
+        "a call's time runs from when it was due; resumed are lists that were cut short and asked for again"
+    );
+}
+
+/// Prints one line a method, as the customers' own channels counted.
+pub(crate) fn print_methods(metrics: &Metrics) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(
+        out,
+        "\n{:<22} {:>8} {:>7} {:>9} {:>9} {:>10} {:>10} {:>9} {:>9}",
+        "method", "calls", "errors", "p50", "p99", "received", "sent", "archive", "protobuf"
+    );
+    for method in called(metrics) {
+        let quantile = |share| {
+            method
+                .quantile(share)
+                .map_or_else(|| "-".to_owned(), duration)
+        };
         let _ = writeln!(
             out,
-            "as the services counted; p50 and p99 are upper bounds\n"
+            "{:<22} {:>8} {:>7} {:>9} {:>9} {:>10} {:>10} {:>9} {:>9}",
+            method.path.trim_start_matches("/shop.v1."),
+            method.count(),
+            method.errors(),
+            quantile(0.5),
+            quantile(0.99),
+            bytes(method.received_bytes),
+            bytes(method.sent_bytes),
+            method.count_in(WireMode::Archive),
+            method.count_in(WireMode::Protobuf),
         );
     }
+    let _ = writeln!(
+        out,
+        "as the customers' channels counted; p50 and p99 are upper bounds, and the errors are NOT_FOUND\n"
+    );
+}
+
+/// Whether nearly all calls of a method were archives both ways.
+pub(crate) fn by_archive(metrics: &Metrics, path: &str) -> bool {
+    called(metrics)
+        .iter()
+        .find(|method| method.path == path)
+        .is_some_and(|method| {
+            let archive = method.count_in(WireMode::Archive);
+            archive > 0 && archive > 9 * method.count_in(WireMode::Protobuf)
+        })
+}
+
+fn called(metrics: &Metrics) -> Vec<MethodSnapshot> {
+    let mut methods = metrics.snapshot();
+    methods.retain(|method| method.side == Side::Client);
+    methods
+}
+
+/// How many calls of a method ended because their deadline had passed, as the processes counted.
+pub(crate) async fn overran(
+    processes: impl Iterator<Item = &Process>,
+    path: &str,
+) -> Result<u64, Box<dyn Error>> {
+    let mut overran = 0;
+    for process in processes {
+        let counters = CountersClient::new(Channel::connect(&process.said).await?);
+        let list = counters.read(ReadCountersRequestArgs::default()).await?;
+        let list = list.view();
+        let methods = list.methods().iter().filter(|method| method.path() == path);
+        overran += methods
+            .map(|method| method.deadline_exceeded())
+            .sum::<u64>();
+    }
+    Ok(overran)
 }
 
 /// The promises, and whether each held.
@@ -83,10 +132,10 @@ impl Promises {
     }
 }
 
-fn duration(micros: u64) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
     match micros {
-        0 => "-".to_owned(),
-        1..1_000 => format!("{micros} µs"),
+        0..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
         _ => format!("{:.1} s", micros as f64 / 1e6),
     }

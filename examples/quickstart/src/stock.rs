@@ -50,3 +50,9 @@ pub(crate) fn find(sku: &str) -> Result<&'static Article, Status> {
     let found = ARTICLES.iter().find(|article| article.sku == sku);
     found.ok_or_else(|| Status::not_found(format!("nobody sells {sku:?}")))
 }
+
+/// The articles that have a tag.
+pub(crate) fn tagged(tag: &str) -> impl Iterator<Item = &'static Article> {
+    let has = move |article: &&Article| article.tags.contains(&tag);
+    ARTICLES.iter().filter(has)
+}

@@ -22,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "dreammesh-agent",
         &[
             "dreammesh-core",
+            "dreammesh-services",
             "dreammesh-session",
             "dreammesh-transport",
             "dreammesh-agent-api",

@@ -1,0 +1,73 @@
+//! The commands of the mesh: an agent, and what one asks it.
+//!
+//! - `agent`: an agent in the foreground.
+//! - `register`: a server of any language that is in the mesh while this runs.
+//! - `ask`: what the agent of this host is and knows.
+//! - `watch`: what becomes of a service.
+//! - `attached`: a stream to the agent, made anew whenever it ends.
+//! - `options`: the options of all of these.
+
+pub(crate) mod agent;
+pub(crate) mod ask;
+mod attached;
+mod columns;
+pub(crate) mod options;
+pub(crate) mod register;
+pub(crate) mod watch;
+
+use std::path::Path;
+
+use clap::ArgMatches;
+use dreammesh_agent_api::place::{AgentSocket, Environment};
+use dreammesh_core::channel::Channel;
+use dreammesh_transport::Connector;
+
+use crate::connection;
+use crate::outcome::Failure;
+
+/// A channel to the agent of this host, or to the one that was named.
+fn agent(matches: &ArgMatches) -> Result<Channel, Failure> {
+    let mut environment = Environment::read();
+    if let Some(named) = matches.get_one::<String>("agent") {
+        environment.agent = Some(match Path::new(named).is_absolute() {
+            true => format!("unix://{named}"),
+            false => named.clone(),
+        });
+    }
+    let user = environment.user;
+    let sockets = environment.sockets();
+    let sockets = sockets.map_err(|error| Failure::input(error.to_string()))?;
+    let mut reasons = Vec::new();
+    for socket in &sockets {
+        match found(socket, user) {
+            Ok(()) => {
+                let connector = Connector::new().max_message_bytes(connection::MESSAGE_BYTES_MAX);
+                let channel = connector.connect_lazy(&socket.target());
+                return channel.map_err(|error| Failure::input(error.to_string()));
+            }
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    let reasons = reasons.join("; ");
+    Err(Failure::new(
+        connection::UNAVAILABLE,
+        format!("there is no agent ({reasons}): start one with `dreammesh agent`"),
+    ))
+}
+
+/// Whether an agent is there that may be believed, and listens.
+fn found(socket: &AgentSocket, user: u32) -> Result<(), String> {
+    let checked = socket.check(&socket.path, user);
+    checked.map_err(|error| error.to_string())?;
+    listens(&socket.path).map_err(|error| format!("`{}`: {error}", socket.path.display()))
+}
+
+#[cfg(unix)]
+fn listens(path: &Path) -> std::io::Result<()> {
+    std::os::unix::net::UnixStream::connect(path).map(|_| ())
+}
+
+#[cfg(not(unix))]
+fn listens(_: &Path) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

@@ -1,0 +1,284 @@
+//! What a stream is sent next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::vec::IntoIter;
+
+use dreammesh_agent_api::instance::{Instance, InstanceId};
+use dreammesh_agent_api::name::ServiceName;
+use dreammesh_agent_api::proto;
+use dreammesh_agent_api::proto::from_agent::Said;
+use dreammesh_core::call::Status;
+
+use crate::knowledge::{Knowledge, Watcher};
+use crate::registry::Update;
+
+/// How much of an update is said in one message, roughly; a message of any size would have to be
+/// read whole.
+const PART_BYTES: usize = 512 << 10;
+
+/// What a stream is sent next.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// What was asked for and is answered, first come, first served.
+    answers: VecDeque<Said>,
+    watches: BTreeMap<u32, Watch>,
+    watcher: Watcher,
+    /// Whether a watched service may have changed since all were looked at.
+    dirty: bool,
+    /// The watch that is looked at next, so that none waits for ever behind a busy one.
+    next: u32,
+    /// An update of which not everything has been said.
+    rest: Option<Rest>,
+    /// Whether the application is to hear that the agent ends.
+    leaving: Option<Leaving>,
+    /// Whether something was said since the last tick.
+    spoke: bool,
+    heartbeat: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    Due,
+    Said,
+}
+
+#[derive(Debug)]
+struct Watch {
+    service: ServiceName,
+    /// The version that was sent.
+    sent: Option<u64>,
+    /// Whether anything was said of it; a watch that resumes is answered also if nothing changed,
+    /// so that whoever asks knows that what they have is how it is.
+    answered: bool,
+    /// Whether nothing is said of it before the instances of a former run had time to come back.
+    held: bool,
+}
+
+/// From where on a service is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Nothing is known of it.
+    Nothing,
+    /// A version of this run is known.
+    Version(u64),
+    /// A former run said things that this one does not know yet.
+    FormerRun,
+}
+
+#[derive(Debug)]
+struct Rest {
+    key: u32,
+    version: u64,
+    complete: bool,
+    changed: IntoIter<Arc<Instance>>,
+    removed: IntoIter<InstanceId>,
+}
+
+impl Outgoing {
+    pub(super) fn new(knowledge: &Knowledge) -> Self {
+        Self {
+            answers: VecDeque::new(),
+            watches: BTreeMap::new(),
+            watcher: knowledge.watcher(),
+            dirty: false,
+            next: 0,
+            rest: None,
+            leaving: None,
+            spoke: false,
+            heartbeat: false,
+        }
+    }
+
+    /// Waits until there may be something to say of a watched service.
+    pub(super) async fn rung(&self) {
+        self.watcher.rung().await;
+    }
+
+    pub(super) const fn ring(&mut self) {
+        self.dirty = true;
+    }
+
+    pub(super) fn answer(&mut self, said: Said) {
+        self.answers.push_back(said);
+    }
+
+    pub(super) fn answers(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// A third of the silence is over; says so to whoever heard nothing of this agent since the
+    /// last one.
+    pub(super) const fn tick(&mut self) {
+        self.heartbeat = !self.spoke;
+        self.spoke = false;
+    }
+
+    pub(super) const fn leave(&mut self) {
+        if self.leaving.is_none() {
+            self.leaving = Some(Leaving::Due);
+        }
+    }
+
+    /// Whether the application was told that the agent ends.
+    pub(super) fn has_left(&self) -> bool {
+        self.leaving == Some(Leaving::Said)
+    }
+
+    /// Watches a service from a version on.
+    ///
+    /// # Errors
+    /// When the number is in use, or there are too many watches.
+    pub(super) fn watch(
+        &mut self,
+        key: u32,
+        service: ServiceName,
+        since: Since,
+        max: usize,
+    ) -> Result<(), Status> {
+        if self.watches.contains_key(&key) {
+            let text = format!("the number {key} names another watch of this stream");
+            return Err(Status::already_exists(text));
+        }
+        if self.watches.len() >= max {
+            let text = format!("a program watches at most {max} services");
+            return Err(Status::resource_exhausted(text));
+        }
+        self.watcher.watch(&service);
+        let watch = Watch {
+            service,
+            sent: match since {
+                Since::Version(version) => Some(version),
+                Since::Nothing | Since::FormerRun => None,
+            },
+            answered: false,
+            held: since == Since::FormerRun,
+        };
+        self.watches.insert(key, watch);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// Whoever was to come back after a former run has had the time for it.
+    pub(super) fn release(&mut self) {
+        for watch in self.watches.values_mut() {
+            self.dirty |= std::mem::take(&mut watch.held);
+        }
+    }
+
+    pub(super) fn unwatch(&mut self, key: u32) {
+        let Some(watch) = self.watches.remove(&key) else {
+            return;
+        };
+        if self.rest.as_ref().is_some_and(|rest| rest.key == key) {
+            self.rest = None;
+        }
+        let mut others = self.watches.values();
+        if !others.any(|other| other.service == watch.service) {
+            self.watcher.unwatch(&watch.service);
+        }
+    }
+
+    /// The next message, if there is one.
+    pub(super) fn next(&mut self) -> Option<Said> {
+        let said = self.answers.pop_front().or_else(|| self.update());
+        let said = said.or_else(|| self.farewell());
+        let said = said.or_else(|| self.heartbeat.then(|| Said::Heartbeat(Default::default())));
+        self.heartbeat &= said.is_none();
+        self.spoke |= said.is_some();
+        said
+    }
+
+    fn farewell(&mut self) -> Option<Said> {
+        (self.leaving == Some(Leaving::Due)).then(|| {
+            self.leaving = Some(Leaving::Said);
+            Said::Leaving(Default::default())
+        })
+    }
+
+    fn update(&mut self) -> Option<Said> {
+        if self.rest.is_none() && self.dirty {
+            self.rest = self.changed();
+            self.dirty = self.rest.is_some();
+        }
+        let mut rest = self.rest.take()?;
+        let part = rest.part();
+        if part.more {
+            self.rest = Some(rest);
+        }
+        Some(Said::Update(part))
+    }
+
+    /// What became of the first watch, from the next one on, of which something did.
+    fn changed(&mut self) -> Option<Rest> {
+        let later = self.watches.range(self.next..);
+        let order: Vec<u32> = later
+            .chain(self.watches.range(..self.next))
+            .map(|it| *it.0)
+            .collect();
+        for key in order {
+            let watch = self.watches.get_mut(&key)?;
+            if watch.held {
+                continue;
+            }
+            let update = self.watcher.update(&watch.service, watch.sent);
+            let unanswered = watch.sent.filter(|_| !watch.answered);
+            let nothing = || unanswered.map(Update::nothing);
+            if let Some(update) = update.or_else(nothing) {
+                watch.answered = true;
+                watch.sent = Some(update.version);
+                self.next = key.wrapping_add(1);
+                return Some(Rest::new(key, update));
+            }
+        }
+        None
+    }
+}
+
+impl Rest {
+    fn new(key: u32, update: Update) -> Self {
+        Self {
+            key,
+            version: update.version,
+            complete: update.complete,
+            changed: update.changed.into_iter(),
+            removed: update.removed.into_iter(),
+        }
+    }
+
+    fn part(&mut self) -> proto::Update {
+        let mut part = proto::Update {
+            key: self.key,
+            version: self.version,
+            complete: self.complete,
+            ..Default::default()
+        };
+        let mut bytes = 0;
+        while bytes < PART_BYTES {
+            if let Some(instance) = self.changed.next() {
+                bytes += size(&instance);
+                part.changed.push((&*instance).into());
+            } else if let Some(id) = self.removed.next() {
+                bytes += id.as_str().len() + 8;
+                part.removed.push(id.to_string());
+            } else {
+                return part;
+            }
+        }
+        part.more = self.changed.len() + self.removed.len() > 0;
+        part
+    }
+}
+
+/// About how much an instance takes in a message.
+fn size(instance: &Instance) -> usize {
+    let labels = instance.labels.iter();
+    let labels = labels.map(|(name, value)| name.len() + value.len() + 16);
+    let layouts = instance.layouts.keys().map(|service| service.len() + 32);
+    let ports = instance.ports.iter();
+    let ports = ports.map(|port| port.name.len() + port.unix_path.len() + 24);
+    256 + labels.sum::<usize>()
+        + layouts.sum::<usize>()
+        + ports.sum::<usize>()
+        + instance.addresses.len() * 64
+}

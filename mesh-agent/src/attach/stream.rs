@@ -1,0 +1,248 @@
+//! One stream, from its hello to its end.
+
+use dreammesh_agent_api::name::ServiceName;
+use dreammesh_agent_api::proto;
+use dreammesh_agent_api::proto::{from_agent, from_application};
+use dreammesh_core::call::{Receiver, Sender, Sending, Status};
+use tokio::sync::watch;
+
+use super::outgoing::{Outgoing, Since};
+use super::registrations::Registrations;
+use super::{Attachments, TICKS_OF_SILENCE, VERSIONS};
+
+/// One stream that has said hello.
+#[derive(Debug)]
+pub(super) struct Stream {
+    attachments: Attachments,
+    registrations: Registrations,
+    outgoing: Outgoing,
+    ticks: watch::Receiver<u64>,
+    leaving: watch::Receiver<bool>,
+    /// Ticks since something was heard.
+    silent: u32,
+}
+
+impl Stream {
+    /// Waits for the hello and takes the stream in.
+    pub(super) async fn begin(
+        attachments: &Attachments,
+        requests: &mut Receiver<proto::FromApplication>,
+    ) -> Result<Self, Status> {
+        let shared = &attachments.0;
+        let peer = requests.peer().endpoint().target().to_owned();
+        let hello = tokio::time::timeout(shared.bounds.silence, requests.next());
+        let hello = hello
+            .await
+            .map_err(|_| Status::deadline_exceeded("no hello came"))??;
+        let said = hello.and_then(|message| message.into_owned().said);
+        let Some(from_application::Said::Hello(hello)) = said else {
+            return Err(Status::invalid_argument("a stream begins with a hello"));
+        };
+        let version = negotiated(&hello)?;
+        if *shared.leaving.borrow() {
+            return Err(Status::unavailable("the agent is about to end"));
+        }
+        let name = format!("{} ({})", printable(&hello.program), hello.process);
+        let max = shared.bounds.streams_max;
+        let program = shared.owners.attach(&peer, name, max).ok_or_else(|| {
+            Status::resource_exhausted(format!("{max} programs are attached, which is the most"))
+        })?;
+        tracing::info!(program = %program.name, %peer, version, "attached");
+        let mut outgoing = Outgoing::new(attachments.knowledge());
+        outgoing.answer(from_agent::Said::Welcome(proto::Welcome {
+            version,
+            ..attachments.welcome()
+        }));
+        let mut ticks = shared.ticks.subscribe();
+        ticks.mark_unchanged();
+        Ok(Self {
+            attachments: attachments.clone(),
+            registrations: Registrations::new(attachments.clone(), program),
+            outgoing,
+            ticks,
+            leaving: shared.leaving.subscribe(),
+            silent: 0,
+        })
+    }
+
+    /// Serves the stream to its end.
+    pub(super) async fn run(
+        &mut self,
+        requests: &mut Receiver<proto::FromApplication>,
+        responses: &Sender<proto::FromAgent>,
+    ) -> Result<(), Status> {
+        let mut sending = None;
+        loop {
+            if sending.is_none() {
+                if self.outgoing.has_left() {
+                    return Ok(());
+                }
+                sending = self.outgoing.next().map(|said| {
+                    let message = proto::FromAgent {
+                        said: Some(said),
+                        ..Default::default()
+                    };
+                    responses.send(message)
+                });
+            }
+            // Whoever does not read their answers is not read either.
+            let hears = self.outgoing.answers() < self.attachments.0.bounds.answers_max;
+            tokio::select! {
+                // What an application said counts before the tick that would call it silent.
+                biased;
+                message = requests.next(), if hears => match message? {
+                    Some(message) => self.heard(message.into_owned())?,
+                    None => return Ok(()),
+                },
+                sent = sent(&mut sending), if sending.is_some() => {
+                    sending = None;
+                    sent?;
+                }
+                () = self.outgoing.rung() => self.outgoing.ring(),
+                () = is_true(&mut self.leaving) => self.outgoing.leave(),
+                _ = self.ticks.changed() => self.tick()?,
+            }
+        }
+    }
+
+    fn tick(&mut self) -> Result<(), Status> {
+        self.silent += 1;
+        if self.silent > TICKS_OF_SILENCE {
+            let program = &self.registrations.program().name;
+            tracing::warn!(%program, "nothing was heard of it");
+            return Err(Status::deadline_exceeded(
+                "nothing was heard of the application",
+            ));
+        }
+        self.outgoing.tick();
+        if !self.attachments.awaits_return() {
+            self.outgoing.release();
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, message: proto::FromApplication) -> Result<(), Status> {
+        self.silent = 0;
+        use from_application::Said;
+        match message.said {
+            Some(Said::Hello(_)) => {
+                return Err(Status::invalid_argument(
+                    "only the first message is a hello",
+                ));
+            }
+            Some(Said::Register(said)) => {
+                let instance = said.instance.unwrap_or_default();
+                let registered = self.registrations.register(said.key, instance);
+                self.answer(said.key, registered);
+            }
+            Some(Said::Amend(said)) => {
+                let amended = self.registrations.amend(&said);
+                self.answer(said.key, amended);
+            }
+            Some(Said::Deregister(said)) => {
+                if let Err(status) = self.registrations.deregister(said.key) {
+                    self.refuse(said.key, &status);
+                }
+            }
+            Some(Said::Watch(said)) => {
+                let key = said.key;
+                if let Err(status) = self.watch(&said) {
+                    self.refuse(key, &status);
+                }
+            }
+            Some(Said::Unwatch(said)) => self.outgoing.unwatch(said.key),
+            Some(Said::Load(said)) => {
+                let from = &self.registrations.program().name;
+                self.attachments.0.reports.report(from, &said.instances);
+            }
+            // What a newer application says beyond that is for newer agents.
+            Some(Said::Heartbeat(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, said: &proto::Watch) -> Result<(), Status> {
+        let service = ServiceName::new(&said.service, &said.namespace)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let shared = &self.attachments.0;
+        let since = if *said.epoch == *shared.epoch {
+            Since::Version(said.version)
+        } else if said.epoch.is_empty() || !self.attachments.awaits_return() {
+            Since::Nothing
+        } else {
+            Since::FormerRun
+        };
+        let max = shared.bounds.watches_max;
+        self.outgoing.watch(said.key, service, since, max)
+    }
+
+    fn answer(&mut self, key: u32, answer: Result<proto::Instance, Status>) {
+        match answer {
+            Ok(instance) => self
+                .outgoing
+                .answer(from_agent::Said::Registered(proto::Registered {
+                    key,
+                    instance: Some(instance),
+                    ..Default::default()
+                })),
+            Err(status) => self.refuse(key, &status),
+        }
+    }
+
+    fn refuse(&mut self, key: u32, status: &Status) {
+        let program = &self.registrations.program().name;
+        tracing::warn!(%program, reason = status.message(), "refused");
+        self.outgoing
+            .answer(from_agent::Said::Refused(proto::Refused {
+                key,
+                code: status.code() as u32,
+                message: status.message().to_owned(),
+                ..Default::default()
+            }));
+    }
+}
+
+async fn sent(sending: &mut Option<Sending<'_, proto::FromAgent, Status>>) -> Result<(), Status> {
+    match sending {
+        Some(sending) => sending.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the agent leaves; for ever once that was said.
+async fn is_true(leaving: &mut watch::Receiver<bool>) {
+    while leaving.changed().await.is_ok() {
+        if *leaving.borrow_and_update() {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
+/// The greatest version that both speak.
+fn negotiated(hello: &proto::Hello) -> Result<u32, Status> {
+    let (least, greatest) = VERSIONS;
+    let version = hello.version_max.min(greatest);
+    if version < least.max(hello.version_min) {
+        let text = format!(
+            "the application speaks versions {} to {} of the protocol, and this agent {least} to \
+             {greatest}: the older of the two has to be updated",
+            hello.version_min, hello.version_max,
+        );
+        return Err(Status::failed_precondition(text));
+    }
+    Ok(version)
+}
+
+/// What a program calls itself, fit to be printed.
+fn printable(name: &str) -> String {
+    let visible = name.chars().filter(|it| !it.is_control());
+    let name: String = visible.take(NAME_CHARACTERS_MAX).collect();
+    if name.is_empty() {
+        return "a program".to_owned();
+    }
+    name
+}
+
+/// A name is for one line of a log.
+const NAME_CHARACTERS_MAX: usize = 64;

@@ -1,0 +1,364 @@
+//! What agents say to one another of the instances that they speak for.
+//!
+//! Each agent says what is attached to it and what its files say, and nothing that it has heard, so
+//! nothing echoes. `chitchat` carries it: every agent compares what it knows with a few others, four
+//! times a second, and besides at once when there is news.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chitchat::transport::Transport;
+use chitchat::{
+    Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, ProtocolVersion,
+    spawn_chitchat,
+};
+use dreammesh_agent_api::instance::{Instance, InstanceId};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, sleep_until};
+
+use super::{Running, Source};
+use crate::chance;
+use crate::clock;
+use crate::gossip::transport::Heard;
+use crate::knowledge::{Changes, Sink};
+use crate::registry::{Origin, Update};
+
+pub use neighbours::Neighbours;
+
+use peers::{Learnt, Peers};
+use words::{INSTANCE, LEAVING, READY, value_of};
+
+mod neighbours;
+mod peers;
+#[cfg(test)]
+mod tests;
+mod words;
+
+/// How often an agent compares what it knows with others.
+pub const INTERVAL: Duration = Duration::from_millis(250);
+/// How many agents are told of news at once; each of them tells as many.
+pub const FANOUT: usize = 4;
+/// How far apart news are told at least.
+pub const NEWS_EVERY: Duration = Duration::from_millis(25);
+/// How long after a message has come it is looked at, with all that came meanwhile.
+const LOOK_AFTER: Duration = Duration::from_millis(5);
+/// How long agents are known to `chitchat` after they have died; their instances are known longer.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
+/// How often seeds are looked up again while nobody is heard.
+const SEEK_EVERY: Duration = Duration::from_secs(3);
+
+/// What an agent is to the others.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Membership {
+    /// Where others reach it.
+    pub address: SocketAddr,
+    /// The cluster's name.
+    pub cluster: String,
+    /// Agents to begin with, as `host:port`.
+    pub seeds: Vec<String>,
+    /// Tells this run from others of the same agent.
+    pub generation: u64,
+}
+
+impl Membership {
+    /// Of a cluster, beginning with these agents.
+    pub fn new(address: SocketAddr, cluster: impl Into<String>, seeds: Vec<String>) -> Self {
+        Self {
+            address,
+            cluster: cluster.into(),
+            seeds,
+            generation: clock::wall_ms(),
+        }
+    }
+}
+
+/// What other agents say.
+pub struct GossipSource {
+    membership: Membership,
+    transport: Box<dyn Transport>,
+    heard: Arc<Heard>,
+    neighbours: Neighbours,
+}
+
+impl GossipSource {
+    /// The source that speaks through a transport; `heard` rings when a message came through it.
+    pub fn new(membership: Membership, transport: Box<dyn Transport>, heard: Arc<Heard>) -> Self {
+        Self {
+            neighbours: Neighbours::new(heard.clone()),
+            membership,
+            transport,
+            heard,
+        }
+    }
+
+    /// What others of this agent may ask of it while it runs.
+    pub fn neighbours(&self) -> Neighbours {
+        self.neighbours.clone()
+    }
+
+    async fn follow(self, sink: Sink) {
+        let Membership {
+            address,
+            cluster,
+            seeds,
+            generation,
+        } = self.membership;
+        let name = sink.knowledge().here().agent.clone();
+        let config = ChitchatConfig {
+            chitchat_id: ChitchatId::new(&*name, generation, address),
+            cluster_id: cluster,
+            gossip_interval: INTERVAL,
+            listen_addr: address,
+            seed_nodes: seeds.clone(),
+            failure_detector_config: failure_detector(),
+            marked_for_deletion_grace_period: FORGET_AFTER,
+            catchup_callback: None,
+            extra_liveness_predicate: None,
+            protocol_version: ProtocolVersion::V0,
+        };
+        let mut changes = sink.knowledge().changes();
+        let first = changes.next().await;
+        let values = said_by(&changes, &first);
+        let values = values.chain([(READY.to_owned(), "1".to_owned())]).collect();
+        let handle = match spawn_chitchat(config, values, &*self.transport).await {
+            Ok(handle) => Arc::new(Ended(handle)),
+            Err(error) => {
+                let problem = format!("gossip cannot start: {error:#}");
+                tracing::error!(problem);
+                sink.problem(Some(&problem));
+                return std::future::pending().await;
+            }
+        };
+        self.neighbours.set_handle(&handle);
+        let node = Node {
+            handle,
+            peers: Peers::new(sink, address),
+            neighbours: self.neighbours,
+            heard: self.heard,
+            news_at: None,
+            last_news: None,
+            seeds,
+        };
+        node.run(changes).await;
+    }
+}
+
+impl fmt::Debug for GossipSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GossipSource")
+            .field("membership", &self.membership)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source for GossipSource {
+    fn name(&self) -> String {
+        format!("gossip:{}", self.membership.address)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Gossip
+    }
+
+    fn run(self: Box<Self>, sink: Sink) -> Running {
+        Box::pin(self.follow(sink))
+    }
+}
+
+/// When an agent is taken for dead: some 1.7 to 2 s after the last sign of it that came by anybody.
+///
+/// `chitchat` takes the mean of what it saw and of five times what was expected. With a window of
+/// one it hardly moves: a detector that learns the pace of a quiet network takes a busy one for dead,
+/// and one that learns a slow pace is late.
+fn failure_detector() -> FailureDetectorConfig {
+    FailureDetectorConfig {
+        phi_threshold: 8.0,
+        sampling_window_size: 1,
+        max_interval: Duration::from_secs(1),
+        initial_interval: INTERVAL,
+        dead_node_grace_period: FORGET_AFTER,
+    }
+}
+
+/// `chitchat` runs on in its own task when its handle is dropped; so that is stopped here.
+struct Ended(ChitchatHandle);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The running source.
+struct Node {
+    handle: Arc<Ended>,
+    peers: Peers,
+    neighbours: Neighbours,
+    heard: Arc<Heard>,
+    /// When news are to be told, if there are any.
+    news_at: Option<Instant>,
+    last_news: Option<Instant>,
+    seeds: Vec<String>,
+}
+
+impl Node {
+    async fn run(mut self, mut changes: Changes) {
+        let (mut looks, mut seeks) = (ticks(INTERVAL), ticks(SEEK_EVERY));
+        loop {
+            tokio::select! {
+                update = changes.next() => self.publish(&changes, &update).await,
+                () = self.heard.message() => {
+                    sleep(LOOK_AFTER).await;
+                    self.learn().await;
+                }
+                _ = looks.tick() => self.learn().await,
+                () = self.neighbours.lost() => {
+                    for id in self.neighbours.take_lost() {
+                        self.peers.lose(&id);
+                    }
+                    self.neighbours.set_orphans(self.peers.orphans());
+                }
+                () = until(self.news_at) => self.tell().await,
+                _ = seeks.tick() => self.seek().await,
+            }
+        }
+    }
+
+    /// Says to the others what changed here.
+    async fn publish(&mut self, changes: &Changes, update: &Update) {
+        if self.neighbours.is_leaving() {
+            return;
+        }
+        let said: Vec<_> = said_by(changes, update).collect();
+        let mut chitchat = self.handle.0.chitchat().lock_owned().await;
+        let own = chitchat.self_node_state();
+        let before = own.max_version();
+        let kept: BTreeSet<&str> = said.iter().map(|(key, _)| key.as_str()).collect();
+        let spoken = own.iter_prefix(INSTANCE).map(|(key, _)| key.to_owned());
+        let concerned: BTreeSet<_> = update
+            .changed
+            .iter()
+            .map(|instance| &instance.id)
+            .chain(&update.removed)
+            .map(key_of)
+            .collect();
+        let is_gone = |key: &String| {
+            (update.complete || concerned.contains(key)) && !kept.contains(key.as_str())
+        };
+        let gone: Vec<_> = spoken.filter(is_gone).collect();
+        for key in gone {
+            own.delete(&key);
+        }
+        for (key, value) in &said {
+            own.set(key, value);
+        }
+        let has_news = own.max_version() != before;
+        drop(chitchat);
+        if has_news {
+            self.has_news();
+        }
+    }
+
+    /// Takes in what the others say.
+    async fn learn(&mut self) {
+        let chitchat = self.handle.0.chitchat().lock_owned().await;
+        let alive = others_alive(&chitchat);
+        let Learnt { news, orphans } = self.peers.learn(chitchat.node_states().iter(), &alive);
+        drop(chitchat);
+        self.neighbours.set_alive(&alive);
+        if orphans {
+            self.neighbours.set_orphans(self.peers.orphans());
+        }
+        if news {
+            self.has_news();
+        }
+    }
+
+    fn has_news(&mut self) {
+        let now = clock::now();
+        let next = self.last_news.map_or(now, |last| last + NEWS_EVERY);
+        self.news_at = Some(self.news_at.unwrap_or_else(|| next.max(now)));
+    }
+
+    /// Has a few others compare what they know with this agent, now.
+    async fn tell(&mut self) {
+        self.news_at = None;
+        self.last_news = Some(clock::now());
+        tell_some(&self.handle.0, FANOUT).await;
+    }
+
+    /// Looks up seeds whose names could not be found, while nobody else is heard.
+    async fn seek(&self) {
+        if !self.neighbours.is_alone() {
+            return;
+        }
+        for seed in self.seeds.clone() {
+            let handle = self.handle.clone();
+            // A name may take long to be looked up, and nothing else is to wait for it.
+            tokio::spawn(async move {
+                for address in tokio::net::lookup_host(seed).await.into_iter().flatten() {
+                    let _ = handle.0.gossip(address);
+                }
+            });
+        }
+    }
+}
+
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn others_alive(chitchat: &Chitchat) -> BTreeSet<ChitchatId> {
+    let own = chitchat.self_chitchat_id();
+    let alive = chitchat.live_nodes().filter(|id| *id != own);
+    alive.cloned().collect()
+}
+
+/// Has a few others, drawn by lot, compare what they know with this agent.
+async fn tell_some(handle: &ChitchatHandle, most: usize) {
+    let own = handle.chitchat_id().gossip_advertise_addr;
+    let alive = handle
+        .with_chitchat(|chitchat| others_alive(chitchat))
+        .await;
+    let mut addresses: Vec<_> = alive.iter().map(|id| id.gossip_advertise_addr).collect();
+    addresses.retain(|address| *address != own);
+    for _ in 0..most.min(addresses.len()) {
+        let drawn = usize::try_from(chance::number() % addresses.len() as u64).unwrap_or(0);
+        // It fails only when gossip has ended.
+        let _ = handle.gossip(addresses.swap_remove(drawn));
+    }
+}
+
+fn key_of(id: &InstanceId) -> String {
+    format!("{INSTANCE}{id}")
+}
+
+/// What this agent says of the instances in an update: of those that it speaks for.
+fn said_by<'a>(
+    changes: &'a Changes,
+    update: &'a Update,
+) -> impl Iterator<Item = (String, String)> + 'a {
+    let is_local = |instance: &&Arc<Instance>| {
+        let known = changes.knowledge().known(&instance.id);
+        known.is_some_and(|known| known.origin.is_local())
+    };
+    update.changed.iter().filter(is_local).filter_map(|instance| {
+        let value = value_of(instance);
+        if value.is_none() {
+            tracing::warn!(instance = %instance.id, "has too many words to tell other agents of it");
+        }
+        Some((key_of(&instance.id), value?))
+    })
+}

@@ -1,0 +1,310 @@
+//! What an agent keeps on disk, and what it makes of it when it is started anew.
+//!
+//! What was registered here before is *held* for as long as applications need to attach again, and
+//! what other agents said is *remembered* until they say it again; a failed check ends either at
+//! once. So a restart takes no instance away from anybody, and one that died meanwhile is not kept
+//! for long.
+//!
+//! A state that cannot be written or read costs a warning and nothing else: what is on disk stays
+//! as it was, and an agent without one is one that begins.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dreammesh_agent_api::instance::Instance;
+use dreammesh_agent_api::proto;
+use dreammesh_agent_api::state::{self, StateError};
+
+use crate::attach::Attachments;
+use crate::clock;
+use crate::knowledge::{Knowledge, Sink};
+use crate::questions::Warnings;
+use crate::registry::{Change, Origin, Registry};
+
+/// How long instances are held for applications that were attached before a restart. Applications
+/// attach again within a few seconds; one that does not has ended.
+pub const HELD_FOR: Duration = Duration::from_secs(15);
+/// How long instances of other agents are remembered without a word or a passing check.
+pub const REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
+
+/// What was known before, as it was found on disk.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Found {
+    /// The state, if there is one that can be read.
+    pub state: Option<proto::State>,
+    /// What is wrong with the file, if something is.
+    pub problem: Option<String>,
+}
+
+impl Found {
+    /// Reads a file. One that cannot be read is set aside, for somebody to look at.
+    pub fn read(path: &Path) -> Self {
+        let problem = match read(path) {
+            Ok(state) => {
+                return Self {
+                    state: Some(state),
+                    problem: None,
+                };
+            }
+            Err(ReadError::Disk(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Self::default();
+            }
+            Err(ReadError::Disk(error)) => format!("{}: {error}", path.display()),
+            Err(ReadError::State(error)) => {
+                let aside = path.with_extension("corrupt");
+                // If it cannot be set aside either, the next write takes its place.
+                let _ = fs::rename(path, &aside);
+                format!("{}: {error}; it is now {}", path.display(), aside.display())
+            }
+        };
+        tracing::warn!(problem, "the state of before cannot be used");
+        Self {
+            state: None,
+            problem: Some(problem),
+        }
+    }
+
+    /// Takes what was known before into the registry.
+    pub fn restore(&self, knowledge: &Knowledge) -> Held {
+        let mut local = Vec::new();
+        let mut remembered = Vec::new();
+        for said in self.state.iter().flat_map(|state| &state.instances) {
+            // It is checked like anything from outside; what is no instance is none.
+            let Ok(mut instance) = Instance::try_from(said.clone()) else {
+                continue;
+            };
+            if *instance.origin == *Origin::Gossip.as_str() {
+                remembered.push(instance);
+            } else if *instance.origin != *Origin::File.as_str() {
+                // The agent may have another name now, and speaks for them all the same.
+                instance.agent.clone_from(&knowledge.here().agent);
+                local.push(instance);
+            }
+        }
+        let (held, kept) = (Origin::Held, Origin::Remembered);
+        let held = knowledge.sink("held since before the restart", held);
+        let kept = knowledge.sink("remembered from before the restart", kept);
+        if !local.is_empty() || !remembered.is_empty() {
+            let (held, remembered) = (local.len(), remembered.len());
+            tracing::info!(held, remembered, "read the state of before");
+        }
+        // What files gave they say themselves, and better: they may have been changed meanwhile.
+        held.keep(local);
+        kept.keep(remembered);
+        Held {
+            held,
+            remembered: kept,
+        }
+    }
+}
+
+/// What is held and remembered from before a restart.
+#[derive(Debug)]
+pub struct Held {
+    held: Sink,
+    remembered: Sink,
+}
+
+impl Held {
+    /// Lets go of it in time.
+    pub async fn run(self) {
+        let Self { held, remembered } = self;
+        tokio::time::sleep(HELD_FOR).await;
+        drop(held);
+        tokio::time::sleep(REMEMBERED_FOR - HELD_FOR).await;
+        let unsure = remembered.knowledge().read(|registry: &Registry| {
+            let all = registry.all();
+            let unsure = all.filter(|known| {
+                let passes = known.health.as_ref().is_some_and(|health| !health.down);
+                known.origin == Origin::Remembered && !passes
+            });
+            let gone = unsure.map(|known| Change::Gone(known.instance.id.clone()));
+            gone.collect::<Vec<_>>()
+        });
+        remembered.apply(unsure);
+        // What passes its check stays for as long as it does.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Writes the state whenever it changed.
+#[derive(Clone, Debug)]
+pub struct Keeper(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    path: PathBuf,
+    /// Who may read it besides its owner.
+    mode: u32,
+    attachments: Attachments,
+    warnings: Warnings,
+    written: AtomicU64,
+    failed: AtomicU64,
+    /// Held from looking at what is known until it is on disk; true after the last time.
+    over: Mutex<bool>,
+}
+
+impl Keeper {
+    /// One that writes to a path; `mode` is who may read it.
+    pub fn new(path: &Path, mode: u32, attachments: &Attachments, warnings: &Warnings) -> Self {
+        Self(Arc::new(Kept {
+            path: path.to_owned(),
+            mode,
+            attachments: attachments.clone(),
+            warnings: warnings.clone(),
+            written: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            over: Mutex::new(false),
+        }))
+    }
+
+    /// Writes until it is dropped.
+    pub async fn run(&self) {
+        let mut changes = self.0.attachments.knowledge().changes();
+        loop {
+            // Applications that start without an agent are told how old the file is.
+            let _ = tokio::time::timeout(REFRESH_PERIOD, changes.next()).await;
+            tokio::time::sleep(GATHERING).await;
+            while !self.write().await {
+                tokio::time::sleep(RETRY_PERIOD).await;
+            }
+        }
+    }
+
+    /// Writes the state as it is now; says whether that went well.
+    pub async fn write(&self) -> bool {
+        self.write_once(false).await
+    }
+
+    /// Writes the state for the last time: what sources take back after it is not written.
+    pub async fn finish(&self) -> bool {
+        self.write_once(true).await
+    }
+
+    async fn write_once(&self, last: bool) -> bool {
+        let kept = Arc::clone(&self.0);
+        let write = tokio::task::spawn_blocking(move || kept.write(last));
+        let result = write
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        match &result {
+            Ok(()) => {
+                self.0.written.fetch_add(1, Ordering::Relaxed);
+                self.0.warnings.set(SUBJECT, None);
+            }
+            Err(error) => {
+                self.0.failed.fetch_add(1, Ordering::Relaxed);
+                let path = self.0.path.display();
+                tracing::warn!(%path, %error, "the state cannot be written");
+                let what = format!("{path} cannot be written: {error}; it is tried again");
+                self.0.warnings.set(SUBJECT, Some(&what));
+            }
+        }
+        result.is_ok()
+    }
+
+    /// How often the state was written, and how often it could not be.
+    pub fn counts(&self) -> (u64, u64) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (of(&self.0.written), of(&self.0.failed))
+    }
+}
+
+impl Kept {
+    fn write(&self, last: bool) -> io::Result<()> {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        if *over {
+            return Ok(());
+        }
+        *over = last;
+        let bytes = state::encode(&self.state()).map_err(io::Error::other)?;
+        let beside = self.path.with_extension("new");
+        let written = replace(&self.path, &beside, self.mode, &bytes);
+        if written.is_err() {
+            // On a full disk, what was written of it is in the way of everybody.
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+
+    fn state(&self) -> proto::State {
+        let knowledge = self.attachments.knowledge();
+        let (instances, versions) = knowledge.read(|registry| {
+            let all = registry.all().map(|known| known.stated);
+            let services = registry.services().map(|name| proto::ServiceVersion {
+                service: name.name().to_owned(),
+                namespace: name.namespace().to_owned(),
+                version: registry.version_of(name),
+                ..Default::default()
+            });
+            (all.collect::<Vec<_>>(), services.collect())
+        });
+        let welcome = self.attachments.welcome();
+        proto::State {
+            agent: welcome.agent,
+            epoch: welcome.epoch,
+            host: welcome.host,
+            region: welcome.region,
+            zone: welcome.zone,
+            addresses: welcome.addresses,
+            written_unix_ms: clock::wall_ms(),
+            instances: instances.iter().map(|it| (&**it).into()).collect(),
+            versions,
+            ..Default::default()
+        }
+    }
+}
+
+/// Puts a file in the place of another, or leaves that as it is.
+fn replace(path: &Path, beside: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = create(beside, mode)?;
+    file.write_all(bytes)?;
+    // Without it, a name may come to stand for bytes that a crash has taken.
+    file.sync_data()?;
+    drop(file);
+    fs::rename(beside, path)
+}
+
+#[cfg(unix)]
+fn create(path: &Path, mode: u32) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(mode);
+    options.open(path)
+}
+
+#[cfg(not(unix))]
+fn create(path: &Path, _: u32) -> io::Result<File> {
+    File::create(path)
+}
+
+enum ReadError {
+    Disk(io::Error),
+    State(StateError),
+}
+
+fn read(path: &Path) -> Result<proto::State, ReadError> {
+    let bytes = fs::metadata(path).map_err(ReadError::Disk)?.len();
+    if bytes > state::FILE_BYTES_MAX as u64 {
+        return Err(ReadError::State(StateError::Large));
+    }
+    let bytes = fs::read(path).map_err(ReadError::Disk)?;
+    state::decode(&bytes).map_err(ReadError::State)
+}
+
+/// Changes come in bursts: a server that starts registers, its watchers follow.
+const GATHERING: Duration = Duration::from_millis(100);
+/// How old a file gets at most while nothing changes.
+const REFRESH_PERIOD: Duration = Duration::from_secs(60);
+/// How long a disk that is full is left alone.
+const RETRY_PERIOD: Duration = Duration::from_secs(5);
+/// What a warning about it is headed with.
+const SUBJECT: &str = "state";
+
+#[cfg(test)]
+mod tests;

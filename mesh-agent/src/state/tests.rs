@@ -1,0 +1,188 @@
+//! Tests of what a restart takes along.
+
+use dreammesh_agent_api::instance::{Host, InstanceId, Locality, Port, Protocol};
+
+use super::*;
+use crate::attach::{Bounds, NoReports, Site};
+use crate::knowledge::Here;
+use crate::registry::Health;
+
+struct Desk(PathBuf);
+
+impl Desk {
+    fn new(test: &str) -> Self {
+        let name = format!("dreammesh-state-{}-{test}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("state")
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// One run of an agent.
+struct Run {
+    knowledge: Knowledge,
+    keeper: Keeper,
+    warnings: Warnings,
+}
+
+impl Run {
+    fn new(path: &Path) -> Self {
+        let knowledge = Knowledge::new(Here::new("agent-1", "host-1"));
+        let site = Site::new(Locality::new("eu", "eu-1"), Vec::new());
+        let reports = Arc::new(NoReports);
+        let attachments = Attachments::new(&knowledge, site, Bounds::default(), reports);
+        let warnings = Warnings::default();
+        Self {
+            keeper: Keeper::new(path, 0o600, &attachments, &warnings),
+            knowledge,
+            warnings,
+        }
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let ids = |registry: &Registry| {
+            let all = registry.all();
+            all.map(|known| known.instance.id.to_string()).collect()
+        };
+        self.knowledge.read(ids)
+    }
+}
+
+fn instance(id: &str, agent: &str) -> Instance {
+    let id = InstanceId::new(id).unwrap();
+    let service = "catalog".parse().unwrap();
+    let mut instance = Instance::new(id, service, Port::new(1, Protocol::Grpc));
+    instance.addresses = vec![Host::Ip([10, 0, 0, 7].into())];
+    instance.agent = agent.into();
+    instance
+}
+
+/// A file of an agent that knew an instance of each origin.
+async fn written(path: &Path) {
+    let run = Run::new(path);
+    let mut sinks = Vec::new();
+    for (id, origin) in [
+        ("attached", Origin::Attached),
+        ("file", Origin::File),
+        ("other", Origin::Gossip),
+    ] {
+        let sink = run.knowledge.sink(id, origin);
+        sink.set(instance(id, "agent-2"));
+        sinks.push(sink);
+    }
+    assert!(run.keeper.write().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_takes_nothing_away_and_keeps_nothing_for_ever() {
+    let desk = Desk::new("restart");
+    written(&desk.path()).await;
+    let found = Found::read(&desk.path());
+    assert_eq!(found.problem, None);
+    let run = Run::new(&desk.path());
+    let held = tokio::spawn(found.restore(&run.knowledge).run());
+    assert_eq!(
+        run.ids(),
+        ["attached", "other"],
+        "files speak for themselves"
+    );
+    let origins = |id: &str| {
+        let known = run.knowledge.known(&InstanceId::new(id).unwrap()).unwrap();
+        (known.origin, known.instance.origin.to_string())
+    };
+    assert_eq!(origins("attached"), (Origin::Held, "attached".to_owned()));
+    assert_eq!(origins("other"), (Origin::Remembered, "gossip".to_owned()));
+    // One of them comes back, as the same.
+    let version = run.knowledge.read(Registry::version);
+    let attached = run.knowledge.sink("attached", Origin::Attached);
+    let mut same = instance("attached", "");
+    same.host = run.knowledge.here().host.clone();
+    attached.set(same);
+    assert_eq!(run.knowledge.read(Registry::version), version, "no flap");
+    tokio::time::sleep(HELD_FOR + Duration::from_secs(1)).await;
+    assert_eq!(run.ids(), ["attached", "other"]);
+    tokio::time::sleep(REMEMBERED_FOR).await;
+    assert_eq!(run.ids(), ["attached"]);
+    held.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_remembered_stays_while_its_check_passes() {
+    let desk = Desk::new("passes");
+    written(&desk.path()).await;
+    let run = Run::new(&desk.path());
+    let held = Found::read(&desk.path()).restore(&run.knowledge);
+    let held = tokio::spawn(held.run());
+    let id = InstanceId::new("other").unwrap();
+    run.knowledge
+        .set_health(&id, Some(Health::passing("serving")));
+    tokio::time::sleep(REMEMBERED_FOR * 2).await;
+    assert_eq!(run.ids(), ["other"]);
+    run.knowledge
+        .set_health(&id, Some(Health::failing("refused")));
+    assert!(run.ids().is_empty());
+    held.abort();
+}
+
+#[tokio::test]
+async fn a_corrupt_file_is_set_aside_with_a_warning() {
+    let desk = Desk::new("corrupt");
+    written(&desk.path()).await;
+    let mut bytes = fs::read(desk.path()).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(desk.path(), &bytes).unwrap();
+    let found = Found::read(&desk.path());
+    let problem = found.problem.unwrap();
+    assert!(problem.contains("not as it was written"), "{problem}");
+    assert!(found.state.is_none() && !desk.path().exists());
+    assert_eq!(
+        fs::read(desk.path().with_extension("corrupt")).unwrap(),
+        bytes
+    );
+    let nothing = Found::read(&desk.path());
+    assert!(nothing.state.is_none() && nothing.problem.is_none());
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_written_is_a_warning_and_leaves_the_old_one() {
+    let desk = Desk::new("full");
+    written(&desk.path()).await;
+    let before = fs::read(desk.path()).unwrap();
+    let run = Run::new(&desk.path());
+    // A directory in the way fails as a full disk does, also for root.
+    let beside = desk.path().with_extension("new");
+    fs::create_dir(&beside).unwrap();
+    assert!(!run.keeper.write().await);
+    assert!(run.warnings.all()[0].contains("cannot be written"));
+    assert_eq!(fs::read(desk.path()).unwrap(), before);
+    fs::remove_dir(&beside).unwrap();
+    assert!(run.keeper.write().await);
+    assert!(run.warnings.all().is_empty());
+    assert_eq!(run.keeper.counts(), (1, 1));
+    // After the last time, nothing is written any more.
+    assert!(run.keeper.finish().await);
+    fs::remove_file(desk.path()).unwrap();
+    assert!(run.keeper.write().await);
+    assert!(!desk.path().exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::new("mode");
+    written(&desk.path()).await;
+    let mode = fs::metadata(desk.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
