@@ -5,7 +5,7 @@
 //! declared to be idempotent. Repetitions of the second kind load servers that may be in trouble,
 //! so they come out of a [`Budget`], and a handler that itself serves a repetition makes none.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,20 +81,21 @@ pub(crate) fn is_harmless(method: &MethodInfo) -> bool {
     method.options().idempotency == Idempotency::NoSideEffects && method.kind() == MethodKind::Unary
 }
 
-/// Bounds the repetitions of a channel's calls to a fifth of them, and a floor for channels that
-/// make few.
+/// Bounds the repetitions of a channel's calls to a fifth of them, or to a floor for channels that
+/// make few, whichever is more.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// What calls have paid in and repetitions not used up; a repetition costs [`PRICE`].
-    paid: AtomicU32,
+    /// What calls have paid in and repetitions not used up; a repetition costs [`PRICE`]. Those of
+    /// the floor are taken on credit, so that it adds nothing to what a busy channel may repeat.
+    balance: AtomicI32,
     floor: Mutex<Floor>,
 }
 
-/// Repetitions that are free.
+/// Repetitions on credit.
 #[derive(Debug)]
 struct Floor {
     left: u32,
-    /// Up to when it was filled; none while it never was used.
+    /// When it was filled; none while it never was used.
     filled: Option<Instant>,
 }
 
@@ -105,7 +106,7 @@ impl Budget {
             filled: None,
         };
         Self {
-            paid: AtomicU32::new(0),
+            balance: AtomicI32::new(0),
             floor: Mutex::new(floor),
         }
     }
@@ -114,42 +115,47 @@ impl Budget {
     #[inline]
     pub(crate) fn pay(&self) {
         // Two threads that pass the bound together exceed it by one, which harms nobody.
-        if self.paid.load(Ordering::Relaxed) < PAID_MAX {
-            self.paid.fetch_add(1, Ordering::Relaxed);
+        if self.balance.load(Ordering::Relaxed) < PAID_MAX {
+            self.balance.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Takes a repetition, if there is one left.
     fn take(&self, now: Instant) -> bool {
         let bought = self
-            .paid
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |paid| {
-                paid.checked_sub(PRICE)
+            .balance
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |balance| {
+                (balance >= PRICE).then(|| balance - PRICE)
             });
-        bought.is_ok()
-            || self
-                .floor
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(now)
+        bought.is_ok() || self.borrow(now)
+    }
+
+    #[cold]
+    fn borrow(&self, now: Instant) -> bool {
+        let mut floor = self.floor.lock().unwrap_or_else(PoisonError::into_inner);
+        if floor.fill(now) {
+            // What few calls have not paid back by now is forgiven.
+            self.balance.fetch_max(0, Ordering::Relaxed);
+        }
+        let left = floor.left.checked_sub(1);
+        floor.left = left.unwrap_or(0);
+        if left.is_some() {
+            self.balance.fetch_sub(PRICE, Ordering::Relaxed);
+        }
+        left.is_some()
     }
 }
 
 impl Floor {
-    fn take(&mut self, now: Instant) -> bool {
+    /// Whether it is full again.
+    fn fill(&mut self, now: Instant) -> bool {
         let filled = *self.filled.get_or_insert(now);
-        let grown = now.saturating_duration_since(filled).as_nanos() / FLOOR_STEP.as_nanos();
-        if grown > 0 {
-            let grown = u32::try_from(grown).unwrap_or(u32::MAX);
-            self.left = self.left.saturating_add(grown).min(FLOOR_MAX);
-            self.filled = Some(match self.left {
-                FLOOR_MAX => now,
-                _ => filled + FLOOR_STEP * grown,
-            });
+        let is_due = now.saturating_duration_since(filled) >= FLOOR_PERIOD;
+        if is_due {
+            self.left = FLOOR_MAX;
+            self.filled = Some(now);
         }
-        let left = self.left.checked_sub(1);
-        self.left = left.unwrap_or(0);
-        left.is_some()
+        is_due
     }
 }
 
@@ -157,13 +163,13 @@ impl Floor {
 /// times in a row under the same call is in more trouble than a fourth could mend.
 const REPETITIONS_MAX: u32 = 2;
 /// Calls for each repetition: a fifth more load is what a service must bear anyway.
-const PRICE: u32 = 5;
+const PRICE: i32 = 5;
 /// What can be saved up: enough for all calls that are outstanding when a busy connection is cut.
-const PAID_MAX: u32 = 2_000 * PRICE;
+const PAID_MAX: i32 = 2_000 * PRICE;
 /// A channel that makes few calls may repeat them all when its connection is cut.
 const FLOOR_MAX: u32 = 100;
-/// After how long one more is free: ten in a second.
-const FLOOR_STEP: Duration = Duration::from_millis(100);
+/// After how long as many may be taken on credit again: ten in a second over time.
+const FLOOR_PERIOD: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod amplification;
@@ -283,28 +289,49 @@ mod tests {
         assert_eq!(verdict(&anew), Verdict::Anew);
     }
 
+    fn taken(budget: &Budget, at: Instant) -> u32 {
+        (0..1_000).filter(|_| budget.take(at)).count() as u32
+    }
+
     #[test]
     fn the_floor_is_used_up_and_fills_again_with_time() {
         let (budget, now) = (Budget::new(), clock::now());
-        let taken = |at| (0..1_000).filter(|_| budget.take(at)).count() as u32;
-        assert_eq!(taken(now), FLOOR_MAX);
-        assert_eq!(taken(now + FLOOR_STEP - Duration::from_nanos(1)), 0);
-        assert_eq!(taken(now + FLOOR_STEP), 1);
-        assert_eq!(taken(now + 11 * FLOOR_STEP), 10);
-        assert_eq!(taken(now + 1_000_000 * FLOOR_STEP), FLOOR_MAX);
+        assert_eq!(taken(&budget, now), FLOOR_MAX);
+        let before = now + FLOOR_PERIOD - Duration::from_nanos(1);
+        assert_eq!(taken(&budget, before), 0);
+        assert_eq!(taken(&budget, now + FLOOR_PERIOD), FLOOR_MAX);
+        assert_eq!(taken(&budget, now + 1_000_000 * FLOOR_PERIOD), FLOOR_MAX);
+    }
+
+    #[test]
+    fn what_was_taken_on_credit_is_paid_back_first() {
+        let (budget, now) = (Budget::new(), clock::now());
+        assert_eq!(taken(&budget, now), FLOOR_MAX);
+        let credit = FLOOR_MAX as i32 * PRICE;
+        (1..credit + PRICE).for_each(|_| budget.pay());
+        assert_eq!(taken(&budget, now), 0);
+        budget.pay();
+        assert_eq!(taken(&budget, now), 1);
+    }
+
+    #[test]
+    fn credit_is_forgiven_when_the_floor_is_full_again() {
+        let (budget, now) = (Budget::new(), clock::now());
+        assert_eq!(taken(&budget, now), FLOOR_MAX);
+        assert_eq!(taken(&budget, now + FLOOR_PERIOD), FLOOR_MAX);
+        let credit = FLOOR_MAX as i32 * PRICE;
+        // Of the second credit alone.
+        (0..credit + PRICE).for_each(|_| budget.pay());
+        assert_eq!(taken(&budget, now + FLOOR_PERIOD), 1);
     }
 
     #[test]
     fn five_calls_pay_for_one_repetition_and_no_more_than_the_most_is_saved() {
         let (budget, now) = (Budget::new(), clock::now());
-        while budget.floor.lock().unwrap().take(now) {}
-        (1..PRICE).for_each(|_| budget.pay());
-        assert!(!budget.take(now));
-        budget.pay();
-        assert!(budget.take(now));
-        assert!(!budget.take(now));
-        (0..2 * PAID_MAX).for_each(|_| budget.pay());
-        let taken = (0..2 * PAID_MAX).filter(|_| budget.take(now)).count() as u32;
+        assert_eq!(taken(&budget, now), FLOOR_MAX);
+        let credit = FLOOR_MAX as i32 * PRICE;
+        (0..credit + 2 * PAID_MAX).for_each(|_| budget.pay());
+        let taken = (0..2 * PAID_MAX).filter(|_| budget.take(now)).count() as i32;
         assert_eq!(taken, PAID_MAX / PRICE);
     }
 }

@@ -89,12 +89,6 @@ fn run(custom: Custom, rate: f64) -> [f64; HOPS] {
     chain.load.map(|load| load as f64 / offered as f64)
 }
 
-/// What the floor of one budget adds: what is there, and what grows in the run.
-fn floor(rate: f64) -> f64 {
-    let grown = RUN.as_secs_f64() / super::FLOOR_STEP.as_secs_f64();
-    (f64::from(super::FLOOR_MAX) + grown) / (rate * RUN.as_secs_f64())
-}
-
 const HOPS: usize = 3;
 const SEED: u64 = 0xd4ea;
 const RUN: Duration = Duration::from_secs(60);
@@ -114,11 +108,9 @@ fn each_hop_adds_no_more_than_its_budget() {
             eprintln!("| {title}, {rate} calls a second | {text} |");
             last.push(load[HOPS - 1]);
         }
-        // A little for what is drawn: the calls are not quite the rate times the run.
-        let each = 0.2 + floor(rate) + 0.01;
-        assert!(last[0] <= 1.0 + each, "{last:?}");
+        assert!(last[0] <= 1.2, "{last:?}");
         // Marked calls are not repeated, so what hops add is added and not multiplied.
-        assert!(last[1] <= 1.0 + HOPS as f64 * each, "{last:?}");
+        assert!(last[1] <= 1.0 + 0.2 * HOPS as f64, "{last:?}");
         assert!(last[2] > last[1], "{last:?}");
     }
 }
