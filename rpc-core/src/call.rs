@@ -17,6 +17,7 @@ mod trace_context;
 pub use code::Code;
 pub use compression::Compression;
 pub use deadline::{Deadline, Timeout};
+pub(crate) use error::is_of_downstream;
 pub use error::{Begun, CallError, Initiator};
 pub use extensions::Extensions;
 pub use metadata::{Metadata, MetadataError, MetadataValue};

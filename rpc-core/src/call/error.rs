@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Code, Endpoint, Metadata, Status};
+use crate::rpc;
 
 /// Who ended an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +148,10 @@ impl CallError {
 /// and a cancellation belong to the whole chain, `UNAVAILABLE` and `RESOURCE_EXHAUSTED` say that
 /// trying later may help, as does `ABORTED`. Every other code becomes `INTERNAL`; what the
 /// downstream said stays in the message for the log, its details do not travel.
+///
+/// An `UNAVAILABLE` that the downstream answered with, or that came to it in this way, has an
+/// `ErrorInfo` of domain `dreammesh` and reason `DOWNSTREAM_UNAVAILABLE`, by which callers know that
+/// another endpoint of this service would meet the same, and do not repeat the call.
 impl From<CallError> for Status {
     fn from(error: CallError) -> Self {
         let code = match (error.code(), error.initiator()) {
@@ -157,9 +162,33 @@ impl From<CallError> for Status {
             (Code::Aborted, Initiator::Peer) => Code::Aborted,
             _ => Code::Internal,
         };
-        Self::new(code, format!("downstream call failed: {error}"))
+        let status = Self::new(code, format!("downstream call failed: {error}"));
+        // What broke between this handler and the downstream, or was refused before it began, may
+        // go well from another endpoint.
+        let answered = error.initiator() == Initiator::Peer && error.begun() == Begun::Maybe;
+        if code == Code::Unavailable && answered {
+            status.with_detail(rpc::ErrorInfo {
+                reason: DOWNSTREAM.to_owned(),
+                domain: DOMAIN.to_owned(),
+                ..rpc::ErrorInfo::default()
+            })
+        } else {
+            status
+        }
     }
 }
+
+/// Whether a status speaks about a service behind the one that answered.
+pub(crate) fn is_of_downstream(status: &Status) -> bool {
+    status.detail::<rpc::ErrorInfo>().is_some_and(|info| {
+        let info = info.view();
+        (info.domain(), info.reason()) == (DOMAIN, DOWNSTREAM)
+    })
+}
+
+/// Whose the reasons are.
+const DOMAIN: &str = "dreammesh";
+const DOWNSTREAM: &str = "DOWNSTREAM_UNAVAILABLE";
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -254,6 +283,25 @@ mod tests {
             converted(Code::ResourceExhausted, Initiator::Library),
             Code::Internal
         );
+    }
+
+    #[test]
+    fn only_what_a_downstream_answered_is_marked_as_its_own() {
+        let passed = |code, initiator, begun| {
+            let status = Status::new(code, "x");
+            is_of_downstream(&Status::from(CallError::new(status, initiator, begun)))
+        };
+        assert!(passed(Code::Unavailable, Initiator::Peer, Begun::Maybe));
+        assert!(!passed(Code::Unavailable, Initiator::Peer, Begun::No));
+        assert!(!passed(Code::Unavailable, Initiator::Library, Begun::Maybe));
+        assert!(!passed(Code::Aborted, Initiator::Peer, Begun::Maybe));
+        let own = rpc::ErrorInfo {
+            reason: DOWNSTREAM.to_owned(),
+            ..rpc::ErrorInfo::default()
+        };
+        assert!(!is_of_downstream(
+            &Status::unavailable("x").with_detail(own)
+        ));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! Only what cannot change the outcome of a call is done unasked. An attempt whose connection came
 //! to its end is made on another one if the server provably did not begin it, or if the method is
 //! declared to be idempotent. Repetitions of the second kind load servers that may be in trouble,
-//! so they come out of a [`Budget`], and a handler that itself serves a repetition makes none.
+//! so they come out of a [`Budget`], a handler that itself serves a repetition makes none, and what
+//! a service further behind answered is repeated by the hop before that service alone.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::call::{Begun, Code, Idempotency, Initiator, MethodInfo, MethodKind};
+use crate::call::{self, Begun, Code, Idempotency, Initiator, MethodInfo, MethodKind};
 use crate::port::Ended;
 
 /// What is known of an attempt that failed.
@@ -60,6 +61,11 @@ impl Failed<'_> {
         // connection: during a drain, every connection takes no more calls. It does not speak for
         // other endpoints.
         if *stated && !self.elsewhere {
+            return Verdict::Fail;
+        }
+        // Nor does an endpoint that passes on what a service behind it answered say anything of
+        // itself: another one would ask that service once more.
+        if *stated && call::is_of_downstream(status) {
             return Verdict::Fail;
         }
         let allowed = is_repeatable(self.idempotency) && !self.nested;
@@ -177,7 +183,7 @@ mod amplification;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Metadata, Status};
+    use crate::call::{CallError, Metadata, Status};
     use crate::clock;
 
     fn lost(begun: Begun) -> Ended {
@@ -277,6 +283,16 @@ mod tests {
             Verdict::Fail
         );
         assert_eq!(verdict(&failed(Idempotency::Unknown, true)), Verdict::Fail);
+        let downstream = CallError::new(said.status.clone(), Initiator::Peer, Begun::Maybe);
+        let passed_on = Ended {
+            status: downstream.into(),
+            ..said.clone()
+        };
+        let of_another = Failed {
+            ended: &passed_on,
+            ..failed(Idempotency::Idempotent, true)
+        };
+        assert_eq!(verdict(&of_another), Verdict::Fail);
         let refused = Ended {
             begun: Begun::No,
             ..said.clone()

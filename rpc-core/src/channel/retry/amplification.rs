@@ -5,18 +5,27 @@ use std::time::{Duration, Instant};
 
 use super::{Budget, Failed, Verdict};
 use crate::balance::Random;
-use crate::call::{Begun, Idempotency, Metadata, Status};
+use crate::call::{Begun, CallError, Idempotency, Metadata, Status};
 use crate::clock;
 use crate::port::Ended;
 
 /// How a chain of services treats what fails behind it.
 #[derive(Clone, Copy, Debug)]
 struct Custom {
-    /// Whether each hop passes UNAVAILABLE on, as `?` in a handler does, so that the hop before it
-    /// may repeat the call too. Otherwise only the last hop finds a reason.
-    passes_on: bool,
+    /// What a handler makes of the failure of the call that it made.
+    passes: Passes,
     /// Whether a handler knows that what it serves is a repetition.
     marked: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Passes {
+    /// A code that is no reason to repeat anything.
+    Internal,
+    /// What `?` makes of it: UNAVAILABLE that says whose it is.
+    Converted,
+    /// UNAVAILABLE as if it were its own, as a service with another library may answer.
+    AsItsOwn,
 }
 
 struct Chain {
@@ -50,8 +59,16 @@ impl Chain {
             };
             match failed.verdict(&self.budgets[hop], || self.now) {
                 Verdict::Repeat => attempt += 1,
-                Verdict::Fail | Verdict::Anew => return ended.status,
+                Verdict::Fail | Verdict::Anew => return self.passed_on(ended),
             }
+        }
+    }
+
+    fn passed_on(&self, ended: Ended) -> Status {
+        match self.custom.passes {
+            Passes::Internal => Status::internal("a service behind this one failed"),
+            Passes::Converted => CallError::from(ended).into(),
+            Passes::AsItsOwn => Status::unavailable("a service behind this one failed"),
         }
     }
 
@@ -60,12 +77,7 @@ impl Chain {
         if hop + 1 == HOPS {
             return Status::unavailable("it fails every call");
         }
-        let status = self.call(hop + 1, repetition);
-        if self.custom.passes_on {
-            status
-        } else {
-            Status::internal("a service behind this one failed")
-        }
+        self.call(hop + 1, repetition)
     }
 }
 
@@ -98,27 +110,30 @@ fn each_hop_adds_no_more_than_its_budget() {
     eprintln!("{HOPS} hops, the last fails every call, {RUN:?}, seed {SEED:#x}");
     for rate in [500.0, 5_000.0] {
         let mut last = Vec::new();
-        for (title, passes_on, marked) in [
-            ("only the last hop sees UNAVAILABLE", false, true),
-            ("each hop passes it on", true, true),
-            ("each hop passes it on, without the mark", true, false),
+        for (title, passes, marked) in [
+            ("only the last hop sees UNAVAILABLE", Passes::Internal, true),
+            ("each hop passes it on", Passes::Converted, true),
+            ("each hop says it of itself", Passes::AsItsOwn, true),
+            ("and none knows of repetitions", Passes::AsItsOwn, false),
         ] {
-            let load = run(Custom { passes_on, marked }, rate);
+            let load = run(Custom { passes, marked }, rate);
             let text = load.map(|it| format!("{it:.3}")).join(" | ");
             eprintln!("| {title}, {rate} calls a second | {text} |");
             last.push(load[HOPS - 1]);
         }
         assert!(last[0] <= 1.2, "{last:?}");
+        // Of a chain that tells whose the failure is, only the last hop repeats.
+        assert!(last[1] <= 1.2, "{last:?}");
         // Marked calls are not repeated, so what hops add is added and not multiplied.
-        assert!(last[1] <= 1.0 + 0.2 * HOPS as f64, "{last:?}");
-        assert!(last[2] > last[1], "{last:?}");
+        assert!(last[2] <= 1.0 + 0.2 * HOPS as f64, "{last:?}");
+        assert!(last[3] > last[2], "{last:?}");
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_load() {
     let custom = Custom {
-        passes_on: true,
+        passes: Passes::AsItsOwn,
         marked: true,
     };
     assert_eq!(run(custom, 500.0), run(custom, 500.0));
