@@ -24,7 +24,7 @@ pub use metadata::{Metadata, MetadataError, MetadataValue};
 #[cfg(test)]
 pub(crate) use method::EMPTY_LAYOUT;
 pub use method::{Idempotency, MethodInfo, MethodKind, MethodOptions, WireOption};
-pub use peer::{Endpoint, Identity, Peer};
+pub use peer::{Endpoint, Identity, Peer, Process};
 pub use priority::Priority;
 pub use request::{Request, Response};
 pub use status::{Detail, Status};

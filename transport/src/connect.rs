@@ -96,6 +96,8 @@ pub struct Connector {
     media: Option<Vec<Medium>>,
     mesh: Option<Arc<dyn Resolvers>>,
     policy: Policy,
+    /// Whose processes are believed on Unix sockets; everybody's if it is not said.
+    users: Option<Arc<[u32]>>,
     settings: Settings,
 }
 
@@ -301,6 +303,14 @@ impl Connector {
         self
     }
 
+    /// Sets the users, by their numbers, as one of whom a server on a Unix socket has to run, by the
+    /// word of the kernel of each connection; any by default.
+    #[must_use]
+    pub fn unix_users(mut self, users: impl IntoIterator<Item = u32>) -> Self {
+        self.users = Some(users.into_iter().collect());
+        self
+    }
+
     /// Sets where `memory://` targets are looked up.
     #[must_use]
     pub fn memory(mut self, hub: &MemoryHub) -> Self {
@@ -482,11 +492,14 @@ impl Connector {
                 host,
                 port,
             })),
-            Address::GrpcUnix(path) => Place::Grpc(Box::new(Grpc::Socket(path))),
+            Address::GrpcUnix(path) => {
+                Place::Grpc(Box::new(Grpc::Socket(path, self.users.clone())))
+            }
             address => Place::Stream(Stream {
                 address,
                 hub: self.hub.clone(),
                 tcp: self.tcp.clone(),
+                users: self.users.clone(),
             }),
         };
         Ok(KeptLink::new(endpoint, place, self.settings.clone()))
@@ -552,6 +565,7 @@ struct Stream {
     address: Address,
     hub: MemoryHub,
     tcp: TcpOptions,
+    users: Option<Arc<[u32]>>,
 }
 
 /// A place that is reached by a tunnel inside TLS.
@@ -580,8 +594,8 @@ enum Grpc {
         host: String,
         port: u16,
     },
-    /// A Unix socket.
-    Socket(PathBuf),
+    /// A Unix socket, and who may listen there.
+    Socket(PathBuf, Option<Arc<[u32]>>),
 }
 
 impl Grpc {
@@ -593,8 +607,8 @@ impl Grpc {
                 host,
                 port,
             } => (secure, tcp, host, port),
-            Self::Socket(path) => {
-                let link = unix::dial(path).await?;
+            Self::Socket(path, users) => {
+                let link = unix::dial(path, users.as_deref()).await?;
                 return grpc::open_as(link, Scheme::HTTP, SOCKET_AUTHORITY).await;
             }
         };
@@ -669,7 +683,7 @@ impl Place {
             Self::Grpc(to) => match **to {
                 Grpc::Port { secure: None, .. } => &["grpc"],
                 Grpc::Port { .. } => &["grpcs"],
-                Grpc::Socket(_) => &["grpc+unix"],
+                Grpc::Socket(..) => &["grpc+unix"],
             },
         }
     }
@@ -698,7 +712,7 @@ impl Place {
     async fn dial(&self, offer: &Offer) -> io::Result<Dialled> {
         let is_secure = match self {
             Self::Custom(_) | Self::Stream(_) => false,
-            Self::Grpc(to) => !matches!(**to, Grpc::Socket(_)),
+            Self::Grpc(to) => !matches!(**to, Grpc::Socket(..)),
             _ => true,
         };
         if is_secure {
@@ -707,7 +721,8 @@ impl Place {
         match self {
             Self::Custom(dial) => dial.dial().await.map(Dialled::Link),
             Self::Stream(to) => {
-                let link = listener::dial(&to.address, &to.hub, &to.tcp).await?;
+                let link = listener::dial(&to.address, &to.hub, &to.tcp, to.users.as_deref());
+                let link = link.await?;
                 Ok(Dialled::Link(link))
             }
             Self::Tls(secure, host, port, options) => {

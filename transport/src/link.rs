@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use dreammesh_core::call::Identity;
+use dreammesh_core::call::{Identity, Process};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub mod address;
@@ -36,6 +36,11 @@ pub trait Link: AsyncRead + AsyncWrite + fmt::Debug + Send + Unpin + 'static {
 
     /// The name of who is at the other end, if the medium has verified it.
     fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    /// The process at the other end, if the kernel names it.
+    fn process(&self) -> Option<Process> {
         None
     }
 

@@ -40,6 +40,7 @@ mod refusal;
 pub(crate) mod serving;
 mod stop;
 mod tooling;
+mod users;
 
 /// Collects the services and settings of a server.
 #[derive(Debug)]
@@ -77,6 +78,8 @@ pub struct Server {
 struct Settings {
     session: Config,
     connections_max: usize,
+    /// Of each user over Unix sockets; without a bound of its own by default.
+    connections_per_user_max: usize,
     /// Whether HTTP is served beside the session.
     http: bool,
     /// Whether calls may come as gRPC where HTTP is served.
@@ -102,6 +105,7 @@ impl Default for Settings {
             // An idle connection that has made small calls keeps some 12 KiB resident, so these are
             // 120 MB; one that took in bulk keeps its read buffer of up to 256 KiB besides.
             connections_max: 10_000,
+            connections_per_user_max: usize::MAX,
             http: true,
             grpc: true,
             web: true,
@@ -212,7 +216,7 @@ impl Server {
         let serving = Arc::new(serving);
         let mut loops = JoinSet::new();
         for listener in listeners {
-            let serving = Arc::clone(&serving);
+            let (serving, users) = (Arc::clone(&serving), serving.users());
             let plaintext = !listener.is_secure() || permit_plaintext;
             let serve =
                 move |it, carrier| serving::serve(Arc::clone(&serving), carrier, it, plaintext);
@@ -220,6 +224,7 @@ impl Server {
                 listener,
                 Arc::clone(&room),
                 Arc::clone(&stop),
+                users,
                 serve,
             ));
         }
@@ -306,6 +311,16 @@ impl ServerBuilder {
     #[must_use]
     pub fn max_connections(mut self, count: usize) -> Self {
         self.settings.connections_max = count.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how many connections each user of this host may have over Unix sockets, so that no one of
+    /// several takes all places; as many as there are places by default.
+    ///
+    /// Those beyond it are closed as soon as they are made, with a warning for the first of them.
+    #[must_use]
+    pub fn max_connections_per_user(mut self, count: usize) -> Self {
+        self.settings.connections_per_user_max = count.max(1);
         self
     }
 

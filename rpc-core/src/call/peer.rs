@@ -47,6 +47,25 @@ impl Identity {
     }
 }
 
+/// A process on the same host, as the kernel says of the other end of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Process {
+    /// The number of the user that it runs as; of a server, when it began to listen.
+    pub user: u32,
+    /// The number of that user's group.
+    pub group: u32,
+    /// Its own number; none where the kernel does not say it, or it is in another namespace.
+    pub id: Option<u32>,
+}
+
+impl Process {
+    /// A process of a user and a group.
+    pub const fn new(user: u32, group: u32, id: Option<u32>) -> Self {
+        Self { user, group, id }
+    }
+}
+
 /// What a link knows of the process at its other end.
 ///
 /// A clone shares the same facts.
@@ -57,6 +76,7 @@ pub struct Peer(Arc<Facts>);
 struct Facts {
     endpoint: Endpoint,
     identity: Option<Identity>,
+    process: Option<Process>,
 }
 
 impl Peer {
@@ -65,6 +85,7 @@ impl Peer {
         Self(Arc::new(Facts {
             endpoint,
             identity: None,
+            process: None,
         }))
     }
 
@@ -75,6 +96,17 @@ impl Peer {
         Self(Arc::new(Facts {
             endpoint,
             identity: Some(identity),
+            process: self.0.process,
+        }))
+    }
+
+    /// The same peer with the process that the kernel named.
+    #[must_use]
+    pub fn with_process(self, process: Process) -> Self {
+        Self(Arc::new(Facts {
+            endpoint: self.0.endpoint.clone(),
+            identity: self.0.identity.clone(),
+            process: Some(process),
         }))
     }
 
@@ -86,5 +118,10 @@ impl Peer {
     /// Its verified name, when the link verifies any.
     pub fn identity(&self) -> Option<&Identity> {
         self.0.identity.as_ref()
+    }
+
+    /// Its process, when it is on the same host and the link is a Unix socket.
+    pub fn process(&self) -> Option<Process> {
+        self.0.process
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dreammesh_core::call::{Endpoint, Peer};
+use dreammesh_core::call::{Endpoint, Process};
 use dreammesh_session::Closed;
 use h2::server::{Connection, SendResponse};
 use h2::{Ping, PingPong, Reason, RecvStream};
@@ -28,7 +28,7 @@ use crate::grpc::server::Calls;
 use crate::link::BoxLink;
 use crate::link::tunnel::Tunnel;
 use crate::listen::carrier::Carrier;
-use crate::listen::serving::{Serving, SessionKind, peer_of};
+use crate::listen::serving::{Serving, SessionKind, named, peer_of};
 use crate::web::asked::{Asked, Head};
 
 /// Serves HTTP/2 on a link, some first bytes of which may have been read already, until it is over.
@@ -63,6 +63,7 @@ async fn begun(
 ) -> Option<Box<Two>> {
     let outer = Outer {
         peer: link.peer(),
+        process: link.process(),
         is_plaintext: link.is_plaintext(),
     };
     // Who ends the TLS is who calls, as gRPC has it.
@@ -103,6 +104,7 @@ async fn begin(
 #[derive(Debug)]
 struct Outer {
     peer: String,
+    process: Option<Process>,
     is_plaintext: bool,
 }
 
@@ -251,9 +253,13 @@ impl Two {
         // The head goes at once, and the session begins at once with its own first bytes: some
         // proxies hold the head back until something follows it.
         let send = respond.send_response(head, false)?;
-        let Outer { peer, is_plaintext } = &self.outer;
+        let Outer {
+            peer,
+            process,
+            is_plaintext,
+        } = &self.outer;
         let link = Tunnel::accepted(send, receive, peer.clone(), *is_plaintext);
-        let peer = Peer::new(Endpoint::new(peer.clone()));
+        let peer = named(Endpoint::new(peer.clone()), *process);
         let due = timer::now() + self.serving.hello_timeout();
         let session =
             self.serving

@@ -258,6 +258,7 @@ pub(crate) async fn dial(
     address: &Address,
     hub: &MemoryHub,
     options: &TcpOptions,
+    users: Option<&[u32]>,
 ) -> io::Result<BoxLink> {
     match address {
         Address::Tcp { host, port } => tcp::dial(host, *port, options).await,
@@ -270,7 +271,7 @@ pub(crate) async fn dial(
             };
             tunnel::open(link, &to).await
         }
-        Address::Unix(path) => unix::dial(path).await,
+        Address::Unix(path) => unix::dial(path, users).await,
         Address::Memory(name) => hub.dial(name),
         Address::Quic { .. }
         | Address::Tls { .. }

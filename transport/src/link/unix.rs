@@ -13,20 +13,24 @@ mod here {
     use std::pin::Pin;
     use std::task::{Context, Poll, ready};
 
+    use dreammesh_core::call::Process;
     use tokio::net::{UnixListener, UnixStream};
 
     use crate::link::{BoxLink, Link};
 
     impl Link for UnixStream {
         fn peer(&self) -> String {
-            match self
-                .peer_cred()
-                .ok()
-                .and_then(|credentials| credentials.pid())
-            {
+            match self.process().and_then(|process| process.id) {
                 Some(process) => format!("unix:process {process}"),
                 None => "unix".to_owned(),
             }
+        }
+
+        fn process(&self) -> Option<Process> {
+            let it = self.peer_cred().ok()?;
+            // Of a process in another namespace the kernel says 0.
+            let id = it.pid().and_then(|id| u32::try_from(id).ok());
+            Some(Process::new(it.uid(), it.gid(), id.filter(|id| *id != 0)))
         }
 
         fn poll_read_vectored(
@@ -79,8 +83,23 @@ mod here {
         }
     }
 
-    pub(crate) async fn dial(path: &Path) -> io::Result<BoxLink> {
-        Ok(Box::new(UnixStream::connect(path).await?))
+    /// Connects to a process of one of the users, or of any user if none are named.
+    ///
+    /// It is asked of the connection who listens, before a byte is written: a file that was looked
+    /// at before may be another's by now.
+    pub(crate) async fn dial(path: &Path, users: Option<&[u32]>) -> io::Result<BoxLink> {
+        let stream = UnixStream::connect(path).await?;
+        if let Some(users) = users {
+            let user = stream.peer_cred()?.uid();
+            if !users.contains(&user) {
+                let text = format!(
+                    "who listens at `{}` runs as the user {user}, which is not to be believed",
+                    path.display()
+                );
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+        }
+        Ok(Box::new(stream))
     }
 
     /// Listens on the path, replacing a socket file that a dead process left behind.
@@ -171,7 +190,7 @@ mod elsewhere {
         }
     }
 
-    pub(crate) async fn dial(_: &Path) -> io::Result<BoxLink> {
+    pub(crate) async fn dial(_: &Path, _: Option<&[u32]>) -> io::Result<BoxLink> {
         Err(unsupported())
     }
 

@@ -12,6 +12,7 @@ use tokio::time::Interval;
 
 use super::carrier::Carrier;
 use super::stop::Stop;
+use super::users::Users;
 use crate::link::listener::{Accepted, Listener};
 
 /// Accepts until the server drains, then waits until every connection has ended; gives how many
@@ -22,13 +23,14 @@ pub(super) async fn accept_loop<F, C>(
     listener: Listener,
     room: Arc<Semaphore>,
     stop: Arc<Stop>,
+    users: Users,
     serve: F,
 ) -> u64
 where
     F: Fn(Accepted, Arc<Carrier>) -> C,
     C: Future<Output = ()> + Send + 'static,
 {
-    let mut connections = Connections::new();
+    let mut connections = Connections::new(users);
     let mut backoff = Backoff::default();
     loop {
         tokio::select! {
@@ -39,7 +41,7 @@ where
             accepted = accept(&listener, &room) => match accepted {
                 Ok(accepted) => {
                     backoff = Backoff::default();
-                    connections.begin(accepted, &serve);
+                    let _ = connections.begin(accepted, &serve);
                 }
                 Err(error) => backoff.pause(&error, &stop).await,
             },
@@ -52,13 +54,15 @@ where
 struct Connections {
     tasks: JoinSet<()>,
     carriers: HashMap<task::Id, Arc<Carrier>>,
+    users: Users,
 }
 
 impl Connections {
-    fn new() -> Self {
+    fn new(users: Users) -> Self {
         Self {
             tasks: JoinSet::new(),
             carriers: HashMap::new(),
+            users,
         }
     }
 
@@ -66,24 +70,30 @@ impl Connections {
         self.tasks.is_empty()
     }
 
-    /// Serves what was accepted.
+    /// Serves what was accepted, unless its user has as many connections as one may.
     fn begin<F, C>(
         &mut self,
         (accepted, permit): (Accepted, OwnedSemaphorePermit),
         serve: &F,
-    ) -> Arc<Carrier>
+    ) -> Option<Arc<Carrier>>
     where
         F: Fn(Accepted, Arc<Carrier>) -> C,
         C: Future<Output = ()> + Send + 'static,
     {
+        let process = match &accepted {
+            Accepted::Link(link) => link.process(),
+            Accepted::Quic(_) => None,
+        };
+        // Whoever is turned away costs no task and holds no place; it sees its link end.
+        let share = self.users.enter(process)?;
         let carrier = Carrier::new();
         let connection = serve(accepted, Arc::clone(&carrier));
         let task = self.tasks.spawn(async move {
             connection.await;
-            drop(permit);
+            drop((permit, share));
         });
         self.carriers.insert(task.id(), Arc::clone(&carrier));
-        carrier
+        Some(carrier)
     }
 
     /// Waits until one of them has ended, and forgets it.
@@ -128,7 +138,7 @@ impl Connections {
                     break;
                 }
                 accepted = accept_last(listener.as_ref(), room, &mut looks) => {
-                    self.begin(accepted, &serve).drain();
+                    self.begin(accepted, &serve).inspect(|carrier| carrier.drain());
                 }
                 () = grace.as_mut(), if listener.is_some() && !is_held => listener = None,
                 () = self.ended(), if !self.is_empty() => {}

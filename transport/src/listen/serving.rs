@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dreammesh_core::call::{Endpoint, Peer};
+use dreammesh_core::call::{Endpoint, Peer, Process};
 use dreammesh_core::port::Lookup;
 use dreammesh_core::server::Router;
 use dreammesh_core::wire::Limits;
@@ -26,6 +26,7 @@ use super::accept::CLOSE_PERIOD;
 use super::carrier::Carrier;
 use super::detect::{Protocol, detect};
 use super::refusal;
+use super::users::Users;
 use crate::driver::route::Routes;
 use crate::driver::shared::Shared;
 use crate::driver::{Driver, timer};
@@ -52,6 +53,8 @@ pub(crate) struct Serving {
     web: Option<web::Settings>,
     /// Places for connections.
     room: Arc<Semaphore>,
+    /// How many of them each user has.
+    users: Users,
 }
 
 /// What a session is to its connection.
@@ -84,6 +87,7 @@ impl Serving {
         };
         Self {
             routes: Arc::new(Routes::new(lookup)),
+            users: Users::new(settings.connections_per_user_max),
             bulk: quic::bulk(&settings.session),
             settings,
             tls: tls.map(|tls| tls.rustls_server(protocols)),
@@ -103,6 +107,11 @@ impl Serving {
     /// A place for what may cost as much as a connection, unless all are taken.
     pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
+    /// What each user has of the places.
+    pub(super) fn users(&self) -> Users {
+        self.users.clone()
     }
 
     /// How long a peer may take to say what it speaks, and hello.
@@ -373,9 +382,18 @@ async fn in_time<T>(
 }
 
 pub(crate) fn peer_of(link: &dyn Link) -> Peer {
-    let peer = Peer::new(Endpoint::new(link.peer()));
+    let peer = named(Endpoint::new(link.peer()), link.process());
     match link.identity() {
         Some(identity) => peer.with_identity(identity),
+        None => peer,
+    }
+}
+
+/// A peer of which nothing is verified but the process, where the kernel names it.
+pub(crate) fn named(endpoint: Endpoint, process: Option<Process>) -> Peer {
+    let peer = Peer::new(endpoint);
+    match process {
+        Some(process) => peer.with_process(process),
         None => peer,
     }
 }

@@ -129,6 +129,7 @@ impl Echo {
                 let identity = request.peer().identity();
                 Ok(text(identity.map_or("nobody", |identity| identity.name())))
             }
+            "process" => Ok(text(process(&request))),
             "quick" => {
                 self.probe.polled();
                 Ok(Response::new(ask))
@@ -317,6 +318,14 @@ fn failure(request: &Request<Any>) -> Status {
     Status::new(Code::FailedPrecondition, "as asked")
         .with_raw_detail(detail)
         .with_trailers(trailers)
+}
+
+/// The user and the number of the process that calls.
+fn process(request: &Request<Any>) -> String {
+    match request.peer().process() {
+        Some(process) => format!("{} {:?}", process.user, process.id),
+        None => "none".to_owned(),
+    }
 }
 
 fn text(text: impl Into<String>) -> Response<Any> {

@@ -35,4 +35,6 @@ mod tls;
 mod tooling;
 mod tunnel;
 mod udp_relay;
+#[cfg(target_os = "linux")]
+mod users;
 mod web;
