@@ -18,7 +18,7 @@ pub(crate) mod watch;
 use std::path::Path;
 
 use clap::ArgMatches;
-use dreammesh_agent_api::place::{AgentSocket, Environment};
+use dreammesh_agent_api::place::{AgentSocket, Directory, Environment};
 use dreammesh_core::channel::Channel;
 use dreammesh_transport::Connector;
 
@@ -40,8 +40,9 @@ fn agent(matches: &ArgMatches) -> Result<Channel, Failure> {
     let mut reasons = Vec::new();
     for socket in &sockets {
         match found(socket, user) {
-            Ok(()) => {
+            Ok(directory) => {
                 let connector = Connector::new().max_message_bytes(connection::MESSAGE_BYTES_MAX);
+                let connector = connector.unix_users(directory.users().iter().copied());
                 let channel = connector.connect_lazy(&socket.target());
                 return channel.map_err(|error| Failure::input(error.to_string()));
             }
@@ -56,10 +57,12 @@ fn agent(matches: &ArgMatches) -> Result<Channel, Failure> {
 }
 
 /// Whether an agent is there that may be believed, and listens.
-fn found(socket: &AgentSocket, user: u32) -> Result<(), String> {
-    let checked = socket.check(&socket.path, user);
-    checked.map_err(|error| error.to_string())?;
-    listens(&socket.path).map_err(|error| format!("`{}`: {error}", socket.path.display()))
+fn found(socket: &AgentSocket, user: u32) -> Result<Directory, String> {
+    let directory = socket.open(user).map_err(|error| error.to_string())?;
+    match listens(&socket.path) {
+        Ok(()) => Ok(directory),
+        Err(error) => Err(format!("`{}`: {error}", socket.path.display())),
+    }
 }
 
 #[cfg(unix)]

@@ -146,8 +146,8 @@ impl MeshBuilder {
     /// # Errors
     /// When a variable of the environment is wrong.
     pub fn attach(self) -> Result<Mesh, MeshError> {
-        let dial = |target: &str| {
-            let connector = Connector::new();
+        let dial = |target: &str, users: &[u32]| {
+            let connector = Connector::new().unix_users(users.iter().copied());
             let channel = connector.connect_lazy(target);
             channel.map_err(|error| error.to_string())
         };

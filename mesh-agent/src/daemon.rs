@@ -86,7 +86,7 @@ impl Daemon {
         if !knows_before {
             attachments.forget();
         }
-        let keeper = Keeper::new(&place.state(), place.state_mode(), &attachments, &warnings);
+        let keeper = Keeper::new(place.state(), &attachments, &warnings);
         let figures = listen(setting.metrics).await?;
         let metrics = figures.as_ref().and_then(|it| it.local_addr().ok());
         let at = metrics.map(|at| format!("http://{at}/metrics"));

@@ -1,21 +1,34 @@
 //! Where an agent is: its directory, which it alone may have, its lock, and who may come in.
+//!
+//! The directory is opened once, and all else is done within what was opened, so that nobody can
+//! put another in its place in between. What the group may do is set as it has to be, whatever the
+//! umask is and whatever was there before: it may enter the directory, connect to the socket and
+//! read the state, for programs that start without an agent; it may not read the lock, since
+//! whoever can open that can also hold it.
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt,
-};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dreammesh_agent_api::place::{SOCKET, STATE};
-use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Group, chown, geteuid};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::sys::stat::{
+    FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat, lstat, umask,
+};
+use nix::unistd::{Gid, Group, fchown, fchownat, geteuid};
+
+use crate::state::StateFile;
 
 /// A directory in which this agent alone is, for as long as this lives.
 #[derive(Debug)]
 pub struct Place {
     directory: PathBuf,
+    opened: Arc<OwnedFd>,
     group: Option<Gid>,
     /// Locked; the kernel lets go of it when the process ends, however it does.
     _lock: File,
@@ -28,10 +41,11 @@ impl Place {
     /// When it cannot be had: it belongs to somebody else, or an agent runs there.
     pub fn take(directory: &Path, group: Option<&str>) -> Result<Self, PlaceError> {
         let group = group.map(group_of).transpose()?;
-        make(directory, group)?;
-        let lock = lock(directory)?;
+        let opened = make(directory, group)?;
+        let lock = lock(directory, &opened)?;
         Ok(Self {
             directory: directory.to_owned(),
+            opened: Arc::new(opened),
             group,
             _lock: lock,
         })
@@ -42,14 +56,10 @@ impl Place {
         self.directory.join(SOCKET)
     }
 
-    /// Where its state is.
-    pub fn state(&self) -> PathBuf {
-        self.directory.join(STATE)
-    }
-
-    /// Who may read its state besides its user.
-    pub const fn state_mode(&self) -> u32 {
-        if self.group.is_some() { 0o640 } else { 0o600 }
+    /// Where its state is, which the group may read.
+    pub fn state(&self) -> StateFile {
+        let directory = Arc::clone(&self.opened);
+        StateFile::within(directory, self.directory.join(STATE), self.group)
     }
 
     /// Runs what makes the socket so that nobody else can come in before [`Self::open`].
@@ -63,15 +73,31 @@ impl Place {
     /// Lets the group in, if there is one.
     ///
     /// # Errors
-    /// When the system does not allow it.
+    /// When the socket is not in the directory that was taken, or the system does not allow it.
     pub fn open(&self) -> Result<(), PlaceError> {
-        let Some(group) = self.group else {
-            return Ok(());
-        };
         let socket = self.socket();
-        let failed = |error| PlaceError::Disk(socket.clone(), error);
-        chown(&socket, None, Some(group)).map_err(|error| failed(error.into()))?;
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o660)).map_err(failed)
+        let failed = |error: Errno| PlaceError::Disk(socket.clone(), error.into());
+        let found = fstatat(&self.opened, SOCKET, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(failed)?;
+        // It was made by its path, which may lead elsewhere by now.
+        let by_name = lstat(&socket).map_err(failed)?;
+        let is_same = (found.st_ino, found.st_dev) == (by_name.st_ino, by_name.st_dev);
+        let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+        if !is_same || kind != SFlag::S_IFSOCK || found.st_uid != geteuid().as_raw() {
+            return Err(PlaceError::Moved(self.directory.clone()));
+        }
+        let mode = match self.group {
+            None => 0o600,
+            Some(group) => {
+                let no_follow = AtFlags::AT_SYMLINK_NOFOLLOW;
+                fchownat(&self.opened, SOCKET, None, Some(group), no_follow)
+                    .map_err(|error| given_away(&socket, group, error))?;
+                0o660
+            }
+        };
+        // Nobody else can put a link there, which this would follow.
+        let mode = Mode::from_bits_truncate(mode);
+        let follow = FchmodatFlags::FollowSymlink;
+        fchmodat(&self.opened, SOCKET, mode, follow).map_err(failed)
     }
 }
 
@@ -84,42 +110,104 @@ fn group_of(name: &str) -> Result<Gid, PlaceError> {
     group.map(|group| group.gid).ok_or_else(unknown)
 }
 
-/// Makes the directory, or looks at whose it is.
-fn make(directory: &Path, group: Option<Gid>) -> Result<(), PlaceError> {
-    let failed = |error| PlaceError::Disk(directory.to_owned(), error);
-    let mode = if group.is_some() { 0o750 } else { 0o700 };
-    let made = fs::DirBuilder::new().mode(mode).create(directory);
-    let is_new = match made {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-        Err(error) => return Err(failed(error)),
-    };
-    // A link could be turned to another directory after it was looked at.
-    let found = fs::symlink_metadata(directory).map_err(failed)?;
-    let user = geteuid().as_raw();
-    if !found.is_dir() || found.uid() != user {
-        return Err(PlaceError::Owner {
-            directory: directory.to_owned(),
-            owner: found.uid(),
-            user,
-        });
+/// Makes the directory if there is none, and opens it if it is this user's.
+fn make(directory: &Path, group: Option<Gid>) -> Result<OwnedFd, PlaceError> {
+    let failed = |error: Errno| PlaceError::Disk(directory.to_owned(), error.into());
+    check_parent(directory)?;
+    match fs::DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(PlaceError::Disk(directory.to_owned(), error));
+        }
+        _ => {}
     }
-    if found.mode() & 0o022 != 0 && !is_new {
+    // A link could be turned to another directory after it was looked at.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = match openat(AT_FDCWD, directory, flags, Mode::empty()) {
+        Err(Errno::ENOTDIR | Errno::ELOOP) => {
+            return Err(PlaceError::NoDirectory(directory.to_owned()));
+        }
+        // Of somebody else's that cannot be opened it is still said whose it is.
+        Err(Errno::EACCES) => {
+            let found = fs::symlink_metadata(directory);
+            let found = found.map_err(|error| PlaceError::Disk(directory.to_owned(), error))?;
+            check_owner(directory, found.uid())?;
+            return Err(failed(Errno::EACCES));
+        }
+        opened => opened.map_err(failed)?,
+    };
+    let found = fstat(&opened).map_err(failed)?;
+    check_owner(directory, found.st_uid)?;
+    if mode_of(&found).intersects(Mode::S_IWGRP | Mode::S_IWOTH) {
         return Err(PlaceError::Writable(directory.to_owned()));
     }
-    if let Some(group) = group.filter(|_| is_new) {
-        chown(directory, None, Some(group)).map_err(|error| failed(error.into()))?;
+    if let Some(group) = group {
+        admit(directory, &opened, &found, group)?;
     }
-    Ok(())
+    Ok(opened)
+}
+
+fn check_owner(directory: &Path, owner: u32) -> Result<(), PlaceError> {
+    let user = geteuid().as_raw();
+    match owner == user {
+        true => Ok(()),
+        false => Err(PlaceError::Owner {
+            directory: directory.to_owned(),
+            owner,
+            user,
+        }),
+    }
+}
+
+/// Looks at the directory above: where everybody may rename everything, nothing is anybody's.
+fn check_parent(directory: &Path) -> Result<(), PlaceError> {
+    let Some(parent) = directory.parent() else {
+        return Ok(());
+    };
+    let found = fs::metadata(parent);
+    let found = found.map_err(|error| PlaceError::Disk(parent.to_owned(), error))?;
+    let (others_write, is_sticky) = (found.mode() & 0o002 != 0, found.mode() & 0o1000 != 0);
+    match others_write && !is_sticky {
+        true => Err(PlaceError::Parent(parent.to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// Lets a group enter a directory, if it cannot yet.
+fn admit(
+    directory: &Path,
+    opened: &OwnedFd,
+    found: &FileStat,
+    group: Gid,
+) -> Result<(), PlaceError> {
+    let mode = mode_of(found);
+    if found.st_gid != group.as_raw() {
+        fchown(opened, None, Some(group)).map_err(|error| given_away(directory, group, error))?;
+    }
+    let failed = |error: Errno| PlaceError::Disk(directory.to_owned(), error.into());
+    fchmod(opened, mode | Mode::S_IRGRP | Mode::S_IXGRP).map_err(failed)
+}
+
+fn given_away(path: &Path, group: Gid, error: Errno) -> PlaceError {
+    match error {
+        Errno::EPERM => PlaceError::NotAMember(path.to_owned(), group.as_raw()),
+        error => PlaceError::Disk(path.to_owned(), error.into()),
+    }
+}
+
+fn mode_of(found: &FileStat) -> Mode {
+    Mode::from_bits_truncate(found.st_mode)
 }
 
 /// Locks the directory against another agent.
-fn lock(directory: &Path) -> Result<File, PlaceError> {
+fn lock(directory: &Path, opened: &OwnedFd) -> Result<File, PlaceError> {
     let path = directory.join(LOCK);
     let failed = |error| PlaceError::Disk(path.clone(), error);
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.mode(0o600).open(&path).map_err(failed)?;
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let own = Mode::from_bits_truncate(0o600);
+    let file = openat(opened.as_fd(), LOCK, flags, own);
+    let mut file = File::from(file.map_err(|error| failed(error.into()))?);
+    // Whoever can open it can lock it; one of before may have been made otherwise.
+    fchmod(&file, own).map_err(|error| failed(error.into()))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -156,7 +244,9 @@ pub enum PlaceError {
         /// Its process, if that is known.
         process: Option<u32>,
     },
-    /// It is no directory, or belongs to somebody else.
+    /// It is no directory, or a link to one.
+    NoDirectory(PathBuf),
+    /// It belongs to somebody else.
     Owner {
         /// The directory.
         directory: PathBuf,
@@ -167,6 +257,12 @@ pub enum PlaceError {
     },
     /// Others may write there, so what is there may be anybody's.
     Writable(PathBuf),
+    /// Everybody may move what is in the directory above.
+    Parent(PathBuf),
+    /// It was moved while the agent started.
+    Moved(PathBuf),
+    /// Something cannot be given to a group of which this user is no member.
+    NotAMember(PathBuf, u32),
     /// There is no such group.
     Group(String),
     /// Something there cannot be made, read or changed.
@@ -183,14 +279,37 @@ impl fmt::Display for PlaceError {
                 }
                 write!(f, ", in {}", directory.display())
             }
+            Self::NoDirectory(directory) => write!(
+                f,
+                "{} is no directory, or a link to one: take it away, or name another with \
+                 --directory",
+                directory.display()
+            ),
             Self::Owner {
                 directory,
                 owner,
                 user,
             } => write!(
                 f,
-                "{} is no directory of the user {user}, but of {owner}, or something else",
+                "{} belongs to the user {owner}, and this agent runs as {user}: have it removed, or \
+                 name another with --directory",
                 directory.display()
+            ),
+            Self::Parent(parent) => write!(
+                f,
+                "everybody may move what is in {}: set its sticky bit (chmod +t), or name another \
+                 directory with --directory",
+                parent.display()
+            ),
+            Self::Moved(directory) => write!(
+                f,
+                "{} is no longer the directory that was taken: somebody has moved it",
+                directory.display()
+            ),
+            Self::NotAMember(path, group) => write!(
+                f,
+                "{} cannot be given to the group {group}, of which this user has to be a member",
+                path.display()
             ),
             Self::Writable(directory) => write!(
                 f,
@@ -213,80 +332,4 @@ impl std::error::Error for PlaceError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Desk(PathBuf);
-
-    impl Desk {
-        fn new(test: &str) -> Self {
-            let name = format!("dreammesh-place-{}-{test}", std::process::id());
-            let directory = std::env::temp_dir().join(name);
-            fs::create_dir_all(&directory).unwrap();
-            Self(directory)
-        }
-    }
-
-    impl Drop for Desk {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().mode() & 0o777
-    }
-
-    #[test]
-    fn a_directory_is_made_for_its_owner_alone_and_had_by_one_agent() {
-        let desk = Desk::new("alone");
-        let directory = desk.0.join("dreammesh");
-        let place = Place::take(&directory, None).unwrap();
-        assert_eq!(mode(&directory), 0o700);
-        assert_eq!(place.state_mode(), 0o600);
-        let second = Place::take(&directory, None).unwrap_err().to_string();
-        let process = format!("as process {}", std::process::id());
-        assert!(second.contains(&process), "{second}");
-        drop(place);
-        Place::take(&directory, None).unwrap();
-    }
-
-    #[test]
-    fn a_group_may_come_in() {
-        let desk = Desk::new("group");
-        let directory = desk.0.join("dreammesh");
-        let own = nix::unistd::getegid().to_string();
-        let place = Place::take(&directory, Some(&own)).unwrap();
-        assert_eq!(mode(&directory), 0o750);
-        fs::write(place.socket(), "").unwrap();
-        place.open().unwrap();
-        assert_eq!(mode(&place.socket()), 0o660);
-        let error = Place::take(&directory, Some("nobody-has-it")).unwrap_err();
-        assert!(matches!(error, PlaceError::Group(_)));
-    }
-
-    #[test]
-    fn a_directory_of_somebody_else_is_left_alone() {
-        let desk = Desk::new("owner");
-        let writable = desk.0.join("writable");
-        fs::create_dir(&writable).unwrap();
-        fs::set_permissions(&writable, fs::Permissions::from_mode(0o777)).unwrap();
-        let error = Place::take(&writable, None).unwrap_err();
-        assert!(matches!(error, PlaceError::Writable(_)));
-        let link = desk.0.join("link");
-        std::os::unix::fs::symlink(&desk.0, &link).unwrap();
-        let error = Place::take(&link, None).unwrap_err();
-        assert!(matches!(error, PlaceError::Owner { .. }));
-        let file = desk.0.join("file");
-        fs::write(&file, "").unwrap();
-        let error = Place::take(&file, None).unwrap_err();
-        assert!(matches!(error, PlaceError::Owner { .. }));
-        if geteuid().is_root() {
-            let others = desk.0.join("others");
-            fs::create_dir(&others).unwrap();
-            chown(&others, Some(7.into()), None).unwrap();
-            let error = Place::take(&others, None).unwrap_err();
-            assert!(matches!(error, PlaceError::Owner { owner: 7, .. }));
-        }
-    }
-}
+mod tests;

@@ -8,22 +8,24 @@
 //! A state that cannot be written or read costs a warning and nothing else: what is on disk stays
 //! as it was, and an agent without one is one that begins.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dreammesh_agent_api::instance::Instance;
 use dreammesh_agent_api::proto;
-use dreammesh_agent_api::state::{self, StateError};
+use dreammesh_agent_api::state;
 
 use crate::attach::Attachments;
 use crate::clock;
 use crate::knowledge::{Knowledge, Sink};
 use crate::questions::Warnings;
 use crate::registry::{Change, Origin, Registry};
+
+pub use file::StateFile;
+
+mod file;
 
 /// How long instances are held for applications that were attached before a restart. Applications
 /// attach again within a few seconds; one that does not has ended.
@@ -43,24 +45,21 @@ pub struct Found {
 
 impl Found {
     /// Reads a file. One that cannot be read is set aside, for somebody to look at.
-    pub fn read(path: &Path) -> Self {
-        let problem = match read(path) {
-            Ok(state) => {
-                return Self {
-                    state: Some(state),
-                    problem: None,
-                };
-            }
-            Err(ReadError::Disk(error)) if error.kind() == io::ErrorKind::NotFound => {
-                return Self::default();
-            }
-            Err(ReadError::Disk(error)) => format!("{}: {error}", path.display()),
-            Err(ReadError::State(error)) => {
-                let aside = path.with_extension("corrupt");
-                // If it cannot be set aside either, the next write takes its place.
-                let _ = fs::rename(path, &aside);
-                format!("{}: {error}; it is now {}", path.display(), aside.display())
-            }
+    pub fn read(file: &StateFile) -> Self {
+        let path = file.path().display();
+        let problem = match file.read(state::FILE_BYTES_MAX) {
+            Ok(bytes) => match state::decode(&bytes) {
+                Ok(state) => {
+                    return Self {
+                        state: Some(state),
+                        problem: None,
+                    };
+                }
+                Err(error) => set_aside(file, &error),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => set_aside(file, &error),
+            Err(error) => format!("{path}: {error}"),
         };
         tracing::warn!(problem, "the state of before cannot be used");
         Self {
@@ -138,9 +137,7 @@ pub struct Keeper(Arc<Kept>);
 
 #[derive(Debug)]
 struct Kept {
-    path: PathBuf,
-    /// Who may read it besides its owner.
-    mode: u32,
+    file: StateFile,
     attachments: Attachments,
     warnings: Warnings,
     written: AtomicU64,
@@ -150,11 +147,10 @@ struct Kept {
 }
 
 impl Keeper {
-    /// One that writes to a path; `mode` is who may read it.
-    pub fn new(path: &Path, mode: u32, attachments: &Attachments, warnings: &Warnings) -> Self {
+    /// One that writes to a file.
+    pub fn new(file: StateFile, attachments: &Attachments, warnings: &Warnings) -> Self {
         Self(Arc::new(Kept {
-            path: path.to_owned(),
-            mode,
+            file,
             attachments: attachments.clone(),
             warnings: warnings.clone(),
             written: AtomicU64::new(0),
@@ -199,7 +195,7 @@ impl Keeper {
             }
             Err(error) => {
                 self.0.failed.fetch_add(1, Ordering::Relaxed);
-                let path = self.0.path.display();
+                let path = self.0.file.path().display();
                 tracing::warn!(%path, %error, "the state cannot be written");
                 let what = format!("{path} cannot be written: {error}; it is tried again");
                 self.0.warnings.set(SUBJECT, Some(&what));
@@ -223,13 +219,7 @@ impl Kept {
         }
         *over = last;
         let bytes = state::encode(&self.state()).map_err(io::Error::other)?;
-        let beside = self.path.with_extension("new");
-        let written = replace(&self.path, &beside, self.mode, &bytes);
-        if written.is_err() {
-            // On a full disk, what was written of it is in the way of everybody.
-            let _ = fs::remove_file(&beside);
-        }
-        written
+        self.file.replace(&bytes)
     }
 
     fn state(&self) -> proto::State {
@@ -260,41 +250,14 @@ impl Kept {
     }
 }
 
-/// Puts a file in the place of another, or leaves that as it is.
-fn replace(path: &Path, beside: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let mut file = create(beside, mode)?;
-    file.write_all(bytes)?;
-    // Without it, a name may come to stand for bytes that a crash has taken.
-    file.sync_data()?;
-    drop(file);
-    fs::rename(beside, path)
-}
-
-#[cfg(unix)]
-fn create(path: &Path, mode: u32) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(mode);
-    options.open(path)
-}
-
-#[cfg(not(unix))]
-fn create(path: &Path, _: u32) -> io::Result<File> {
-    File::create(path)
-}
-
-enum ReadError {
-    Disk(io::Error),
-    State(StateError),
-}
-
-fn read(path: &Path) -> Result<proto::State, ReadError> {
-    let bytes = fs::metadata(path).map_err(ReadError::Disk)?.len();
-    if bytes > state::FILE_BYTES_MAX as u64 {
-        return Err(ReadError::State(StateError::Large));
+/// Sets a file aside of which no use can be made, and says why that is.
+fn set_aside(file: &StateFile, error: &dyn std::fmt::Display) -> String {
+    let path = file.path().display();
+    match file.set_aside() {
+        Ok(aside) => format!("{path}: {error}; it is now {}", aside.display()),
+        // The next write takes its place.
+        Err(_) => format!("{path}: {error}"),
     }
-    let bytes = fs::read(path).map_err(ReadError::Disk)?;
-    state::decode(&bytes).map_err(ReadError::State)
 }
 
 /// Changes come in bursts: a server that starts registers, its watchers follow.
@@ -307,4 +270,5 @@ const RETRY_PERIOD: Duration = Duration::from_secs(5);
 const SUBJECT: &str = "state";
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

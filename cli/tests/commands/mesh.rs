@@ -225,7 +225,8 @@ fn what_belongs_to_somebody_else_is_not_believed() {
     let directory = scratch.path("mesh").display().to_string();
     let ended = scratch.dreammesh(&["agent", "--directory", &directory]);
     assert_eq!(ended.status, 2);
-    assert!(ended.stderr.contains("of the user 0"), "{}", ended.stderr);
+    let owner = "belongs to the user 7, and this agent runs as 0";
+    assert!(ended.stderr.contains(owner), "{}", ended.stderr);
 }
 
 /// A registration that the agent has taken in.

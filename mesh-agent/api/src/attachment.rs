@@ -39,7 +39,10 @@ mod watching;
 
 /// Makes a channel to a target, such as `unix:///run/dreammesh/agent.sock`, that dials when it is
 /// used; the text of an error says why it cannot.
-pub type Dial = dyn Fn(&str) -> Result<Channel, String> + Send + Sync;
+///
+/// The numbers are those of the users as one of whom the server has to run, which is asked of the
+/// kernel for each connection before anything is said on it.
+pub type Dial = dyn Fn(&str, &[u32]) -> Result<Channel, String> + Send + Sync;
 
 /// How an agent is found.
 #[non_exhaustive]
@@ -57,7 +60,7 @@ impl Agents {
     pub fn new(
         sockets: Vec<AgentSocket>,
         user: u32,
-        dial: impl Fn(&str) -> Result<Channel, String> + Send + Sync + 'static,
+        dial: impl Fn(&str, &[u32]) -> Result<Channel, String> + Send + Sync + 'static,
     ) -> Self {
         Self {
             sockets,

@@ -109,7 +109,7 @@ impl Mesh {
         shared.directory.get_or_init(|| match &shared.from {
             From::Agents(sockets) => {
                 let dial = shared.dial.clone();
-                let dial = move |target: &str| (dial.0)(target);
+                let dial = move |target: &str, users: &[u32]| (dial.0)(target, users);
                 let agents = Agents::new(sockets.clone(), shared.environment.user, dial);
                 let (least, greatest) = attachment::VERSIONS;
                 let hello = proto::Hello {
@@ -197,13 +197,17 @@ impl MeshBuilder {
 
     /// The mesh; nothing is dialled or read before it is used.
     ///
-    /// `dial` makes a channel to the socket of an agent.
+    /// `dial` makes a channel to the socket of an agent, whose process runs as one of the users; see
+    /// [`Dial`].
     ///
     /// # Errors
     /// When what the environment says is wrong.
     pub fn build(
         self,
-        dial: impl Fn(&str) -> Result<dreammesh_core::channel::Channel, String> + Send + Sync + 'static,
+        dial: impl Fn(&str, &[u32]) -> Result<dreammesh_core::channel::Channel, String>
+        + Send
+        + Sync
+        + 'static,
     ) -> Result<Mesh, MeshError> {
         let from = match (self.socket, &self.environment.services) {
             (Some(socket), _) => From::Agents(vec![socket]),

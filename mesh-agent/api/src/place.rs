@@ -6,6 +6,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use directory::{Directory, read_at_most};
+
+mod directory;
+
 /// What of a process's surroundings says where things are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -109,51 +113,36 @@ impl AgentSocket {
         format!("unix://{}", self.path.display())
     }
 
-    /// The state that its agent keeps, beside it.
+    /// Where the state is that its agent keeps, beside it.
     pub fn state(&self) -> PathBuf {
         self.path.with_file_name(STATE)
     }
 
-    /// Whether a file that belongs to `owner` may be believed by `user`: it is the user's own or
-    /// root's, or belongs to whom the directory does that the user named.
-    pub const fn is_trusted(&self, owner: u32, of_directory: Option<u32>, user: u32) -> bool {
-        let of_told_directory = match of_directory {
-            Some(of_directory) => self.told && owner == of_directory,
-            None => false,
-        };
-        owner == user || owner == ROOT || of_told_directory
-    }
-
-    /// Checks on disk that what is there may be believed by `user`.
+    /// Opens the directory that the socket is in, and looks at whose both are, for `user`.
+    ///
+    /// Who listens there is asked of the kernel once there is a connection:
+    /// [`Directory::users`] says whom to believe.
     ///
     /// # Errors
-    /// When there is nothing, or it belongs to somebody else.
-    #[cfg(unix)]
-    pub fn check(&self, file: &Path, user: u32) -> Result<(), PlaceError> {
-        use std::os::unix::fs::MetadataExt;
-
-        let absent = |error| PlaceError::Absent(file.to_owned(), error);
-        let owner = std::fs::metadata(file).map_err(absent)?.uid();
-        let directory = file.parent().and_then(|it| std::fs::metadata(it).ok());
-        let of_directory = directory.map(|directory| directory.uid());
-        match self.is_trusted(owner, of_directory, user) {
-            true => Ok(()),
-            false => Err(PlaceError::Owner {
-                file: file.to_owned(),
-                owner,
-                user,
-            }),
-        }
+    /// When there is nothing, or it is not to be believed.
+    pub fn open(&self, user: u32) -> Result<Directory, PlaceError> {
+        let directory = self.directory(user)?;
+        let name = self.path.file_name().unwrap_or_default();
+        directory.check_socket(Path::new(name))?;
+        Ok(directory)
     }
 
-    /// Checks on disk that there is something.
+    /// Reads the state that its agent keeps, if `user` may believe it.
     ///
     /// # Errors
-    /// When there is nothing.
-    #[cfg(not(unix))]
-    pub fn check(&self, file: &Path, _: u32) -> Result<(), PlaceError> {
-        let absent = |error| PlaceError::Absent(file.to_owned(), error);
-        std::fs::metadata(file).map(|_| ()).map_err(absent)
+    /// When there is none, it is not to be believed, or has more than that many bytes.
+    pub fn read_state(&self, user: u32, bytes_max: usize) -> Result<Vec<u8>, PlaceError> {
+        self.directory(user)?.read(STATE, bytes_max)
+    }
+
+    fn directory(&self, user: u32) -> Result<Directory, PlaceError> {
+        let directory = self.path.parent().unwrap_or_else(|| Path::new("/"));
+        Directory::open(directory, self.told, user)
     }
 }
 
@@ -165,6 +154,14 @@ pub enum PlaceError {
     NotASocket(String),
     /// Nothing is there, or it cannot be looked at.
     Absent(PathBuf, std::io::Error),
+    /// The directory is none, or a link to one.
+    NoDirectory(PathBuf),
+    /// What is there is no file, or a link to one.
+    NoFile(PathBuf),
+    /// What is there is no socket.
+    NotASocketFile(PathBuf),
+    /// Others than its owner may write there.
+    Writable(PathBuf),
     /// What is there belongs to somebody else.
     Owner {
         /// What is there.
@@ -184,10 +181,25 @@ impl fmt::Display for PlaceError {
                 "DREAMMESH_AGENT is `{said}`, which is not of the form `unix:///path`"
             ),
             Self::Absent(file, error) => write!(f, "`{}`: {error}", file.display()),
+            Self::NoDirectory(path) => write!(
+                f,
+                "`{}` is no directory, or a link to one: name the socket of the agent by where it \
+                 is (DREAMMESH_AGENT)",
+                path.display()
+            ),
+            Self::NoFile(path) => write!(f, "`{}` is no file, or a link to one", path.display()),
+            Self::NotASocketFile(path) => write!(f, "`{}` is no socket", path.display()),
+            Self::Writable(path) => write!(
+                f,
+                "others than its owner may write `{}`, so what it says may be anybody's: take that \
+                 away from them (chmod go-w)",
+                path.display()
+            ),
             Self::Owner { file, owner, user } => write!(
                 f,
                 "`{}` belongs to the user {owner}, who is neither {user}, who looks for an agent, \
-                 nor root",
+                 nor root: have it removed, or, if that user is to be believed, name the socket of \
+                 the agent (DREAMMESH_AGENT)",
                 file.display()
             ),
         }
@@ -271,19 +283,6 @@ mod tests {
                 "{error}"
             );
         }
-    }
-
-    #[test]
-    fn a_socket_of_somebody_else_is_not_believed() {
-        let found = AgentSocket {
-            path: "/tmp/x".into(),
-            told: false,
-        };
-        assert!(found.is_trusted(7, None, 7) && found.is_trusted(0, Some(9), 7));
-        assert!(!found.is_trusted(9, Some(9), 7));
-        let told = AgentSocket::told("/srv/x");
-        assert!(told.is_trusted(9, Some(9), 7));
-        assert!(!told.is_trusted(9, Some(8), 7) && !told.is_trusted(9, None, 7));
     }
 
     #[test]

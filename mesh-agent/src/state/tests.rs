@@ -2,9 +2,14 @@
 
 use dreammesh_agent_api::instance::{Host, InstanceId, Locality, Port, Protocol};
 
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
 use super::*;
 use crate::attach::{Bounds, NoReports, Site};
 use crate::knowledge::Here;
+use crate::place::Place;
 use crate::registry::Health;
 
 struct Desk(PathBuf);
@@ -13,8 +18,16 @@ impl Desk {
     fn new(test: &str) -> Self {
         let name = format!("dreammesh-state-{}-{test}", std::process::id());
         let directory = std::env::temp_dir().join(name);
-        fs::create_dir_all(&directory).unwrap();
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .unwrap();
         Self(directory)
+    }
+
+    fn file(&self) -> StateFile {
+        Place::take(&self.0, None).unwrap().state()
     }
 
     fn path(&self) -> PathBuf {
@@ -36,14 +49,14 @@ struct Run {
 }
 
 impl Run {
-    fn new(path: &Path) -> Self {
+    fn new(desk: &Desk) -> Self {
         let knowledge = Knowledge::new(Here::new("agent-1", "host-1"));
         let site = Site::new(Locality::new("eu", "eu-1"), Vec::new());
         let reports = Arc::new(NoReports);
         let attachments = Attachments::new(&knowledge, site, Bounds::default(), reports);
         let warnings = Warnings::default();
         Self {
-            keeper: Keeper::new(path, 0o600, &attachments, &warnings),
+            keeper: Keeper::new(desk.file(), &attachments, &warnings),
             knowledge,
             warnings,
         }
@@ -68,8 +81,8 @@ fn instance(id: &str, agent: &str) -> Instance {
 }
 
 /// A file of an agent that knew an instance of each origin.
-async fn written(path: &Path) {
-    let run = Run::new(path);
+async fn written(desk: &Desk) {
+    let run = Run::new(desk);
     let mut sinks = Vec::new();
     for (id, origin) in [
         ("attached", Origin::Attached),
@@ -86,10 +99,10 @@ async fn written(path: &Path) {
 #[tokio::test(start_paused = true)]
 async fn a_restart_takes_nothing_away_and_keeps_nothing_for_ever() {
     let desk = Desk::new("restart");
-    written(&desk.path()).await;
-    let found = Found::read(&desk.path());
+    written(&desk).await;
+    let found = Found::read(&desk.file());
     assert_eq!(found.problem, None);
-    let run = Run::new(&desk.path());
+    let run = Run::new(&desk);
     let held = tokio::spawn(found.restore(&run.knowledge).run());
     assert_eq!(
         run.ids(),
@@ -119,9 +132,9 @@ async fn a_restart_takes_nothing_away_and_keeps_nothing_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn what_is_remembered_stays_while_its_check_passes() {
     let desk = Desk::new("passes");
-    written(&desk.path()).await;
-    let run = Run::new(&desk.path());
-    let held = Found::read(&desk.path()).restore(&run.knowledge);
+    written(&desk).await;
+    let run = Run::new(&desk);
+    let held = Found::read(&desk.file()).restore(&run.knowledge);
     let held = tokio::spawn(held.run());
     let id = InstanceId::new("other").unwrap();
     run.knowledge
@@ -137,12 +150,12 @@ async fn what_is_remembered_stays_while_its_check_passes() {
 #[tokio::test]
 async fn a_corrupt_file_is_set_aside_with_a_warning() {
     let desk = Desk::new("corrupt");
-    written(&desk.path()).await;
+    written(&desk).await;
     let mut bytes = fs::read(desk.path()).unwrap();
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(desk.path(), &bytes).unwrap();
-    let found = Found::read(&desk.path());
+    let found = Found::read(&desk.file());
     let problem = found.problem.unwrap();
     assert!(problem.contains("not as it was written"), "{problem}");
     assert!(found.state.is_none() && !desk.path().exists());
@@ -150,16 +163,16 @@ async fn a_corrupt_file_is_set_aside_with_a_warning() {
         fs::read(desk.path().with_extension("corrupt")).unwrap(),
         bytes
     );
-    let nothing = Found::read(&desk.path());
+    let nothing = Found::read(&desk.file());
     assert!(nothing.state.is_none() && nothing.problem.is_none());
 }
 
 #[tokio::test]
 async fn a_state_that_cannot_be_written_is_a_warning_and_leaves_the_old_one() {
     let desk = Desk::new("full");
-    written(&desk.path()).await;
+    written(&desk).await;
     let before = fs::read(desk.path()).unwrap();
-    let run = Run::new(&desk.path());
+    let run = Run::new(&desk);
     // A directory in the way fails as a full disk does, also for root.
     let beside = desk.path().with_extension("new");
     fs::create_dir(&beside).unwrap();
@@ -177,12 +190,11 @@ async fn a_state_that_cannot_be_written_is_a_warning_and_leaves_the_old_one() {
     assert!(!desk.path().exists());
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn nobody_else_can_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let desk = Desk::new("mode");
-    written(&desk.path()).await;
+    written(&desk).await;
     let mode = fs::metadata(desk.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -1,7 +1,6 @@
 //! The task of an attachment: opens streams, and moves what the machine says and the agent answers.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use super::{Agents, Inner, Shared};
 use crate::clock;
 use crate::endpoint::Here;
 use crate::instance::{Instance, Locality};
-use crate::place::AgentSocket;
+use crate::place::{AgentSocket, PlaceError};
 use crate::proto::{self, AgentClient};
 use crate::state;
 
@@ -76,12 +75,15 @@ async fn keeping_time<T>(
 async fn open(agents: &Agents) -> Result<(Said, Heard), String> {
     let mut reasons = Vec::new();
     for socket in &agents.sockets {
-        if let Err(error) = socket.check(&socket.path, agents.user) {
-            reasons.push(error.to_string());
-            continue;
-        }
+        let directory = match socket.open(agents.user) {
+            Ok(directory) => directory,
+            Err(error) => {
+                reasons.push(error.to_string());
+                continue;
+            }
+        };
         // A new channel each time: one that failed before would wait before it dials again.
-        let channel = match (agents.dial)(&socket.target()) {
+        let channel = match (agents.dial)(&socket.target(), directory.users()) {
             Ok(channel) => channel,
             Err(error) => {
                 reasons.push(error);
@@ -181,24 +183,24 @@ async fn remember(shared: &Shared, agents: &Arc<Agents>) {
 
 /// The state beside a socket, if there is one that may be believed and can be read.
 fn read(socket: &AgentSocket, user: u32) -> Option<Remembered> {
-    let file = socket.state();
-    socket.check(&file, user).ok()?;
-    match read_file(&file) {
+    let bytes = match socket.read_state(user, state::FILE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(PlaceError::Absent(_, error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            return None;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the agent's state is of no use");
+            return None;
+        }
+    };
+    match state::decode(&bytes) {
         Ok(state) => Some(Remembered::new(state, clock::since_1970())),
         Err(reason) => {
-            tracing::warn!(file = %file.display(), reason, "the agent's state is of no use");
+            let file = socket.state();
+            tracing::warn!(file = %file.display(), %reason, "the agent's state is of no use");
             None
         }
     }
-}
-
-fn read_file(file: &Path) -> Result<proto::State, String> {
-    let bytes = std::fs::metadata(file).map_err(|error| error.to_string())?;
-    if bytes.len() > state::FILE_BYTES_MAX as u64 {
-        return Err(state::StateError::Large.to_string());
-    }
-    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
-    state::decode(&bytes).map_err(|error| error.to_string())
 }
 
 impl Remembered {

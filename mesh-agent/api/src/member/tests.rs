@@ -10,7 +10,7 @@ fn mesh(advertise: Option<&str>) -> Mesh {
         advertise: advertise.map(Into::into),
         ..Environment::default()
     };
-    let nobody = |_: &str| Err("nobody is dialled".to_owned());
+    let nobody = |_: &str, _: &[u32]| Err("nobody is dialled".to_owned());
     MeshBuilder::of(environment).build(nobody).unwrap()
 }
 

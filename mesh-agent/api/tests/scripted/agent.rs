@@ -1,7 +1,7 @@
 //! The agent: each stream is in the hands of the test.
 
 use std::future::poll_fn;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dreammesh_agent_api::mesh::{Mesh, MeshBuilder};
 use dreammesh_agent_api::place::Environment;
@@ -26,8 +26,7 @@ impl Host {
         let name = format!("dreammesh-scripted-{}-{test}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
-        // What is dialled is in memory; its owner is looked at here.
-        std::fs::write(directory.join("agent.sock"), "").unwrap();
+        socket(&directory.join("agent.sock"));
         Self {
             hub: MemoryHub::new(),
             directory,
@@ -49,7 +48,7 @@ impl Host {
 
     pub(crate) fn mesh_of(&self, builder: MeshBuilder) -> Mesh {
         let hub = self.hub.clone();
-        let dial = move |_: &str| {
+        let dial = move |_: &str, _: &[u32]| {
             let channel = Connector::new().memory(&hub).connect_lazy("memory://agent");
             channel.map_err(|error| error.to_string())
         };
@@ -89,6 +88,18 @@ impl Host {
         });
         Scripted { serving, opened }
     }
+}
+
+/// Makes the file of a socket. What is dialled is in memory; only its owner is looked at.
+#[cfg(unix)]
+fn socket(path: &Path) {
+    // The file outlives its listener.
+    std::os::unix::net::UnixListener::bind(path).unwrap();
+}
+
+#[cfg(not(unix))]
+fn socket(path: &Path) {
+    std::fs::write(path, "").unwrap();
 }
 
 impl Drop for Host {
