@@ -13,13 +13,16 @@
 //! - `registrations`: what was registered on it, gone when it ends.
 //! - `outgoing`: what it is sent next.
 //! - `owners`: who registered which id.
+//! - `seats`: what each stream takes of what there is.
+//! - `notes`: how many lines of the log programs cause.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dreammesh_agent_api::instance::{Host, Locality};
+use dreammesh_agent_api::instance::{Host, Instance, InstanceId, Locality};
 use dreammesh_agent_api::proto;
 use dreammesh_core::call::{Receiver, Sender, Status};
 use tokio::sync::watch;
@@ -27,12 +30,16 @@ use tokio::time::MissedTickBehavior;
 
 use crate::knowledge::{Knowledge, Sink};
 use crate::registry::Origin;
-use owners::Owners;
+use notes::Notes;
+use owners::{Owners, Program};
+use seats::Seats;
 use stream::Stream;
 
+mod notes;
 mod outgoing;
 mod owners;
 mod registrations;
+mod seats;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -46,15 +53,31 @@ pub const VERSIONS: (u32, u32) = (1, 1);
 pub struct Bounds {
     /// After how much silence a stream is ended; rounded to ticks of a third of it.
     pub silence: Duration,
-    /// How many applications may be attached.
+    /// How many streams there may be; a program has one for each `Mesh` that it makes.
     pub streams_max: usize,
+    /// How many of them programs of one user may have.
+    pub user_streams_max: usize,
+    /// How many of them one process may have.
+    pub process_streams_max: usize,
     /// How many instances one may register.
     pub instances_max: usize,
     /// How many services one may watch.
     pub watches_max: usize,
+    /// How many bytes what one registers and watches may take.
+    pub program_bytes_max: usize,
+    /// How many bytes that may take of all programs of one user.
+    pub user_bytes_max: usize,
+    /// How many bytes that may take of all programs.
+    pub bytes_max: usize,
     /// How many answers may wait for an application to read them before nothing more is read of
     /// it.
     pub answers_max: usize,
+    /// How many bytes of answers, to which one answer may come on top.
+    pub answers_bytes_max: usize,
+    /// How many messages of one are taken in a tick; the others wait for the next one.
+    pub messages_max: usize,
+    /// For how many ticks one may leave unread what it is sent.
+    pub unread_ticks_max: u32,
 }
 
 impl Default for Bounds {
@@ -63,10 +86,23 @@ impl Default for Bounds {
             // A process that is stopped or hangs leaves within what people notice, and one that
             // merely waits for its disk does not.
             silence: Duration::from_secs(3),
-            streams_max: 4_096,
+            // What a full stream holds besides what is counted below is some 300 KiB, most of it
+            // what the session lets a peer send ahead (PROTOCOL.md §5.5).
+            streams_max: 1_024,
+            user_streams_max: 512,
+            process_streams_max: 128,
             instances_max: 1_024,
             watches_max: 1_024,
+            // An instance of the usual words takes one kilobyte, and one of all words 50.
+            program_bytes_max: 1 << 20,
+            user_bytes_max: 16 << 20,
+            bytes_max: 48 << 20,
             answers_max: 64,
+            answers_bytes_max: 64 << 10,
+            // A program that registers and watches as much as one may has done so in two ticks.
+            messages_max: 1_024,
+            // Whoever beats and does not read is not slow but wrong.
+            unread_ticks_max: 30,
         }
     }
 }
@@ -93,7 +129,8 @@ impl Site {
 
 /// Takes in what applications saw of the endpoints that they call.
 pub trait Reports: fmt::Debug + Send + Sync {
-    /// A program's report. It may have as many entries as fit into a message, and may lie.
+    /// A program's report. It may have as many entries as fit into a message, and may lie; `from`
+    /// names the process as the kernel does, so it is no word of the program's own.
     fn report(&self, from: &str, load: &[proto::InstanceLoad]);
 }
 
@@ -117,6 +154,8 @@ struct Shared {
     bounds: Bounds,
     reports: Arc<dyn Reports>,
     owners: Owners,
+    seats: Seats,
+    notes: Notes,
     /// Changes from run to run: versions of another run mean nothing.
     epoch: Box<str>,
     /// Counts thirds of the silence.
@@ -141,6 +180,8 @@ impl Attachments {
             bounds,
             reports,
             owners: Owners::default(),
+            seats: Seats::default(),
+            notes: Notes::default(),
             epoch: format!("{:016x}", crate::chance::number()).into(),
             ticks: watch::Sender::new(0),
             forgot: AtomicBool::new(false),
@@ -191,12 +232,33 @@ impl Attachments {
 
     /// How many programs are attached.
     pub fn len(&self) -> usize {
-        self.0.owners.streams()
+        self.0.seats.programs()
     }
 
     /// Whether no program is attached.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The programs that are attached, no more than so many, those that take most first.
+    pub(crate) fn programs(&self, max: usize) -> Vec<proto::Application> {
+        self.0.seats.greatest(max)
+    }
+
+    /// Says which users had registered the ids that are held from a former run; nobody else's
+    /// programs are given them.
+    pub fn remember_users(&self, users: BTreeMap<InstanceId, u32>) {
+        self.0.owners.remember(users);
+    }
+
+    /// The user who registered an instance, in this run or a former one, if that is known.
+    pub(crate) fn user_of(&self, id: &InstanceId) -> Option<u32> {
+        self.0.owners.user(id)
+    }
+
+    /// Whether what a program does may be logged once more.
+    fn notes(&self, program: &Program) -> bool {
+        self.0.notes.take(program.process, *self.0.ticks.borrow())
     }
 
     /// Changes from run to run.
@@ -230,6 +292,41 @@ impl Attachments {
     }
 }
 
+/// About how many bytes an instance takes in memory and in a message.
+pub(crate) fn size(instance: &Instance) -> usize {
+    let words = [
+        instance.service.name(),
+        instance.service.namespace(),
+        instance.id.as_str(),
+        &instance.version,
+        &instance.locality.region,
+        &instance.locality.zone,
+        &instance.check.service,
+        &instance.agent,
+        &instance.host,
+    ];
+    let words = words.into_iter().map(str::len);
+    let labels = instance.labels.iter();
+    let labels = labels.map(|(name, value)| name.len() + value.len() + 64);
+    let layouts = instance.layouts.keys().map(|service| service.len() + 64);
+    let ports = instance.ports.iter();
+    let ports = ports.map(|port| port.name.len() + port.unix_path.len() + 64);
+    let addresses = instance.addresses.iter().map(|host| match host {
+        Host::Name(name) => name.len() + 64,
+        _ => 64,
+    });
+    INSTANCE_BYTES
+        + words.sum::<usize>()
+        + labels.sum::<usize>()
+        + layouts.sum::<usize>()
+        + ports.sum::<usize>()
+        + addresses.sum::<usize>()
+}
+
+/// What an instance takes without words, with its place in the maps.
+const INSTANCE_BYTES: usize = 512;
+/// The same of a watch.
+const WATCH_BYTES: usize = 512;
 /// After how many ticks every application that was attached to a former run is back: they try again
 /// at least every two seconds.
 const TICKS_OF_RETURN: u64 = 4;

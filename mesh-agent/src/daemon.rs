@@ -70,8 +70,6 @@ impl Daemon {
         let (warnings, found) = (Warnings::default(), Found::read(&place.state()));
         warnings.set("state", found.problem.as_deref());
         tasks.spawn(found.restore(&knowledge).run());
-        let knows_before = found.state.is_some();
-        drop(found);
         for path in &config.files {
             let source = Box::new(FileSource::new(path));
             let sink = knowledge.sink(&source.name(), source.origin());
@@ -83,9 +81,11 @@ impl Daemon {
         let checks = Checks::new(&knowledge, &setting.site.locality, neighbours.clone());
         let reports = Arc::new(checks.clone());
         let attachments = Attachments::new(&knowledge, setting.site, Bounds::default(), reports);
-        if !knows_before {
-            attachments.forget();
+        match &found.state {
+            Some(_) => attachments.remember_users(found.users()),
+            None => attachments.forget(),
         }
+        drop(found);
         let keeper = Keeper::new(place.state(), &attachments, &warnings);
         let figures = listen(setting.metrics).await?;
         let metrics = figures.as_ref().and_then(|it| it.local_addr().ok());
@@ -261,8 +261,14 @@ async fn serve(place: &Place, questions: Questions) -> Result<Server, StartError
     let service = AgentServer::new(AgentService::new(questions));
     let server = Server::builder()
         .service(service)
-        .web(false)
+        // Sessions are all that our own programs speak; what HTTP may hold is no small bound.
+        .http(false)
         .max_connections(CONNECTIONS_MAX)
+        .max_connections_per_user(USER_CONNECTIONS_MAX)
+        .max_concurrent_calls(CALLS_MAX)
+        .max_message_bytes(MESSAGE_BYTES_MAX)
+        .stream_credit_bytes(STREAM_CREDIT_BYTES)
+        .connection_credit_bytes(MESSAGE_BYTES_MAX.into())
         .drain_period(PATIENCE);
     let address = format!("unix://{}", path.display());
     let server = place.closed(server.bind(&address)).await;
@@ -356,7 +362,14 @@ impl From<PlaceError> for StartError {
 
 /// How long the end may take, of what does not depend on the agent alone.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// More programs than streams, so that people can ask while all are taken.
-const CONNECTIONS_MAX: usize = 4_352;
+/// More programs than streams, so that people can ask while all are taken; the same of one user.
+const CONNECTIONS_MAX: usize = 1_152;
+const USER_CONNECTIONS_MAX: usize = 576;
+/// An attachment is one call, and a question one. These are the least that a session may announce
+/// (PROTOCOL.md §3): the largest message of a program, a report of a thousand endpoints, has a
+/// fifth of a megabyte.
+const CALLS_MAX: u32 = 64;
+const MESSAGE_BYTES_MAX: u32 = 1 << 20;
+const STREAM_CREDIT_BYTES: u32 = 128 << 10;
 /// As long as an instance's own words.
 const TEXT_BYTES_MAX: usize = dreammesh_agent_api::instance::TEXT_BYTES_MAX;

@@ -306,6 +306,11 @@ impl Watcher {
         }
     }
 
+    /// What all sources know together.
+    pub const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
     /// Waits until a service changed since the last time; it may also ring for nothing.
     pub async fn rung(&self) {
         self.bell.notified().await;

@@ -9,11 +9,14 @@ use dreammesh_agent_api::endpoint;
 use dreammesh_agent_api::instance::{Instance, InstanceStatus};
 use dreammesh_agent_api::name::ServiceName;
 use dreammesh_agent_api::proto;
-use dreammesh_core::call::Status;
+use dreammesh_core::call::{Process, Status};
 
-use crate::attach::Attachments;
+use crate::attach::{Attachments, size};
 use crate::clock;
 use crate::registry::{Known, Registry};
+use allowance::Allowance;
+
+mod allowance;
 
 /// Who else is in the mesh, as gossip sees it.
 pub trait Members: fmt::Debug + Send + Sync {
@@ -71,6 +74,7 @@ pub struct Questions {
     warnings: Warnings,
     started: Instant,
     metrics: String,
+    allowance: Arc<Allowance>,
 }
 
 impl Questions {
@@ -87,6 +91,7 @@ impl Questions {
             warnings: warnings.clone(),
             started: clock::now(),
             metrics,
+            allowance: Arc::default(),
         }
     }
 
@@ -113,13 +118,18 @@ impl Questions {
         response.process = std::process::id();
         response.members = self.members.members();
         response.applications = count(self.attachments.len());
+        response.attached = self.attachments.programs(PROGRAMS_SHOWN);
         response.epoch = self.attachments.epoch().to_owned();
         response.warnings = warnings;
         response.metrics.clone_from(&self.metrics);
         response
     }
 
-    pub(crate) fn services(&self, namespace: &str) -> proto::ServicesResponse {
+    pub(crate) fn services(
+        &self,
+        namespace: &str,
+        from: Option<Process>,
+    ) -> Result<proto::ServicesResponse, Status> {
         let knowledge = self.attachments.knowledge();
         let mut services = knowledge.read(|registry| {
             let names = registry.services();
@@ -127,20 +137,27 @@ impl Questions {
             let summaries = names.map(|name| summary(registry, name));
             summaries.collect::<Vec<_>>()
         });
+        let bytes = services.iter().map(|it: &proto::ServiceSummary| {
+            let versions = it.versions.iter().map(|version| version.len() + 16);
+            it.service.len() + it.namespace.len() + 64 + versions.sum::<usize>()
+        });
+        let bytes = bytes.sum();
+        self.allowance.take(from, bytes, clock::now())?;
         for summary in &mut services {
             if let Ok(name) = ServiceName::new(&summary.service, &summary.namespace) {
                 summary.watchers = count(knowledge.watchers(&name));
             }
         }
-        proto::ServicesResponse {
+        Ok(proto::ServicesResponse {
             services,
             ..Default::default()
-        }
+        })
     }
 
     pub(crate) fn instances(
         &self,
         request: &proto::InstancesRequest,
+        from: Option<Process>,
     ) -> Result<proto::InstancesResponse, Status> {
         let now = clock::now();
         let (service, namespace) = (&request.service, &request.namespace);
@@ -152,13 +169,7 @@ impl Questions {
             let names = registry.services().filter(|name| is_meant(name));
             names.flat_map(|name| registry.instances(name)).collect()
         });
-        if known.len() > INSTANCES_PER_ANSWER {
-            return Err(Status::resource_exhausted(format!(
-                "there are {} instances, and an answer has at most {INSTANCES_PER_ANSWER}: ask for \
-                 one service",
-                known.len()
-            )));
-        }
+        self.allow(&known, from)?;
         Ok(proto::InstancesResponse {
             instances: known.iter().map(|it| known_instance(it, now)).collect(),
             ..Default::default()
@@ -166,10 +177,21 @@ impl Questions {
     }
 
     /// The instances of a service, and the present.
-    pub(crate) fn known(&self, service: &ServiceName) -> (Vec<Known>, Instant) {
+    pub(crate) fn known(
+        &self,
+        service: &ServiceName,
+        from: Option<Process>,
+    ) -> Result<(Vec<Known>, Instant), Status> {
         let knowledge = self.attachments.knowledge();
-        let known = knowledge.read(|registry| registry.instances(service).collect());
-        (known, clock::now())
+        let known: Vec<_> = knowledge.read(|registry| registry.instances(service).collect());
+        self.allow(&known, from)?;
+        Ok((known, clock::now()))
+    }
+
+    /// Whether a process is answered with so many instances.
+    fn allow(&self, known: &[Known], from: Option<Process>) -> Result<(), Status> {
+        let bytes = known.iter().map(|known| size(&known.instance));
+        self.allowance.take(from, bytes.sum(), clock::now())
     }
 
     /// Where this agent is, as applications on its host see it.
@@ -258,7 +280,7 @@ fn count(many: usize) -> u32 {
     u32::try_from(many).unwrap_or(u32::MAX)
 }
 
+/// Of so many programs it is said who they are; those that take most come first.
+const PROGRAMS_SHOWN: usize = 64;
 /// Of so many contested ids each is named; beyond, their number is enough.
 const CONTESTED_SHOWN: usize = 16;
-/// An answer is one message; so many instances of the usual size take a few megabytes.
-const INSTANCES_PER_ANSWER: usize = 10_000;

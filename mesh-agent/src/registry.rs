@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -309,6 +310,38 @@ impl Registry {
         let since = since.filter(|since| *since <= self.version);
         let shown = |id: &InstanceId| Some(self.entries.get(id)?.shown()?.clone());
         self.whole.since(since, self.entries.keys(), shown)
+    }
+
+    /// Those of a service that show, ordered by id, from the one after an id on.
+    pub(crate) fn shown_after<'a>(
+        &'a self,
+        service: &ServiceName,
+        after: Option<&InstanceId>,
+    ) -> impl Iterator<Item = &'a Arc<Instance>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let of_service = self.services.get(service).into_iter();
+        let ids = of_service.flat_map(move |it| it.shown.range((from, Bound::Unbounded)));
+        ids.filter_map(|id| self.entries.get(id)?.shown())
+    }
+
+    /// What shows of a service under an id.
+    pub(crate) fn shown_of(&self, service: &ServiceName, id: &InstanceId) -> Option<Arc<Instance>> {
+        self.shown(self.services.get(service)?, id)
+    }
+
+    /// Whoever else but applications here says now, or said before a restart, that there is such an
+    /// instance: its origin, what it says, and what the source is called.
+    pub(crate) fn claims_of_others(
+        &self,
+        id: &InstanceId,
+    ) -> impl Iterator<Item = (Origin, &Arc<Instance>, &str)> {
+        let claims = self.entries.get(id).into_iter().flat_map(Entry::claims);
+        let others = claims.filter(|claim| claim.origin != Origin::Attached);
+        others.map(|claim| {
+            let source = self.sources.get(&claim.source);
+            let name = source.map_or("", |source| &*source.name);
+            (claim.origin, &claim.instance, name)
+        })
     }
 
     fn shown(&self, service: &Service, id: &InstanceId) -> Option<Arc<Instance>> {

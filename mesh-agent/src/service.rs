@@ -42,14 +42,17 @@ impl proto::Agent for AgentService {
         &self,
         request: Request<proto::ServicesRequest>,
     ) -> Result<Response<proto::ServicesResponse>, Status> {
-        Ok(Response::new(self.0.services(request.view().namespace())))
+        let process = request.peer().process();
+        let services = self.0.services(request.view().namespace(), process)?;
+        Ok(Response::new(services))
     }
 
     async fn instances(
         &self,
         request: Request<proto::InstancesRequest>,
     ) -> Result<Response<proto::InstancesResponse>, Status> {
-        let instances = self.0.instances(&request.into_owned())?;
+        let process = request.peer().process();
+        let instances = self.0.instances(&request.into_owned(), process)?;
         Ok(Response::new(instances))
     }
 
@@ -61,7 +64,8 @@ impl proto::Agent for AgentService {
             let target = request.view().target();
             Status::invalid_argument(format!("{target}: {error}"))
         })?;
-        let (known, now) = self.0.known(target.service());
+        let process = request.peer().process();
+        let (known, now) = self.0.known(target.service(), process)?;
         let here = self.0.here();
         let reasons = known.iter();
         let reasons = reasons.map(|known| reason(known, target.port(), &here, now));

@@ -8,12 +8,13 @@
 //! A state that cannot be written or read costs a warning and nothing else: what is on disk stays
 //! as it was, and an agent without one is one that begins.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dreammesh_agent_api::instance::Instance;
+use dreammesh_agent_api::instance::{Instance, InstanceId};
 use dreammesh_agent_api::proto;
 use dreammesh_agent_api::state;
 
@@ -66,6 +67,13 @@ impl Found {
             state: None,
             problem: Some(problem),
         }
+    }
+
+    /// The users who had registered what is held.
+    pub fn users(&self) -> BTreeMap<InstanceId, u32> {
+        let users = self.state.iter().flat_map(|state| &state.users);
+        let users = users.filter_map(|(id, user)| Some((InstanceId::new(&**id).ok()?, *user)));
+        users.collect()
     }
 
     /// Takes what was known before into the registry.
@@ -235,6 +243,10 @@ impl Kept {
             (all.collect::<Vec<_>>(), services.collect())
         });
         let welcome = self.attachments.welcome();
+        let users = instances.iter().filter_map(|it| {
+            let user = self.attachments.user_of(&it.id)?;
+            Some((it.id.to_string(), user))
+        });
         proto::State {
             agent: welcome.agent,
             epoch: welcome.epoch,
@@ -245,6 +257,7 @@ impl Kept {
             written_unix_ms: clock::wall_ms(),
             instances: instances.iter().map(|it| (&**it).into()).collect(),
             versions,
+            users: users.collect(),
             ..Default::default()
         }
     }

@@ -7,8 +7,9 @@ use clap::ArgMatches;
 use dreammesh_agent_api::instance::WEIGHT_DEFAULT;
 use dreammesh_agent_api::name::ServiceName;
 use dreammesh_agent_api::proto::{
-    AgentClient, Instance, InstancesRequest, InstancesResponse, KnownInstance, Port, Protocol,
-    ServicesRequest, ServicesResponse, StatusRequest, StatusResponse, WhyRequest, WhyResponse,
+    AgentClient, Application, Instance, InstancesRequest, InstancesResponse, KnownInstance, Port,
+    Protocol, ServicesRequest, ServicesResponse, StatusRequest, StatusResponse, WhyRequest,
+    WhyResponse,
 };
 use dreammesh_core::codec::Json;
 
@@ -133,6 +134,9 @@ fn status_text(it: &StatusResponse, paint: Paint) -> String {
         ]);
     }
     text += &format!("\n{}", sources.text(paint));
+    if !it.attached.is_empty() {
+        text += &format!("\n{}", applications_text(&it.attached, paint));
+    }
     if !it.members.is_empty() {
         let mut members = Columns::new(&["AGENT", "ADDRESS", "STATE", "HEARD"]);
         for member in &it.members {
@@ -149,6 +153,30 @@ fn status_text(it: &StatusResponse, paint: Paint) -> String {
         text += &format!("{} {warning}\n", paint.bad("warning:"));
     }
     text
+}
+
+fn applications_text(applications: &[Application], paint: Paint) -> String {
+    let head = [
+        "PROGRAM",
+        "PROCESS",
+        "USER",
+        "INSTANCES",
+        "WATCHES",
+        "BYTES",
+    ];
+    let mut columns = Columns::new(&head);
+    let number = |number: Option<u32>| number.map_or_else(String::new, |it| it.to_string());
+    for it in applications {
+        columns.row([
+            it.program.clone(),
+            number(it.process),
+            number(it.user),
+            it.instances.to_string(),
+            it.watches.to_string(),
+            it.bytes.to_string(),
+        ]);
+    }
+    columns.text(paint)
 }
 
 fn services_text(response: &ServicesResponse, paint: Paint) -> String {

@@ -1,8 +1,10 @@
 //! Agents, registrations and those who watch, each a process of its own.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::net::UnixStream;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -201,6 +203,50 @@ fn a_file_of_services_is_a_source() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn it_is_shown_which_process_of_which_user_is_attached() {
+    let scratch = Scratch::new("mesh-attached");
+    let _agent = start_agent(&scratch, &[]);
+    let server = registered(&scratch, &["catalog", "--id", "a", "--port", "1"]);
+    let status = ask(&scratch, &["status", "--json"]).stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let attached = &status["attached"][0];
+    let user = fs::metadata(scratch.path("mesh")).unwrap().uid();
+    assert_eq!(attached["program"], "dreammesh");
+    assert_eq!(attached["process"], server.process());
+    assert_eq!(attached["user"], user);
+    assert_eq!(attached["instances"], 1);
+    let words = ask(&scratch, &["status"]).stdout;
+    let process = server.process().to_string();
+    let row = words.lines().find(|line| line.contains(&process));
+    assert!(
+        row.is_some_and(|row| row.starts_with("dreammesh ")),
+        "{words}"
+    );
+    let log = fs::read_to_string(scratch.path("mesh.log")).unwrap();
+    let attached = format!("attached program=dreammesh (process {process} of user {user})");
+    assert!(log.contains(&attached), "{log}");
+}
+
+#[test]
+fn the_socket_of_an_agent_speaks_sessions_alone() {
+    let scratch = Scratch::new("mesh-sessions");
+    let _agent = start_agent(&scratch, &[]);
+    for other in [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        b"GET / HTTP/1.1\r\n\r\n",
+    ] {
+        let mut stream = UnixStream::connect(scratch.path("mesh/agent.sock")).unwrap();
+        stream.write_all(other).unwrap();
+        let mut answer = Vec::new();
+        // What it had not read when it closed may break the connection.
+        let _ = stream.read_to_end(&mut answer);
+        let is_http = answer.starts_with(b"HTTP") || answer.first() == Some(&0);
+        assert!(!is_http, "{answer:?}");
+    }
+    assert_eq!(ask(&scratch, &["status"]).status, 0);
 }
 
 #[test]

@@ -4,24 +4,26 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::vec::IntoIter;
 
-use dreammesh_agent_api::instance::{Instance, InstanceId};
+use dreammesh_agent_api::instance::InstanceId;
 use dreammesh_agent_api::name::ServiceName;
 use dreammesh_agent_api::proto;
 use dreammesh_agent_api::proto::from_agent::Said;
 use dreammesh_core::call::Status;
 
+use super::size;
 use crate::knowledge::{Knowledge, Watcher};
 use crate::registry::Update;
 
-/// How much of an update is said in one message, roughly; a message of any size would have to be
-/// read whole.
-const PART_BYTES: usize = 512 << 10;
+/// How much of an update is said in one message, roughly: what a stream holds that is not read.
+const PART_BYTES: usize = 64 << 10;
 
 /// What a stream is sent next.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     /// What was asked for and is answered, first come, first served.
-    answers: VecDeque<Said>,
+    answers: VecDeque<(Said, usize)>,
+    /// About how many bytes the answers take.
+    answers_bytes: usize,
     watches: BTreeMap<u32, Watch>,
     watcher: Watcher,
     /// Whether a watched service may have changed since all were looked at.
@@ -66,19 +68,31 @@ pub(super) enum Since {
     FormerRun,
 }
 
+/// An update that is being said. It holds names and no instances, so that somebody who does not read
+/// keeps nothing alive; each part says what there is by then. What changed meanwhile after it was
+/// passed comes with the next update, which goes on from the version of this one.
 #[derive(Debug)]
 struct Rest {
     key: u32,
+    service: ServiceName,
     version: u64,
     complete: bool,
-    changed: IntoIter<Arc<Instance>>,
-    removed: IntoIter<InstanceId>,
+    left: Left,
+}
+
+#[derive(Debug)]
+enum Left {
+    /// All instances of the service after this one.
+    After(Option<InstanceId>),
+    /// These, which are there or are gone; no more than a service's history has.
+    These(IntoIter<InstanceId>),
 }
 
 impl Outgoing {
     pub(super) fn new(knowledge: &Knowledge) -> Self {
         Self {
             answers: VecDeque::new(),
+            answers_bytes: 0,
             watches: BTreeMap::new(),
             watcher: knowledge.watcher(),
             dirty: false,
@@ -99,12 +113,16 @@ impl Outgoing {
         self.dirty = true;
     }
 
-    pub(super) fn answer(&mut self, said: Said) {
-        self.answers.push_back(said);
+    /// Says something that takes about so many bytes.
+    pub(super) fn answer(&mut self, said: Said, bytes: usize) {
+        let bytes = bytes + ANSWER_BYTES;
+        self.answers_bytes += bytes;
+        self.answers.push_back((said, bytes));
     }
 
-    pub(super) fn answers(&self) -> usize {
-        self.answers.len()
+    /// Whether so many answers wait, or so many bytes of them.
+    pub(super) fn is_full(&self, answers_max: usize, bytes_max: usize) -> bool {
+        self.answers.len() >= answers_max || self.answers_bytes >= bytes_max
     }
 
     /// A third of the silence is over; says so to whoever heard nothing of this agent since the
@@ -166,10 +184,9 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn unwatch(&mut self, key: u32) {
-        let Some(watch) = self.watches.remove(&key) else {
-            return;
-        };
+    /// Watches a service no more, and says which.
+    pub(super) fn unwatch(&mut self, key: u32) -> Option<ServiceName> {
+        let watch = self.watches.remove(&key)?;
         if self.rest.as_ref().is_some_and(|rest| rest.key == key) {
             self.rest = None;
         }
@@ -177,11 +194,16 @@ impl Outgoing {
         if !others.any(|other| other.service == watch.service) {
             self.watcher.unwatch(&watch.service);
         }
+        Some(watch.service)
     }
 
     /// The next message, if there is one.
     pub(super) fn next(&mut self) -> Option<Said> {
-        let said = self.answers.pop_front().or_else(|| self.update());
+        let answer = self.answers.pop_front().map(|(said, bytes)| {
+            self.answers_bytes -= bytes;
+            said
+        });
+        let said = answer.or_else(|| self.update());
         let said = said.or_else(|| self.farewell());
         let said = said.or_else(|| self.heartbeat.then(|| Said::Heartbeat(Default::default())));
         self.heartbeat &= said.is_none();
@@ -202,7 +224,7 @@ impl Outgoing {
             self.dirty = self.rest.is_some();
         }
         let mut rest = self.rest.take()?;
-        let part = rest.part();
+        let part = rest.part(self.watcher.knowledge());
         if part.more {
             self.rest = Some(rest);
         }
@@ -228,7 +250,7 @@ impl Outgoing {
                 watch.answered = true;
                 watch.sent = Some(update.version);
                 self.next = key.wrapping_add(1);
-                return Some(Rest::new(key, update));
+                return Some(Rest::new(key, watch.service.clone(), update));
             }
         }
         None
@@ -236,49 +258,72 @@ impl Outgoing {
 }
 
 impl Rest {
-    fn new(key: u32, update: Update) -> Self {
+    fn new(key: u32, service: ServiceName, update: Update) -> Self {
+        let left = if update.complete {
+            Left::After(None)
+        } else {
+            let changed = update.changed.iter().map(|instance| instance.id.clone());
+            let ids: Vec<_> = changed.chain(update.removed).collect();
+            Left::These(ids.into_iter())
+        };
         Self {
             key,
+            service,
             version: update.version,
             complete: update.complete,
-            changed: update.changed.into_iter(),
-            removed: update.removed.into_iter(),
+            left,
         }
     }
 
-    fn part(&mut self) -> proto::Update {
-        let mut part = proto::Update {
+    fn part(&mut self, knowledge: &Knowledge) -> proto::Update {
+        let (mut changed, mut removed) = (Vec::new(), Vec::new());
+        let more = knowledge.read(|registry| match &mut self.left {
+            Left::After(last) => {
+                let after = last.take();
+                let shown = registry.shown_after(&self.service, after.as_ref());
+                let (mut shown, mut bytes) = (shown.peekable(), 0);
+                while bytes < PART_BYTES
+                    && let Some(instance) = shown.next()
+                {
+                    bytes += size(instance);
+                    *last = Some(instance.id.clone());
+                    changed.push(Arc::clone(instance));
+                }
+                shown.peek().is_some()
+            }
+            Left::These(ids) => {
+                let mut bytes = 0;
+                while bytes < PART_BYTES
+                    && let Some(id) = ids.next()
+                {
+                    match registry.shown_of(&self.service, &id) {
+                        Some(instance) => {
+                            bytes += size(&instance);
+                            changed.push(instance);
+                        }
+                        None => {
+                            bytes += id.as_str().len() + 8;
+                            removed.push(id.to_string());
+                        }
+                    }
+                }
+                ids.len() > 0
+            }
+        });
+        proto::Update {
             key: self.key,
             version: self.version,
             complete: self.complete,
+            changed: changed
+                .iter()
+                .map(|instance| (&**instance).into())
+                .collect(),
+            removed,
+            more,
             ..Default::default()
-        };
-        let mut bytes = 0;
-        while bytes < PART_BYTES {
-            if let Some(instance) = self.changed.next() {
-                bytes += size(&instance);
-                part.changed.push((&*instance).into());
-            } else if let Some(id) = self.removed.next() {
-                bytes += id.as_str().len() + 8;
-                part.removed.push(id.to_string());
-            } else {
-                return part;
-            }
         }
-        part.more = self.changed.len() + self.removed.len() > 0;
-        part
     }
 }
 
-/// About how much an instance takes in a message.
-fn size(instance: &Instance) -> usize {
-    let labels = instance.labels.iter();
-    let labels = labels.map(|(name, value)| name.len() + value.len() + 16);
-    let layouts = instance.layouts.keys().map(|service| service.len() + 32);
-    let ports = instance.ports.iter();
-    let ports = ports.map(|port| port.name.len() + port.unix_path.len() + 24);
-    256 + labels.sum::<usize>()
-        + layouts.sum::<usize>()
-        + ports.sum::<usize>()
-        + instance.addresses.len() * 64
-}
+/// What an answer takes without its words.
+const ANSWER_BYTES: usize = 128;

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dreammesh_agent_api::instance::InstanceId;
+use dreammesh_core::call::Process;
 
 /// A program that is attached.
 #[derive(Debug)]
@@ -12,9 +13,37 @@ pub(super) struct Program {
     /// Names the stream among those of this run.
     pub(super) stream: u64,
     /// The process, as the kernel says.
-    pub(super) peer: Box<str>,
+    pub(super) process: Option<Process>,
     /// What it calls itself, with its process; for people.
     pub(super) name: Box<str>,
+    /// Tells it from others by what it has not chosen itself, as far as the kernel says anything.
+    pub(super) who: Box<str>,
+}
+
+impl Program {
+    /// A program as it called itself; `said` is its own word for its process.
+    pub(super) fn new(stream: u64, process: Option<Process>, name: &str, said: u32) -> Self {
+        let (name, who) = match process {
+            None => {
+                let name = format!("{name} ({said})");
+                (name.clone(), name)
+            }
+            Some(Process {
+                user, id: Some(id), ..
+            }) => (
+                format!("{name} (process {id} of user {user})"),
+                format!("{user}/{id}"),
+            ),
+            // The number that it says would mean another process here.
+            Some(Process { user, .. }) => (format!("{name} (of user {user})"), user.to_string()),
+        };
+        Self {
+            stream,
+            process,
+            name: name.into(),
+            who: who.into(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -23,34 +52,11 @@ pub(super) struct Owners(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     by_id: BTreeMap<InstanceId, Arc<Program>>,
-    streams: usize,
-    stream_next: u64,
+    /// The users who had the ids in a former run; as many as were held.
+    before: BTreeMap<InstanceId, u32>,
 }
 
 impl Owners {
-    /// Another stream begins, if there is room.
-    pub(super) fn attach(&self, peer: &str, name: String, max: usize) -> Option<Arc<Program>> {
-        let mut state = self.state();
-        if state.streams >= max {
-            return None;
-        }
-        state.streams += 1;
-        state.stream_next += 1;
-        Some(Arc::new(Program {
-            stream: state.stream_next,
-            peer: peer.into(),
-            name: name.into(),
-        }))
-    }
-
-    pub(super) fn detach(&self) {
-        self.state().streams -= 1;
-    }
-
-    pub(super) fn streams(&self) -> usize {
-        self.state().streams
-    }
-
     /// Gives an id to a program.
     ///
     /// A process that attaches anew takes its ids along, even before its old stream has ended.
@@ -68,10 +74,8 @@ impl Owners {
             }
             Entry::Occupied(mut entry) => {
                 let owner = entry.get();
-                // Of a process that is in another namespace the kernel says 0.
-                let is_process =
-                    program.peer.starts_with("unix:process ") && *program.peer != *"unix:process 0";
-                let is_same = is_process && owner.peer == program.peer;
+                let is_known = program.process.is_some_and(|process| process.id.is_some());
+                let is_same = is_known && owner.process == program.process;
                 if !is_same || owner.stream == program.stream {
                     return Err(Arc::clone(owner));
                 }
@@ -97,6 +101,25 @@ impl Owners {
         let state = self.state();
         let owner = state.by_id.get(id);
         owner.is_some_and(|owner| owner.stream == program.stream)
+    }
+
+    /// Says which users had the ids in a former run.
+    pub(super) fn remember(&self, users: BTreeMap<InstanceId, u32>) {
+        self.state().before = users;
+    }
+
+    /// The user who had an id in a former run, if that is known.
+    pub(super) fn before(&self, id: &InstanceId) -> Option<u32> {
+        self.state().before.get(id).copied()
+    }
+
+    /// The user who has an id, or had it in a former run.
+    pub(super) fn user(&self, id: &InstanceId) -> Option<u32> {
+        let state = self.state();
+        match state.by_id.get(id) {
+            Some(program) => program.process.map(|process| process.user),
+            None => state.before.get(id).copied(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,5 +1,8 @@
 //! One stream, from its hello to its end.
 
+use std::sync::Arc;
+
+use dreammesh_agent_api::instance::Instance;
 use dreammesh_agent_api::name::ServiceName;
 use dreammesh_agent_api::proto;
 use dreammesh_agent_api::proto::{from_agent, from_application};
@@ -7,8 +10,10 @@ use dreammesh_core::call::{Receiver, Sender, Sending, Status};
 use tokio::sync::watch;
 
 use super::outgoing::{Outgoing, Since};
+use super::owners::Program;
 use super::registrations::Registrations;
-use super::{Attachments, TICKS_OF_SILENCE, VERSIONS};
+use super::seats::Use;
+use super::{Attachments, TICKS_OF_SILENCE, VERSIONS, WATCH_BYTES, size};
 
 /// One stream that has said hello.
 #[derive(Debug)]
@@ -20,6 +25,10 @@ pub(super) struct Stream {
     leaving: watch::Receiver<bool>,
     /// Ticks since something was heard.
     silent: u32,
+    /// Messages since the last tick.
+    heard: usize,
+    /// Ticks for which something has waited to be read; none while nothing does.
+    unread: Option<u32>,
 }
 
 impl Stream {
@@ -29,7 +38,9 @@ impl Stream {
         requests: &mut Receiver<proto::FromApplication>,
     ) -> Result<Self, Status> {
         let shared = &attachments.0;
-        let peer = requests.peer().endpoint().target().to_owned();
+        let process = requests.peer().process();
+        // Whoever says no hello has a place as well while that is waited for.
+        let seat = shared.seats.enter(process, &shared.bounds)?;
         let hello = tokio::time::timeout(shared.bounds.silence, requests.next());
         let hello = hello
             .await
@@ -42,26 +53,31 @@ impl Stream {
         if *shared.leaving.borrow() {
             return Err(Status::unavailable("the agent is about to end"));
         }
-        let name = format!("{} ({})", printable(&hello.program), hello.process);
-        let max = shared.bounds.streams_max;
-        let program = shared.owners.attach(&peer, name, max).ok_or_else(|| {
-            Status::resource_exhausted(format!("{max} programs are attached, which is the most"))
-        })?;
-        tracing::info!(program = %program.name, %peer, version, "attached");
+        let name = printable(&hello.program);
+        let program = Program::new(seat.number(), process, &name, hello.process);
+        let program = Arc::new(program);
+        seat.set_name(&name);
+        if attachments.notes(&program) {
+            let (user, id) = (process.map(|it| it.user), process.and_then(|it| it.id));
+            tracing::info!(program = %program.name, user, process = id, version, "attached");
+        }
         let mut outgoing = Outgoing::new(attachments.knowledge());
-        outgoing.answer(from_agent::Said::Welcome(proto::Welcome {
+        let welcome = proto::Welcome {
             version,
             ..attachments.welcome()
-        }));
+        };
+        outgoing.answer(from_agent::Said::Welcome(welcome), 0);
         let mut ticks = shared.ticks.subscribe();
         ticks.mark_unchanged();
         Ok(Self {
             attachments: attachments.clone(),
-            registrations: Registrations::new(attachments.clone(), program),
+            registrations: Registrations::new(attachments.clone(), program, seat),
             outgoing,
             ticks,
             leaving: shared.leaving.subscribe(),
             silent: 0,
+            heard: 0,
+            unread: None,
         })
     }
 
@@ -85,8 +101,12 @@ impl Stream {
                     responses.send(message)
                 });
             }
-            // Whoever does not read their answers is not read either.
-            let hears = self.outgoing.answers() < self.attachments.0.bounds.answers_max;
+            if sending.is_none() {
+                self.unread = None;
+            } else {
+                self.unread.get_or_insert(0);
+            }
+            let hears = self.hears();
             tokio::select! {
                 // What an application said counts before the tick that would call it silent.
                 biased;
@@ -105,8 +125,30 @@ impl Stream {
         }
     }
 
+    /// Whether more is read. Whoever does not read their answers is not read either, and nobody
+    /// keeps the agent from the others by speaking without end.
+    fn hears(&self) -> bool {
+        let bounds = &self.attachments.0.bounds;
+        let is_full = self
+            .outgoing
+            .is_full(bounds.answers_max, bounds.answers_bytes_max);
+        !is_full && self.heard < bounds.messages_max
+    }
+
     fn tick(&mut self) -> Result<(), Status> {
         self.silent += 1;
+        self.heard = 0;
+        if let Some(unread) = &mut self.unread {
+            *unread += 1;
+            let max = self.attachments.0.bounds.unread_ticks_max;
+            if *unread > max {
+                let program = &self.registrations.program().name;
+                tracing::warn!(%program, "it does not read what it is sent");
+                return Err(Status::resource_exhausted(
+                    "the application does not read what it is sent",
+                ));
+            }
+        }
         if self.silent > TICKS_OF_SILENCE {
             let program = &self.registrations.program().name;
             tracing::warn!(%program, "nothing was heard of it");
@@ -123,6 +165,7 @@ impl Stream {
 
     fn heard(&mut self, message: proto::FromApplication) -> Result<(), Status> {
         self.silent = 0;
+        self.heard += 1;
         use from_application::Said;
         match message.said {
             Some(Said::Hello(_)) => {
@@ -150,9 +193,14 @@ impl Stream {
                     self.refuse(key, &status);
                 }
             }
-            Some(Said::Unwatch(said)) => self.outgoing.unwatch(said.key),
+            Some(Said::Unwatch(said)) => {
+                if let Some(service) = self.outgoing.unwatch(said.key) {
+                    let seat = self.registrations.seat();
+                    seat.give_back(Use::Watch, watch_bytes(&service));
+                }
+            }
             Some(Said::Load(said)) => {
-                let from = &self.registrations.program().name;
+                let from = &self.registrations.program().who;
                 self.attachments.0.reports.report(from, &said.instances);
             }
             // What a newer application says beyond that is for newer agents.
@@ -172,34 +220,51 @@ impl Stream {
         } else {
             Since::FormerRun
         };
+        let bytes = watch_bytes(&service);
+        let seat = self.registrations.seat();
+        seat.take(Use::Watch, bytes, &shared.bounds)?;
         let max = shared.bounds.watches_max;
-        self.outgoing.watch(said.key, service, since, max)
+        let watched = self.outgoing.watch(said.key, service, since, max);
+        if watched.is_err() {
+            seat.give_back(Use::Watch, bytes);
+        }
+        watched
     }
 
-    fn answer(&mut self, key: u32, answer: Result<proto::Instance, Status>) {
+    fn answer(&mut self, key: u32, answer: Result<Arc<Instance>, Status>) {
         match answer {
-            Ok(instance) => self
-                .outgoing
-                .answer(from_agent::Said::Registered(proto::Registered {
+            Ok(instance) => {
+                let said = proto::Registered {
                     key,
-                    instance: Some(instance),
+                    instance: Some((&*instance).into()),
                     ..Default::default()
-                })),
+                };
+                let said = from_agent::Said::Registered(said);
+                self.outgoing.answer(said, size(&instance));
+            }
             Err(status) => self.refuse(key, &status),
         }
     }
 
     fn refuse(&mut self, key: u32, status: &Status) {
-        let program = &self.registrations.program().name;
-        tracing::warn!(%program, reason = status.message(), "refused");
-        self.outgoing
-            .answer(from_agent::Said::Refused(proto::Refused {
-                key,
-                code: status.code() as u32,
-                message: status.message().to_owned(),
-                ..Default::default()
-            }));
+        let program = self.registrations.program();
+        if self.attachments.notes(program) {
+            let reason = status.message();
+            tracing::warn!(program = %program.name, reason, "refused");
+        }
+        let refused = proto::Refused {
+            key,
+            code: status.code() as u32,
+            message: status.message().to_owned(),
+            ..Default::default()
+        };
+        let refused = from_agent::Said::Refused(refused);
+        self.outgoing.answer(refused, status.message().len());
     }
+}
+
+fn watch_bytes(service: &ServiceName) -> usize {
+    WATCH_BYTES + service.name().len() + service.namespace().len()
 }
 
 async fn sent(sending: &mut Option<Sending<'_, proto::FromAgent, Status>>) -> Result<(), Status> {
@@ -235,8 +300,10 @@ fn negotiated(hello: &proto::Hello) -> Result<u32, Status> {
 }
 
 /// What a program calls itself, fit to be printed.
-fn printable(name: &str) -> String {
-    let visible = name.chars().filter(|it| !it.is_control());
+pub(super) fn printable(name: &str) -> String {
+    // Others than these could rearrange the line in which they stand.
+    let is_plain = |it: &char| it.is_alphanumeric() || it.is_ascii_graphic() || *it == ' ';
+    let visible = name.chars().filter(is_plain);
     let name: String = visible.take(NAME_CHARACTERS_MAX).collect();
     if name.is_empty() {
         return "a program".to_owned();

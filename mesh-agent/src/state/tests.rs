@@ -45,6 +45,7 @@ impl Drop for Desk {
 struct Run {
     knowledge: Knowledge,
     keeper: Keeper,
+    attachments: Attachments,
     warnings: Warnings,
 }
 
@@ -58,6 +59,7 @@ impl Run {
         Self {
             keeper: Keeper::new(desk.file(), &attachments, &warnings),
             knowledge,
+            attachments,
             warnings,
         }
     }
@@ -145,6 +147,21 @@ async fn what_is_remembered_stays_while_its_check_passes() {
         .set_health(&id, Some(Health::failing("refused")));
     assert!(run.ids().is_empty());
     held.abort();
+}
+
+#[tokio::test]
+async fn who_registered_an_instance_is_known_after_a_restart() {
+    let desk = Desk::new("users");
+    let run = Run::new(&desk);
+    let sink = run.knowledge.sink("held", Origin::Held);
+    sink.set(instance("a", "agent-1"));
+    sink.set(instance("b", "agent-1"));
+    let id = |id: &str| InstanceId::new(id).unwrap();
+    let users = BTreeMap::from([(id("a"), 7), (id("gone"), 8)]);
+    run.attachments.remember_users(users);
+    assert!(run.keeper.write().await);
+    let found = Found::read(&desk.file());
+    assert_eq!(found.users(), BTreeMap::from([(id("a"), 7)]));
 }
 
 #[tokio::test]

@@ -1905,6 +1905,8 @@ pub struct StatusResponse {
     pub warnings: Vec<String>,
     /// Where its Prometheus text is, or empty.
     pub metrics: String,
+    /// Programs that are attached, those that take most first; of many only the first ones.
+    pub attached: Vec<Application>,
     /// Fields a protobuf peer sent that this schema does not know.
     pub unknown_fields: __rt::UnknownFields,
 }
@@ -1943,6 +1945,9 @@ impl<'a> StatusResponseView<'a> {
     #[inline] pub fn warnings(self) -> __rt::ListView<'a, str> { self.0.list::<12, str>() }
     /// Where its Prometheus text is, or empty.
     #[inline] pub fn metrics(self) -> &'a str { self.0.plain::<13, str>() }
+    /// Programs that are attached, those that take most first; of many only the first ones.
+    #[inline]
+    pub fn attached(self) -> __rt::ListView<'a, Application> { self.0.list::<14, Application>() }
 }
 
 __rt::message!(StatusResponse, StatusResponseView);
@@ -1979,6 +1984,8 @@ pub struct StatusResponseArgs<'a> {
     pub warnings: __rt::ListArg<'a, str>,
     /// See `metrics` of the owned message.
     pub metrics: &'a str,
+    /// See `attached` of the owned message.
+    pub attached: __rt::ListArg<'a, Application>,
 }
 
 impl __rt::Message for StatusResponse {
@@ -2005,6 +2012,7 @@ impl __rt::Message for StatusResponse {
             version: view.version(),
             warnings: view.warnings().iter().map(String::from).collect(),
             metrics: String::from(view.metrics()),
+            attached: origin.list(view.attached()),
             unknown_fields: origin.unknown_fields(view.0.unknown_fields()),
         }
     }
@@ -2029,6 +2037,7 @@ impl __rt::Encode<Self> for StatusResponse {
         table.plain::<11, u64>(&self.version);
         table.list::<12, str>(&self.warnings);
         table.plain::<13, str>(&self.metrics);
+        table.list::<14, Application>(&self.attached);
     }
 }
 
@@ -2050,6 +2059,7 @@ impl __rt::Encode<StatusResponse> for StatusResponseArgs<'_> {
         table.plain::<11, u64>(&self.version);
         table.list_arg::<12, str>(&self.warnings);
         table.plain::<13, str>(&self.metrics);
+        table.list_arg::<14, Application>(&self.attached);
     }
 }
 
@@ -2073,14 +2083,141 @@ pub(crate) static STATUS_RESPONSE_LAYOUT: __rt::Layout = __rt::Layout::new(
         __rt::Field::new(12, "version", "version", __rt::Kind::Uint64, __rt::Shape::Plain, 88),
         __rt::Field::new(13, "warnings", "warnings", __rt::Kind::String, __rt::Shape::List, 96),
         __rt::Field::new(14, "metrics", "metrics", __rt::Kind::String, __rt::Shape::Plain, 112),
+        __rt::Field::new(15, "attached", "attached", __rt::Kind::Message(&APPLICATION_LAYOUT), __rt::Shape::List, 120),
     ],
     &[],
-    120,
+    136,
     &__rt::LayoutHash::chain([
         0x8b572300b6c30c2a766f0daa76cb0448, 0xf48c3fa82969fc6c24ee9586c530700b, 0x5fcc3ed4cb359d2311f442cbdeb97c0c, 0xf137698fcc2533d6e4458c98a25bc865,
         0xb66c223680c1e232aa7310fad31e2ced, 0x8705b0ff4428a6e84dd6e9ecd1fbe839, 0xc9edffd870842a3dde47fe18fb567ad7, 0xe41555addcf779aee502dc7a742b9149,
         0xa6bbc381589948316d8799b09801b52f, 0x59c1ba216157072c3d86121a1999bcd4, 0x8c896dc0813c960866980434ecfa9fd9, 0xbf8e16b5403f3d3b3d7355c436315ab6,
-        0xd338416abe980fda07af4600165ed68d, 0x2d3b7a0be4c894b43199d2a5d02f214d, 0x10ef874c5f6e45e2bc00ab87eedada5e,
+        0xd338416abe980fda07af4600165ed68d, 0x2d3b7a0be4c894b43199d2a5d02f214d, 0x10ef874c5f6e45e2bc00ab87eedada5e, 0xb3afe58dd5623f5fa138889779871f2a,
+    ]),
+);
+
+/// A program that is attached.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::exhaustive_structs, reason = "built with `..Default::default()`")]
+pub struct Application {
+    /// What it calls itself.
+    pub program: String,
+    /// Its process, as the kernel says; absent where that is in another namespace.
+    pub process: Option<u32>,
+    /// The user that it runs as, as the kernel says.
+    pub user: Option<u32>,
+    /// Instances that it has registered.
+    pub instances: u32,
+    /// Services that it watches.
+    pub watches: u32,
+    /// About how much memory these take.
+    pub bytes: u64,
+    /// Fields a protobuf peer sent that this schema does not know.
+    pub unknown_fields: __rt::UnknownFields,
+}
+
+/// Reads [`Application`] in place.
+#[derive(Clone, Copy, PartialEq)]
+pub struct ApplicationView<'a>(__rt::Table<'a, Application>);
+
+#[allow(clippy::must_use_candidate, reason = "what only reads is rarely called in vain")]
+impl<'a> ApplicationView<'a> {
+    /// What it calls itself.
+    #[inline] pub fn program(self) -> &'a str { self.0.plain::<0, str>() }
+    /// Its process, as the kernel says; absent where that is in another namespace.
+    #[inline] pub fn process(self) -> Option<u32> { self.0.optional::<1, u32>() }
+    /// The user that it runs as, as the kernel says.
+    #[inline] pub fn user(self) -> Option<u32> { self.0.optional::<2, u32>() }
+    /// Instances that it has registered.
+    #[inline] pub fn instances(self) -> u32 { self.0.plain::<3, u32>() }
+    /// Services that it watches.
+    #[inline] pub fn watches(self) -> u32 { self.0.plain::<4, u32>() }
+    /// About how much memory these take.
+    #[inline] pub fn bytes(self) -> u64 { self.0.plain::<5, u64>() }
+}
+
+__rt::message!(Application, ApplicationView);
+
+/// Borrowed contents of [`Application`], to send.
+#[derive(Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "built with `..Default::default()`")]
+pub struct ApplicationArgs<'a> {
+    /// See `program` of the owned message.
+    pub program: &'a str,
+    /// See `process` of the owned message.
+    pub process: Option<u32>,
+    /// See `user` of the owned message.
+    pub user: Option<u32>,
+    /// See `instances` of the owned message.
+    pub instances: u32,
+    /// See `watches` of the owned message.
+    pub watches: u32,
+    /// See `bytes` of the owned message.
+    pub bytes: u64,
+}
+
+impl __rt::Message for Application {
+    type View<'a> = ApplicationView<'a>;
+    const LAYOUT: &'static __rt::Layout = &APPLICATION_LAYOUT;
+    #[inline]
+    fn view(table: __rt::Table<'_, Self>) -> ApplicationView<'_> { ApplicationView(table) }
+    #[inline] fn table<'a>(view: Self::View<'a>) -> __rt::Table<'a, Self> { view.0 }
+    #[inline]
+    fn from_view(view: ApplicationView<'_>, origin: &__rt::Origin<'_>) -> Self {
+        Self {
+            program: String::from(view.program()),
+            process: view.process(),
+            user: view.user(),
+            instances: view.instances(),
+            watches: view.watches(),
+            bytes: view.bytes(),
+            unknown_fields: origin.unknown_fields(view.0.unknown_fields()),
+        }
+    }
+}
+
+impl __rt::Encode<Self> for Application {
+    #[inline]
+    fn encode(&self, table: &mut __rt::TableWriter<'_, Self>) {
+        table.unknown_fields(&self.unknown_fields);
+        table.plain::<0, str>(&self.program);
+        table.optional::<1, u32>(self.process);
+        table.optional::<2, u32>(self.user);
+        table.plain::<3, u32>(&self.instances);
+        table.plain::<4, u32>(&self.watches);
+        table.plain::<5, u64>(&self.bytes);
+    }
+}
+
+impl __rt::Encode<Application> for ApplicationArgs<'_> {
+    #[inline]
+    fn encode(&self, table: &mut __rt::TableWriter<'_, Application>) {
+        table.plain::<0, str>(&self.program);
+        table.optional::<1, u32>(self.process);
+        table.optional::<2, u32>(self.user);
+        table.plain::<3, u32>(&self.instances);
+        table.plain::<4, u32>(&self.watches);
+        table.plain::<5, u64>(&self.bytes);
+    }
+}
+
+impl __rt::Json for Application {}
+
+/// Where each field of `dreammesh.agent.v1.Application` lies.
+pub(crate) static APPLICATION_LAYOUT: __rt::Layout = __rt::Layout::new(
+    "dreammesh.agent.v1.Application",
+    &[
+        __rt::Field::new(1, "program", "program", __rt::Kind::String, __rt::Shape::Plain, 0),
+        __rt::Field::new(2, "process", "process", __rt::Kind::Uint32, __rt::Shape::Optional { bit: 64 }, 9),
+        __rt::Field::new(3, "user", "user", __rt::Kind::Uint32, __rt::Shape::Optional { bit: 65 }, 13),
+        __rt::Field::new(4, "instances", "instances", __rt::Kind::Uint32, __rt::Shape::Plain, 17),
+        __rt::Field::new(5, "watches", "watches", __rt::Kind::Uint32, __rt::Shape::Plain, 21),
+        __rt::Field::new(6, "bytes", "bytes", __rt::Kind::Uint64, __rt::Shape::Plain, 25),
+    ],
+    &[],
+    33,
+    &__rt::LayoutHash::chain([
+        0xaf35adb39040eb67a509f7e781eca5bc, 0x404cb06681284a87bf2fed5b099157fd, 0x9d9a16afe5b34d043c03437b22b66356, 0xeb0b96725d709877869b89be445ab175,
+        0x38b653d22a9aaf28d4cebaad51e31bde, 0x85b0f58ecffb12d59aa99efd008ccee5, 0xf69ec6ac4d5c8b7d2b0ca578d46e5784,
     ]),
 );
 
@@ -3769,6 +3906,8 @@ pub struct State {
     pub instances: Vec<Instance>,
     /// How far each service had come.
     pub versions: Vec<ServiceVersion>,
+    /// By the ids of instances that were registered here: the user, by number, whose programs may register them again.
+    pub users: ::std::collections::BTreeMap<String, u32>,
     /// Fields a protobuf peer sent that this schema does not know.
     pub unknown_fields: __rt::UnknownFields,
 }
@@ -3801,6 +3940,9 @@ impl<'a> StateView<'a> {
     pub fn versions(self) -> __rt::ListView<'a, ServiceVersion> {
         self.0.list::<8, ServiceVersion>()
     }
+
+    /// By the ids of instances that were registered here: the user, by number, whose programs may register them again.
+    #[inline] pub fn users(self) -> __rt::MapView<'a, str, u32> { self.0.map::<9, str, u32>() }
 }
 
 __rt::message!(State, StateView);
@@ -3827,6 +3969,8 @@ pub struct StateArgs<'a> {
     pub instances: __rt::ListArg<'a, Instance>,
     /// See `versions` of the owned message.
     pub versions: __rt::ListArg<'a, ServiceVersion>,
+    /// See `users` of the owned message.
+    pub users: __rt::MapArg<'a, str, u32>,
 }
 
 impl __rt::Message for State {
@@ -3847,6 +3991,11 @@ impl __rt::Message for State {
             written_unix_ms: view.written_unix_ms(),
             instances: origin.list(view.instances()),
             versions: origin.list(view.versions()),
+            users: view
+                .users()
+                .iter()
+                .map(|(key, value)| (String::from(key), value))
+                .collect(),
             unknown_fields: origin.unknown_fields(view.0.unknown_fields()),
         }
     }
@@ -3866,6 +4015,7 @@ impl __rt::Encode<Self> for State {
         table.plain::<6, u64>(&self.written_unix_ms);
         table.list::<7, Instance>(&self.instances);
         table.list::<8, ServiceVersion>(&self.versions);
+        table.map::<9, str, u32>(&self.users);
     }
 }
 
@@ -3882,6 +4032,7 @@ impl __rt::Encode<State> for StateArgs<'_> {
         table.plain::<6, u64>(&self.written_unix_ms);
         table.list_arg::<7, Instance>(&self.instances);
         table.list_arg::<8, ServiceVersion>(&self.versions);
+        table.map_arg::<9, str, u32>(&self.users);
     }
 }
 
@@ -3900,13 +4051,14 @@ pub(crate) static STATE_LAYOUT: __rt::Layout = __rt::Layout::new(
         __rt::Field::new(7, "written_unix_ms", "writtenUnixMs", __rt::Kind::Uint64, __rt::Shape::Plain, 56),
         __rt::Field::new(8, "instances", "instances", __rt::Kind::Message(&INSTANCE_LAYOUT), __rt::Shape::List, 64),
         __rt::Field::new(9, "versions", "versions", __rt::Kind::Message(&SERVICE_VERSION_LAYOUT), __rt::Shape::List, 80),
+        __rt::Field::new(10, "users", "users", __rt::Kind::Uint32, __rt::Shape::Map(__rt::MapKey::String), 96),
     ],
     &[],
-    96,
+    112,
     &__rt::LayoutHash::chain([
         0x07095f2feb3a150de9b15b3204042742, 0x86ae610b2e61792e9fc200c6ad2e937a, 0x9de1a483b8212086cd2cd3bc98f03eec, 0x52d896f6075c64b54b115c3670ac0b24,
         0xec61df1c255f7b55b250b880f6ade99f, 0x85fe542e164ca8c169c89be066094f87, 0xae095dbbd3e903e525ee96c634f8c277, 0x859e015f97f92e9020b3f982ce236ae8,
-        0x06dc22d8f5a0d12a15593f319e75336f, 0x9e012b0b26a48d54add7e901ac201b56,
+        0x06dc22d8f5a0d12a15593f319e75336f, 0x9e012b0b26a48d54add7e901ac201b56, 0xed404e897372281d944684adc0e1f4cf,
     ]),
 );
 
@@ -4025,7 +4177,7 @@ pub static AGENT_METHODS: [__rt::MethodInfo; 5] = [
         )
         .with_closures(
             __rt::LayoutHash::from_u128(0x82585b110ad0676b4c928e42aa0dbce9),
-            __rt::LayoutHash::from_u128(0x14a314b538b2ac40556ec6b868d9eabf),
+            __rt::LayoutHash::from_u128(0x012874dea073ab8dc890d3a5ff208e85),
         )
         .with_idempotency(__rt::Idempotency::NoSideEffects),
     __rt::MethodInfo::new(
