@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use dreammesh_agent_api::instance::Instance;
 use dreammesh_agent_api::proto;
+use dreammesh_agent_api::regular;
 use dreammesh_agent_api::state::{self, StateError};
 
 use crate::attach::Attachments;
@@ -51,7 +52,9 @@ impl Found {
                     problem: None,
                 };
             }
-            Err(ReadError::Disk(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(ReadError::Disk(regular::ReadError::Io(error)))
+                if error.kind() == io::ErrorKind::NotFound =>
+            {
                 return Self::default();
             }
             Err(ReadError::Disk(error)) => format!("{}: {error}", path.display()),
@@ -284,16 +287,13 @@ fn create(path: &Path, _: u32) -> io::Result<File> {
 }
 
 enum ReadError {
-    Disk(io::Error),
+    Disk(regular::ReadError),
     State(StateError),
 }
 
 fn read(path: &Path) -> Result<proto::State, ReadError> {
-    let bytes = fs::metadata(path).map_err(ReadError::Disk)?.len();
-    if bytes > state::FILE_BYTES_MAX as u64 {
-        return Err(ReadError::State(StateError::Large));
-    }
-    let bytes = fs::read(path).map_err(ReadError::Disk)?;
+    let read = regular::read(path, state::FILE_BYTES_MAX);
+    let (bytes, _) = read.map_err(ReadError::Disk)?;
     state::decode(&bytes).map_err(ReadError::State)
 }
 

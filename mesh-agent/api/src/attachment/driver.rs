@@ -14,7 +14,7 @@ use crate::endpoint::Here;
 use crate::instance::{Instance, Locality};
 use crate::place::AgentSocket;
 use crate::proto::{self, AgentClient};
-use crate::state;
+use crate::{regular, state};
 
 type Said = Sender<proto::FromApplication, CallError>;
 type Heard = Receiver<proto::FromAgent, CallError>;
@@ -193,11 +193,8 @@ fn read(socket: &AgentSocket, user: u32) -> Option<Remembered> {
 }
 
 fn read_file(file: &Path) -> Result<proto::State, String> {
-    let bytes = std::fs::metadata(file).map_err(|error| error.to_string())?;
-    if bytes.len() > state::FILE_BYTES_MAX as u64 {
-        return Err(state::StateError::Large.to_string());
-    }
-    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    let read = regular::read(file, state::FILE_BYTES_MAX);
+    let (bytes, _) = read.map_err(|error| error.to_string())?;
     state::decode(&bytes).map_err(|error| error.to_string())
 }
 
