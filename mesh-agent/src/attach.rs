@@ -15,8 +15,8 @@
 //! - `owners`: who registered which id.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dreammesh_agent_api::instance::{Host, Locality};
@@ -27,6 +27,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::knowledge::{Knowledge, Sink};
 use crate::registry::Origin;
+use crate::settling::{Awaited, Waiting};
 use owners::Owners;
 use stream::Stream;
 
@@ -123,6 +124,8 @@ struct Shared {
     ticks: watch::Sender<u64>,
     /// Whether nothing is known of what a former run knew.
     forgot: AtomicBool,
+    /// Held until applications that were attached to a former run have had the time to come back.
+    returning: Mutex<Option<Waiting>>,
     /// Whether the agent is about to end; what is registered is then no longer taken back.
     leaving: watch::Sender<bool>,
 }
@@ -144,6 +147,7 @@ impl Attachments {
             epoch: format!("{:016x}", crate::chance::number()).into(),
             ticks: watch::Sender::new(0),
             forgot: AtomicBool::new(false),
+            returning: Mutex::new(Some(knowledge.settling().wait_for(Awaited::Applications))),
             leaving: watch::Sender::new(false),
         }))
     }
@@ -167,6 +171,9 @@ impl Attachments {
         loop {
             interval.tick().await;
             self.0.ticks.send_modify(|ticks| *ticks += 1);
+            if *self.0.ticks.borrow() >= TICKS_OF_RETURN {
+                *lock(&self.0.returning) = None;
+            }
         }
     }
 
@@ -228,6 +235,11 @@ impl Attachments {
     pub(crate) fn knowledge(&self) -> &Knowledge {
         self.0.sink.knowledge()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in them is replaced as a whole, so a panic leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// After how many ticks every application that was attached to a former run is back: they try again

@@ -18,6 +18,9 @@ pub struct Settling(Arc<watch::Sender<Counts>>);
 pub enum Awaited {
     /// The first look at each file of services.
     Files,
+    /// A first version of each file of services that can be used; it may not be long in coming, or
+    /// may not come before somebody mends the file.
+    Contents,
     /// The return of applications that were attached to a former run.
     Applications,
     /// What other agents say.
@@ -25,15 +28,15 @@ pub enum Awaited {
 }
 
 /// How many wait for each.
-type Counts = [usize; 3];
+type Counts = [usize; 4];
 
 impl Settling {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new([0; 3])))
+        Self(Arc::new(watch::Sender::new([0; 4])))
     }
 
     /// Something is to be waited for until what this gives is dropped. Whoever holds it sees to it
-    /// that this is not for ever.
+    /// that this is not for ever, contents aside.
     pub fn wait_for(&self, awaited: Awaited) -> Waiting {
         self.0.send_modify(|counts| counts[awaited as usize] += 1);
         Waiting {

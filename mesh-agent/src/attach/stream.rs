@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::outgoing::{Outgoing, Since};
 use super::registrations::Registrations;
 use super::{Attachments, TICKS_OF_SILENCE, VERSIONS};
+use crate::settling::Awaited;
 
 /// One stream that has said hello.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Stream {
     leaving: watch::Receiver<bool>,
     /// Ticks since something was heard.
     silent: u32,
+    /// Whether the agent has read its files and heard others since it started.
+    settled: bool,
 }
 
 impl Stream {
@@ -62,6 +65,7 @@ impl Stream {
             ticks,
             leaving: shared.leaving.subscribe(),
             silent: 0,
+            settled: attachments.knowledge().settling().is_over(&SETTLED),
         })
     }
 
@@ -72,6 +76,8 @@ impl Stream {
         responses: &Sender<proto::FromAgent>,
     ) -> Result<(), Status> {
         let mut sending = None;
+        let settling = self.attachments.knowledge().settling().clone();
+        let mut settling = std::pin::pin!(settling.over(&SETTLED));
         loop {
             if sending.is_none() {
                 if self.outgoing.has_left() {
@@ -100,6 +106,10 @@ impl Stream {
                 }
                 () = self.outgoing.rung() => self.outgoing.ring(),
                 () = is_true(&mut self.leaving) => self.outgoing.leave(),
+                () = &mut settling, if !self.settled => {
+                    self.settled = true;
+                    self.release();
+                }
                 _ = self.ticks.changed() => self.tick()?,
             }
         }
@@ -115,10 +125,15 @@ impl Stream {
             ));
         }
         self.outgoing.tick();
-        if !self.attachments.awaits_return() {
-            self.outgoing.release();
-        }
+        self.release();
         Ok(())
+    }
+
+    /// Lets go of the first words on watches, once they are what they will be.
+    fn release(&mut self) {
+        if self.settled {
+            self.outgoing.release(!self.attachments.awaits_return());
+        }
     }
 
     fn heard(&mut self, message: proto::FromApplication) -> Result<(), Status> {
@@ -173,7 +188,9 @@ impl Stream {
             Since::FormerRun
         };
         let max = shared.bounds.watches_max;
-        self.outgoing.watch(said.key, service, since, max)
+        self.outgoing.watch(said.key, service, since, max)?;
+        self.release();
+        Ok(())
     }
 
     fn answer(&mut self, key: u32, answer: Result<proto::Instance, Status>) {
@@ -218,6 +235,9 @@ async fn is_true(leaving: &mut watch::Receiver<bool>) {
     }
     std::future::pending().await
 }
+
+/// What comes before a first word on a service: without it, what is known would be taken for all.
+const SETTLED: [Awaited; 2] = [Awaited::Files, Awaited::Agents];
 
 /// The greatest version that both speak.
 fn negotiated(hello: &proto::Hello) -> Result<u32, Status> {

@@ -402,6 +402,40 @@ async fn whoever_watched_a_run_that_is_forgotten_hears_when_its_instances_are_ba
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_is_told_that_something_is_all_before_the_agent_has_settled() {
+    let agent = Agent::new(Bounds::default()).await;
+    let settling = agent.knowledge.settling();
+    let (files, others) = (
+        settling.wait_for(Awaited::Files),
+        settling.wait_for(Awaited::Agents),
+    );
+    let sink = agent.knowledge.sink("gossip", Origin::Gossip);
+    let mut new = agent.attach().await;
+    let _beats = new.beats();
+    new.epoch.clear();
+    new.watches(1, "catalog", None).await;
+    let mut server = agent.attach().await;
+    let _beats = server.beats();
+    server.registers(1, instance("a", "catalog")).await;
+    drop(files);
+    let early = tokio::time::timeout(Duration::from_secs(60), new.updated()).await;
+    assert!(early.is_err(), "{early:?}");
+    let mut heard = instance("b", "catalog");
+    heard.addresses = vec!["10.0.0.7".to_owned()];
+    sink.set(heard.try_into().unwrap());
+    drop(others);
+    let first = new.updated().await;
+    assert!(first.complete && first.changed.len() == 2);
+    // From then on, everybody is answered at once.
+    let asked = crate::clock::now();
+    let mut late = agent.attach().await;
+    late.epoch.clear();
+    late.watches(1, "catalog", None).await;
+    assert_eq!(late.updated().await.changed.len(), 2);
+    assert_eq!(crate::clock::now(), asked);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_large_update_comes_in_parts() {
     let agent = Agent::new(Bounds::default()).await;
     let labels = (0..40).map(|label| (format!("label-{label}"), "x".repeat(250)));

@@ -27,9 +27,12 @@ impl FileSource {
         Self { path: path.into() }
     }
 
-    async fn follow(self, sink: Sink, first: Waiting) {
+    async fn follow(self, sink: Sink, first: Waiting, contents: Waiting) {
         let mut follower = Follower::new(&self.path);
-        let mut known = Known::default();
+        let mut known = Known {
+            awaited: Some(contents),
+            ..Known::default()
+        };
         let seen = follower.next().await;
         known.handle(seen, &self, &sink);
         drop(first);
@@ -48,6 +51,8 @@ struct Known {
     /// What is wrong with what it says: that there was no room for it.
     lacking: Option<String>,
     is_troubled: bool,
+    /// Held until a first version was taken.
+    awaited: Option<Waiting>,
 }
 
 impl Known {
@@ -79,6 +84,7 @@ impl Known {
         sink.problem(self.lacking.as_deref());
         self.is_troubled = false;
         self.confirmed = Some(clock::now());
+        self.awaited = None;
         tracing::info!(file = %source.path.display(), instances = read, "read");
     }
 
@@ -107,8 +113,10 @@ impl Source for FileSource {
     }
 
     fn run(self: Box<Self>, sink: Sink) -> Running {
-        let first = sink.knowledge().settling().wait_for(Awaited::Files);
-        Box::pin(self.follow(sink, first))
+        let settling = sink.knowledge().settling();
+        let first = settling.wait_for(Awaited::Files);
+        let contents = settling.wait_for(Awaited::Contents);
+        Box::pin(self.follow(sink, first, contents))
     }
 }
 

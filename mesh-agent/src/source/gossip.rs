@@ -24,6 +24,7 @@ use crate::clock;
 use crate::gossip::transport::Heard;
 use crate::knowledge::{Changes, Sink};
 use crate::registry::{Origin, Update};
+use crate::settling::{Awaited, Settling, Waiting};
 
 pub use neighbours::Neighbours;
 
@@ -48,6 +49,12 @@ const LOOK_AFTER: Duration = Duration::from_millis(5);
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 /// How often seeds are looked up again while nobody is heard.
 const SEEK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long what is known counts for less than all because no other agent was heard: two exchanges,
+/// and as much again. Somebody who starts apart from all others is kept waiting for so long.
+const HEARING_MAX: Duration = Duration::from_secs(2);
+/// What an agent knows by itself: it is all said when nothing of this is to come.
+const SAID: [Awaited; 2] = [Awaited::Files, Awaited::Applications];
 
 /// What an agent is to the others.
 #[derive(Clone, Debug)]
@@ -99,7 +106,8 @@ impl GossipSource {
         self.neighbours.clone()
     }
 
-    async fn follow(self, sink: Sink) {
+    async fn follow(self, sink: Sink, hearing: Option<Waiting>) {
+        let settling = sink.knowledge().settling().clone();
         let Membership {
             address,
             cluster,
@@ -121,8 +129,11 @@ impl GossipSource {
         };
         let mut changes = sink.knowledge().changes();
         let first = changes.next().await;
-        let values = said_by(&changes, &first);
-        let values = values.chain([(READY.to_owned(), "1".to_owned())]).collect();
+        let mut values: Vec<_> = said_by(&changes, &first).collect();
+        let is_ready = settling.is_over(&SAID);
+        if is_ready {
+            values.push((READY.to_owned(), "1".to_owned()));
+        }
         let handle = match spawn_chitchat(config, values, &*self.transport).await {
             Ok(handle) => Arc::new(Ended(handle)),
             Err(error) => {
@@ -141,8 +152,10 @@ impl GossipSource {
             news_at: None,
             last_news: None,
             seeds,
+            is_ready,
+            hearing,
         };
-        node.run(changes).await;
+        node.run(changes, &settling).await;
     }
 }
 
@@ -164,7 +177,12 @@ impl Source for GossipSource {
     }
 
     fn run(self: Box<Self>, sink: Sink) -> Running {
-        Box::pin(self.follow(sink))
+        let Membership { address, seeds, .. } = &self.membership;
+        // Who names only itself begins the cluster, and has nobody to wait for.
+        let others = seeds.iter().any(|seed| *seed != address.to_string());
+        let settling = sink.knowledge().settling();
+        let hearing = others.then(|| settling.wait_for(Awaited::Agents));
+        Box::pin(self.follow(sink, hearing))
     }
 }
 
@@ -202,13 +220,21 @@ struct Node {
     news_at: Option<Instant>,
     last_news: Option<Instant>,
     seeds: Vec<String>,
+    /// Whether the others were told that all has been said that there was to say after the start.
+    is_ready: bool,
+    /// Held until others were heard, or that took too long.
+    hearing: Option<Waiting>,
 }
 
 impl Node {
-    async fn run(mut self, mut changes: Changes) {
+    async fn run(mut self, mut changes: Changes, settling: &Settling) {
         let (mut looks, mut seeks) = (ticks(INTERVAL), ticks(SEEK_EVERY));
+        let mut said = std::pin::pin!(settling.over(&SAID));
+        let mut heard = std::pin::pin!(sleep(HEARING_MAX));
         loop {
             tokio::select! {
+                () = &mut said, if !self.is_ready => self.ready(&changes).await,
+                () = &mut heard, if self.hearing.is_some() => self.hearing = None,
                 update = changes.next() => self.publish(&changes, &update).await,
                 () = self.heard.message() => {
                     sleep(LOOK_AFTER).await;
@@ -262,12 +288,33 @@ impl Node {
         }
     }
 
+    /// Says to the others that all has been said: what an earlier run said and this one does not is
+    /// gone. Of what changed meanwhile, all is said before it.
+    async fn ready(&mut self, changes: &Changes) {
+        self.is_ready = true;
+        let all = changes
+            .knowledge()
+            .read(|registry| registry.update_of_all(None));
+        if let Some(all) = all {
+            self.publish(changes, &all).await;
+        }
+        if self.neighbours.is_leaving() {
+            return;
+        }
+        let ready = |chitchat: &mut Chitchat| chitchat.self_node_state().set(READY, "1");
+        self.handle.0.with_chitchat(ready).await;
+        self.has_news();
+    }
+
     /// Takes in what the others say.
     async fn learn(&mut self) {
         let chitchat = self.handle.0.chitchat().lock_owned().await;
         let alive = others_alive(&chitchat);
         let Learnt { news, orphans } = self.peers.learn(chitchat.node_states().iter(), &alive);
         drop(chitchat);
+        if self.peers.have_spoken() {
+            self.hearing = None;
+        }
         self.neighbours.set_alive(&alive);
         if orphans {
             self.neighbours.set_orphans(self.peers.orphans());

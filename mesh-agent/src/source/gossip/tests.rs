@@ -134,6 +134,16 @@ fn named(net: &ChannelTransport, number: u16, name: &str, generation: u64) -> Ag
     Agent::of(name, membership, net, heard)
 }
 
+/// A later run of the agent of that number, which knows something already.
+fn restarted(net: &ChannelTransport, number: u16, knowledge: Knowledge) -> Agent {
+    let mut membership = Membership::new(at(number), "test", vec![at(1).to_string()]);
+    membership.generation = 2;
+    let heard = Arc::<Heard>::default();
+    let net = Box::new(Net(net.clone(), heard.clone()));
+    let attached = knowledge.sink("attached", Origin::Attached);
+    Agent::knowing(knowledge, attached, membership, net, heard)
+}
+
 fn id(text: &str) -> InstanceId {
     InstanceId::new(text).unwrap()
 }
@@ -321,6 +331,53 @@ async fn a_partition_loses_nothing_and_heals() {
             .iter()
             .all(|it| it.alive() == 3 && it.problems().is_empty())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_restarts_empty_takes_nothing_from_others_before_it_has_said_all() {
+    let net = ChannelTransport::default();
+    let one = agent(&net, 1);
+    let two = named(&net, 2, "agent-2", 1);
+    two.attached.set(instance("a", 1));
+    two.attached.set(instance("b", 1));
+    until(|| one.ids() == ["a", "b"] && one.alive() == 1).await;
+    two.task.abort();
+    until(|| two.task.is_finished()).await;
+    // Its applications are not back, and its file takes long.
+    let knowledge = Knowledge::new(Here::new("agent-2", "agent-2"));
+    let files = knowledge.settling().wait_for(Awaited::Files);
+    let returning = knowledge.settling().wait_for(Awaited::Applications);
+    let again = restarted(&net, 2, knowledge);
+    until(|| one.neighbours.members().len() == 1 && one.alive() == 1).await;
+    drop(files);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(one.ids(), ["a", "b"]);
+    again.attached.set(instance("b", 1));
+    drop(returning);
+    let took = until(|| one.ids() == ["b"]).await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    until(|| one.orphans().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_counts_for_all_once_others_were_heard_or_for_long_were_not() {
+    let net = ChannelTransport::default();
+    let all = [Awaited::Agents];
+    // The first of a cluster names itself, and waits for nobody.
+    let one = agent(&net, 1);
+    assert!(one.knowledge.settling().is_over(&all));
+    one.attached.set(instance("a", 1));
+    let two = agent(&net, 2);
+    assert!(!two.knowledge.settling().is_over(&all));
+    let took = until(|| two.knowledge.settling().is_over(&all)).await;
+    assert!(took < HEARING_MAX / 2, "{took:?}");
+    assert_eq!(two.ids(), ["a"]);
+    one.task.abort();
+    two.task.abort();
+    let three = agent(&net, 3);
+    let took = until(|| three.knowledge.settling().is_over(&all)).await;
+    assert!(took >= HEARING_MAX - INTERVAL && took <= HEARING_MAX + INTERVAL);
+    assert!(three.ids().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
