@@ -13,26 +13,30 @@
 //! - `registrations`: what was registered on it, gone when it ends.
 //! - `outgoing`: what it is sent next.
 //! - `owners`: who registered which id.
+//! - `presence`: whether the agent was stopped itself.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dreammesh_agent_api::instance::{Host, Locality};
+use dreammesh_agent_api::instance::{Host, InstanceId, Locality};
 use dreammesh_agent_api::proto;
 use dreammesh_core::call::{Receiver, Sender, Status};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use crate::clock;
 use crate::knowledge::{Knowledge, Sink};
-use crate::registry::Origin;
+use crate::registry::{Change, Origin};
 use crate::settling::{Awaited, Waiting};
 use owners::Owners;
+use presence::Presence;
 use stream::Stream;
 
 mod outgoing;
 mod owners;
+mod presence;
 mod registrations;
 mod stream;
 #[cfg(test)]
@@ -126,6 +130,10 @@ struct Shared {
     forgot: AtomicBool,
     /// Held until applications that were attached to a former run have had the time to come back.
     returning: Mutex<Option<Waiting>>,
+    /// Whether the agent was stopped for a while.
+    presence: Mutex<Presence>,
+    /// What is held of streams that ended because it was, until that tick.
+    held: Mutex<Option<(Sink, u64)>>,
     /// Whether the agent is about to end; what is registered is then no longer taken back.
     leaving: watch::Sender<bool>,
 }
@@ -138,6 +146,7 @@ impl Attachments {
         bounds: Bounds,
         reports: Arc<dyn Reports>,
     ) -> Self {
+        let silence = bounds.silence;
         Self(Arc::new(Shared {
             sink: knowledge.sink("attached", Origin::Attached),
             site,
@@ -148,6 +157,8 @@ impl Attachments {
             ticks: watch::Sender::new(0),
             forgot: AtomicBool::new(false),
             returning: Mutex::new(Some(knowledge.settling().wait_for(Awaited::Applications))),
+            presence: Mutex::new(Presence::new(silence, clock::now())),
+            held: Mutex::new(None),
             leaving: watch::Sender::new(false),
         }))
     }
@@ -170,11 +181,35 @@ impl Attachments {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
+            if lock(&self.0.presence).look(clock::now()) {
+                tracing::warn!("this agent was stopped for a while, or got no processor");
+            }
             self.0.ticks.send_modify(|ticks| *ticks += 1);
-            if *self.0.ticks.borrow() >= TICKS_OF_RETURN {
+            let ticks = *self.0.ticks.borrow();
+            if ticks >= TICKS_OF_RETURN {
                 *lock(&self.0.returning) = None;
             }
+            // Sinks take long to end, so not under the lock.
+            let over = lock(&self.0.held).take_if(|(_, until)| *until <= ticks);
+            drop(over);
         }
+    }
+
+    /// Takes back what was registered on a stream that has ended; if that is due to an absence of
+    /// the agent, it is held until applications have had the time to come back.
+    fn detached(&self, ids: Vec<InstanceId>, began: Instant) {
+        if lock(&self.0.presence).excuses(began, clock::now()) {
+            let until = *self.0.ticks.borrow() + TICKS_OF_HOLDING;
+            let mut held = lock(&self.0.held);
+            let (sink, ends) = held.get_or_insert_with(|| {
+                let name = "held since this agent was stopped";
+                (self.knowledge().sink(name, Origin::Held), until)
+            });
+            *ends = until;
+            let known = ids.iter().filter_map(|id| self.knowledge().known(id));
+            sink.apply(known.map(|known| Change::Set(known.stated)));
+        }
+        self.0.sink.apply(ids.into_iter().map(Change::Gone));
     }
 
     /// Serves one stream, until the application ends it or falls silent.
@@ -245,6 +280,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// After how many ticks every application that was attached to a former run is back: they try again
 /// at least every two seconds.
 const TICKS_OF_RETURN: u64 = 4;
+
+/// How long instances are held whose streams ended while the agent was stopped: 15 seconds, as over
+/// a restart.
+const TICKS_OF_HOLDING: u64 = 15;
 
 /// A heartbeat is due this often in the time after which silence means death.
 const TICKS_OF_SILENCE: u32 = 3;

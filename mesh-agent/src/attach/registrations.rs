@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use dreammesh_agent_api::instance::{Instance, InstanceId};
 use dreammesh_agent_api::proto;
@@ -9,7 +10,7 @@ use dreammesh_core::call::{Code, Status};
 
 use super::Attachments;
 use super::owners::Program;
-use crate::registry::Change;
+use crate::clock;
 
 /// What was registered on one stream.
 #[derive(Debug)]
@@ -18,14 +19,17 @@ pub(super) struct Registrations {
     program: Arc<Program>,
     /// The ids, by the number that the application chose.
     by_key: BTreeMap<u32, InstanceId>,
+    /// When the stream began.
+    began: Instant,
 }
 
 impl Registrations {
-    pub(super) const fn new(attachments: Attachments, program: Arc<Program>) -> Self {
+    pub(super) fn new(attachments: Attachments, program: Arc<Program>) -> Self {
         Self {
             attachments,
             program,
             by_key: BTreeMap::new(),
+            began: clock::now(),
         }
     }
 
@@ -167,12 +171,12 @@ impl Drop for Registrations {
         let shared = &self.attachments.0;
         let ids = std::mem::take(&mut self.by_key).into_values();
         let owned = ids.filter(|id| shared.owners.release(id, &self.program));
-        let gone: Vec<_> = owned.map(Change::Gone).collect();
+        let gone: Vec<_> = owned.collect();
         shared.owners.detach();
         // The agent that comes after this one holds them until their applications attach there.
         if !*shared.leaving.borrow() && !gone.is_empty() {
             let instances = gone.len();
-            shared.sink.apply(gone);
+            self.attachments.detached(gone, self.began);
             tracing::info!(program = %self.program.name, instances, "detached");
         }
     }

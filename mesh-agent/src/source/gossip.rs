@@ -53,6 +53,12 @@ const SEEK_EVERY: Duration = Duration::from_secs(3);
 /// How long what is known counts for less than all because no other agent was heard: two exchanges,
 /// and as much again. Somebody who starts apart from all others is kept waiting for so long.
 const HEARING_MAX: Duration = Duration::from_secs(2);
+/// It is looked who is alive four times a second; what comes so late was stopped, and so had others
+/// been taken for dead that were not heard.
+const ABSENT_AFTER: Duration = Duration::from_secs(1);
+/// How long who was alive then is taken to be: `chitchat` needs to hear of each twice, and looks
+/// four times a second.
+const EXCUSED_FOR: Duration = Duration::from_secs(2);
 /// What an agent knows by itself: it is all said when nothing of this is to come.
 const SAID: [Awaited; 2] = [Awaited::Files, Awaited::Applications];
 
@@ -154,6 +160,9 @@ impl GossipSource {
             seeds,
             is_ready,
             hearing,
+            looked: clock::now(),
+            alive: BTreeSet::new(),
+            excused: None,
         };
         node.run(changes, &settling).await;
     }
@@ -224,6 +233,11 @@ struct Node {
     is_ready: bool,
     /// Held until others were heard, or that took too long.
     hearing: Option<Waiting>,
+    /// When it was last looked who is alive, and who was.
+    looked: Instant,
+    alive: BTreeSet<ChitchatId>,
+    /// Those who were alive before this agent was stopped, and until when they are taken to be.
+    excused: Option<(Instant, BTreeSet<ChitchatId>)>,
 }
 
 impl Node {
@@ -309,19 +323,36 @@ impl Node {
     /// Takes in what the others say.
     async fn learn(&mut self) {
         let chitchat = self.handle.0.chitchat().lock_owned().await;
-        let alive = others_alive(&chitchat);
+        let alive = self.excusing(others_alive(&chitchat));
         let Learnt { news, orphans } = self.peers.learn(chitchat.node_states().iter(), &alive);
         drop(chitchat);
         if self.peers.have_spoken() {
             self.hearing = None;
         }
         self.neighbours.set_alive(&alive);
+        self.alive = alive;
         if orphans {
             self.neighbours.set_orphans(self.peers.orphans());
         }
         if news {
             self.has_news();
         }
+    }
+
+    /// Those who are alive, with those of whom that cannot be known: of whom nothing was heard
+    /// because this agent was stopped.
+    fn excusing(&mut self, mut alive: BTreeSet<ChitchatId>) -> BTreeSet<ChitchatId> {
+        let now = clock::now();
+        if now.saturating_duration_since(self.looked) > ABSENT_AFTER {
+            let until = now + EXCUSED_FOR;
+            self.excused = Some((until, std::mem::take(&mut self.alive)));
+        }
+        self.looked = now;
+        match &self.excused {
+            Some((until, were)) if now < *until => alive.extend(were.iter().cloned()),
+            _ => self.excused = None,
+        }
+        alive
     }
 
     fn has_news(&mut self) {

@@ -381,6 +381,46 @@ async fn what_is_known_counts_for_all_once_others_were_heard_or_for_long_were_no
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_stopped_takes_nobody_else_for_dead() {
+    let net = ChannelTransport::default();
+    let agents: Vec<_> = (1..=4).map(|number| agent(&net, number)).collect();
+    let (stopped, others) = agents.split_first().unwrap();
+    for (number, agent) in others.iter().enumerate() {
+        agent.attached.set(instance(&format!("i-{number}"), 1));
+    }
+    until(|| {
+        agents
+            .iter()
+            .all(|it| it.ids().len() == 3 && it.alive() == 3)
+    })
+    .await;
+    let (mut orphans, version) = (
+        stopped.neighbours.orphans(),
+        stopped.knowledge.read(crate::registry::Registry::version),
+    );
+    orphans.mark_unchanged();
+    for seconds in [2, 31, 3_600] {
+        // All of them are, which is the worst of it.
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        for _ in 0..500 {
+            sleep(Duration::from_millis(10)).await;
+            assert_eq!(stopped.alive(), 3, "after {seconds} s");
+            assert!(stopped.problems().is_empty());
+        }
+        assert!(!orphans.has_changed().unwrap(), "after {seconds} s");
+    }
+    assert_eq!(
+        stopped.knowledge.read(crate::registry::Registry::version),
+        version
+    );
+    // Who has died meanwhile is found out all the same.
+    agents[3].task.abort();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let took = until(|| stopped.orphans() == ["i-2"]).await;
+    assert!(took < EXCUSED_FOR + INTERVAL * 2, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_agents_of_one_name_are_told_so() {
     let net = ChannelTransport::default();
     let (one, two) = (named(&net, 1, "same", 1), named(&net, 2, "same", 2));
