@@ -15,12 +15,13 @@
 //! - `owners`: who registered which id.
 //! - `seats`: what each stream takes of what there is.
 //! - `notes`: how many lines of the log programs cause.
+//! - `presence`: whether the agent was stopped itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use dreammesh_agent_api::instance::{Host, Instance, InstanceId, Locality};
 use dreammesh_agent_api::proto;
@@ -28,16 +29,20 @@ use dreammesh_core::call::{Receiver, Sender, Status};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use crate::clock;
 use crate::knowledge::{Knowledge, Sink};
-use crate::registry::Origin;
+use crate::registry::{Change, Origin};
+use crate::settling::{Awaited, Waiting};
 use notes::Notes;
 use owners::{Owners, Program};
+use presence::Presence;
 use seats::Seats;
 use stream::Stream;
 
 mod notes;
 mod outgoing;
 mod owners;
+mod presence;
 mod registrations;
 mod seats;
 mod stream;
@@ -162,6 +167,12 @@ struct Shared {
     ticks: watch::Sender<u64>,
     /// Whether nothing is known of what a former run knew.
     forgot: AtomicBool,
+    /// Held until applications that were attached to a former run have had the time to come back.
+    returning: Mutex<Option<Waiting>>,
+    /// Whether the agent was stopped for a while.
+    presence: Mutex<Presence>,
+    /// What is held of streams that ended because it was, until that tick.
+    held: Mutex<Option<(Sink, u64)>>,
     /// Whether the agent is about to end; what is registered is then no longer taken back.
     leaving: watch::Sender<bool>,
 }
@@ -174,6 +185,7 @@ impl Attachments {
         bounds: Bounds,
         reports: Arc<dyn Reports>,
     ) -> Self {
+        let silence = bounds.silence;
         Self(Arc::new(Shared {
             sink: knowledge.sink("attached", Origin::Attached),
             site,
@@ -185,6 +197,9 @@ impl Attachments {
             epoch: format!("{:016x}", crate::chance::number()).into(),
             ticks: watch::Sender::new(0),
             forgot: AtomicBool::new(false),
+            returning: Mutex::new(Some(knowledge.settling().wait_for(Awaited::Applications))),
+            presence: Mutex::new(Presence::new(silence, clock::now())),
+            held: Mutex::new(None),
             leaving: watch::Sender::new(false),
         }))
     }
@@ -207,8 +222,35 @@ impl Attachments {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
+            if lock(&self.0.presence).look(clock::now()) {
+                tracing::warn!("this agent was stopped for a while, or got no processor");
+            }
             self.0.ticks.send_modify(|ticks| *ticks += 1);
+            let ticks = *self.0.ticks.borrow();
+            if ticks >= TICKS_OF_RETURN {
+                *lock(&self.0.returning) = None;
+            }
+            // Sinks take long to end, so not under the lock.
+            let over = lock(&self.0.held).take_if(|(_, until)| *until <= ticks);
+            drop(over);
         }
+    }
+
+    /// Takes back what was registered on a stream that has ended; if that is due to an absence of
+    /// the agent, it is held until applications have had the time to come back.
+    fn detached(&self, ids: Vec<InstanceId>, began: Instant) {
+        if lock(&self.0.presence).excuses(began, clock::now()) {
+            let until = *self.0.ticks.borrow() + TICKS_OF_HOLDING;
+            let mut held = lock(&self.0.held);
+            let (sink, ends) = held.get_or_insert_with(|| {
+                let name = "held since this agent was stopped";
+                (self.knowledge().sink(name, Origin::Held), until)
+            });
+            *ends = until;
+            let known = ids.iter().filter_map(|id| self.knowledge().known(id));
+            sink.apply(known.map(|known| Change::Set(known.stated)));
+        }
+        self.0.sink.apply(ids.into_iter().map(Change::Gone));
     }
 
     /// Serves one stream, until the application ends it or falls silent.
@@ -327,9 +369,18 @@ pub(crate) fn size(instance: &Instance) -> usize {
 const INSTANCE_BYTES: usize = 512;
 /// The same of a watch.
 const WATCH_BYTES: usize = 512;
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is in them is replaced as a whole, so a panic leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// After how many ticks every application that was attached to a former run is back: they try again
 /// at least every two seconds.
 const TICKS_OF_RETURN: u64 = 4;
+
+/// How long instances are held whose streams ended while the agent was stopped: 15 seconds, as over
+/// a restart.
+const TICKS_OF_HOLDING: u64 = 15;
 
 /// A heartbeat is due this often in the time after which silence means death.
 const TICKS_OF_SILENCE: u32 = 3;

@@ -23,6 +23,7 @@ use crate::metrics::{self, Figures, Metrics};
 use crate::place::{Place, PlaceError};
 use crate::questions::{Alone, Members, Questions, Warnings};
 use crate::service::AgentService;
+use crate::settling::Awaited;
 use crate::source::Source;
 use crate::source::file::FileSource;
 use crate::source::gossip::Neighbours;
@@ -75,8 +76,9 @@ impl Daemon {
             let sink = knowledge.sink(&source.name(), source.origin());
             tasks.spawn(source.run(sink));
         }
-        // Files are read before anybody asks what is in them.
-        tokio::task::yield_now().await;
+        // Files are read before anybody asks what is in them, if their disks answer.
+        let read = knowledge.settling().over(&[Awaited::Files]);
+        let _ = tokio::time::timeout(FILES_PATIENCE, read).await;
         let neighbours = gossip.as_ref().map(|gossip| gossip.neighbours());
         let checks = Checks::new(&knowledge, &setting.site.locality, neighbours.clone());
         let reports = Arc::new(checks.clone());
@@ -360,6 +362,8 @@ impl From<PlaceError> for StartError {
     }
 }
 
+/// How long the start waits for files; a disk takes no longer unless something is wrong with it.
+const FILES_PATIENCE: Duration = Duration::from_millis(300);
 /// How long the end may take, of what does not depend on the agent alone.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// More programs than streams, so that people can ask while all are taken; the same of one user.

@@ -205,6 +205,11 @@ impl Checks {
         let (kind, answer) = (ticket.subject.kind, outcome.result);
         self.0.counts.ended(kind, answer, took);
         let mut state = self.state();
+        if took > TOOK_MAX && matches!(answer, Answer::Failed | Answer::TimedOut) {
+            // The agent was stopped meanwhile, and it may have answered in time.
+            state.plan.handle_void(ticket, clock::now());
+            return;
+        }
         let was_down = state.plan.is_down(&ticket.id);
         let random = state.random.next_u64();
         let news = state
@@ -328,6 +333,8 @@ fn since(began: Instant) -> Duration {
     clock::now().saturating_duration_since(began)
 }
 
+/// No check takes so long, unless the agent itself was away.
+const TOOK_MAX: Duration = probe::TIMEOUT.saturating_mul(2);
 const TOOK_NOTHING: Duration = Duration::ZERO;
 /// How many entries of a report are looked at; more than a program may bring forward.
 const REPORTED_MAX: usize = 64;

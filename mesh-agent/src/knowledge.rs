@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock;
 use crate::registry::{Applied, Change, Health, Known, Origin, Registry, SourceId, Update};
+use crate::settling::Settling;
 
 /// What an agent knows of the mesh; a clone shares it.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ struct Shared {
     state: Mutex<State>,
     /// The version of the registry, for those who follow everything.
     version: watch::Sender<u64>,
+    /// What is yet to come before all is known.
+    settling: Settling,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +74,13 @@ impl Knowledge {
             here,
             state: Mutex::new(state),
             version,
+            settling: Settling::new(),
         }))
+    }
+
+    /// What is yet to come before all is known.
+    pub fn settling(&self) -> &Settling {
+        &self.0.settling
     }
 
     /// What this agent calls itself.

@@ -9,6 +9,7 @@
 //! - [`source`]: the port of whatever says which instances there are.
 //! - [`attach`]: the streams of applications: registrations, heartbeats, watches.
 //! - [`health`]: whether instances answer.
+//! - [`settling`]: what is yet to be found out after a start.
 //! - [`state`]: what is kept on disk, and held over a restart.
 //! - [`questions`]: what people ask.
 //! - [`metrics`]: the agent's figures.
@@ -31,6 +32,7 @@ pub mod place;
 pub mod questions;
 pub mod registry;
 pub mod service;
+pub mod settling;
 pub mod source;
 pub mod state;
 

@@ -200,13 +200,15 @@ impl Registry {
     /// What an active check said of an instance; `None` when nothing is known any more.
     ///
     /// A claim that is only held until its application comes back does not outlive a failed check.
+    /// One that is held until its file can be read does, as the file's own would.
     pub fn set_health(&mut self, id: &InstanceId, health: Option<Health>) -> Applied {
         let mut applied = Applied::default();
         let down = health.as_ref().is_some_and(|health| health.down);
         self.with_entry(id, &mut applied, |entry| entry.set_health(health));
         if down {
-            let held = |claim: &Claim| claim.origin.is_held();
-            self.drop_claims(id, held, &mut applied);
+            let of_file = |claim: &Claim| *claim.instance.origin == *Origin::File.as_str();
+            let ends = |claim: &Claim| claim.origin.is_held() && !of_file(claim);
+            self.drop_claims(id, ends, &mut applied);
         }
         applied
     }

@@ -23,6 +23,7 @@ use crate::clock;
 use crate::knowledge::{Knowledge, Sink};
 use crate::questions::Warnings;
 use crate::registry::{Change, Origin, Registry};
+use crate::settling::Awaited;
 
 pub use file::StateFile;
 
@@ -79,7 +80,7 @@ impl Found {
     /// Takes what was known before into the registry.
     pub fn restore(&self, knowledge: &Knowledge) -> Held {
         let mut local = Vec::new();
-        let mut remembered = Vec::new();
+        let (mut remembered, mut written) = (Vec::new(), Vec::new());
         for said in self.state.iter().flat_map(|state| &state.instances) {
             // It is checked like anything from outside; what is no instance is none.
             let Ok(mut instance) = Instance::try_from(said.clone()) else {
@@ -87,25 +88,30 @@ impl Found {
             };
             if *instance.origin == *Origin::Gossip.as_str() {
                 remembered.push(instance);
-            } else if *instance.origin != *Origin::File.as_str() {
-                // The agent may have another name now, and speaks for them all the same.
-                instance.agent.clone_from(&knowledge.here().agent);
-                local.push(instance);
+                continue;
+            }
+            // The agent may have another name now, and speaks for them all the same.
+            instance.agent.clone_from(&knowledge.here().agent);
+            match *instance.origin == *Origin::File.as_str() {
+                true => written.push(instance),
+                false => local.push(instance),
             }
         }
         let (held, kept) = (Origin::Held, Origin::Remembered);
         let held = knowledge.sink("held since before the restart", held);
         let kept = knowledge.sink("remembered from before the restart", kept);
+        let files = knowledge.sink("files as before the restart", Origin::Held);
         if !local.is_empty() || !remembered.is_empty() {
             let (held, remembered) = (local.len(), remembered.len());
             tracing::info!(held, remembered, "read the state of before");
         }
-        // What files gave they say themselves, and better: they may have been changed meanwhile.
         held.keep(local);
         kept.keep(remembered);
+        files.keep(written);
         Held {
             held,
             remembered: kept,
+            files,
         }
     }
 }
@@ -115,28 +121,43 @@ impl Found {
 pub struct Held {
     held: Sink,
     remembered: Sink,
+    files: Sink,
 }
 
 impl Held {
-    /// Lets go of it in time.
+    /// Lets go of it in time, and of what files said once every file has been read.
     pub async fn run(self) {
-        let Self { held, remembered } = self;
-        tokio::time::sleep(HELD_FOR).await;
-        drop(held);
-        tokio::time::sleep(REMEMBERED_FOR - HELD_FOR).await;
-        let unsure = remembered.knowledge().read(|registry: &Registry| {
-            let all = registry.all();
-            let unsure = all.filter(|known| {
-                let passes = known.health.as_ref().is_some_and(|health| !health.down);
-                known.origin == Origin::Remembered && !passes
-            });
-            let gone = unsure.map(|known| Change::Gone(known.instance.id.clone()));
-            gone.collect::<Vec<_>>()
-        });
-        remembered.apply(unsure);
-        // What passes its check stays for as long as it does.
-        std::future::pending::<()>().await;
+        let Self {
+            held,
+            remembered,
+            files,
+        } = self;
+        let settling = remembered.knowledge().settling().clone();
+        let read = async {
+            settling.over(&[Awaited::Contents]).await;
+            drop(files);
+        };
+        tokio::join!(let_go(held, remembered), read);
     }
+}
+
+/// Lets go of what is held and of what is remembered.
+async fn let_go(held: Sink, remembered: Sink) {
+    clock::run_for(HELD_FOR).await;
+    drop(held);
+    clock::run_for(REMEMBERED_FOR - HELD_FOR).await;
+    let unsure = remembered.knowledge().read(|registry: &Registry| {
+        let all = registry.all();
+        let unsure = all.filter(|known| {
+            let passes = known.health.as_ref().is_some_and(|health| !health.down);
+            known.origin == Origin::Remembered && !passes
+        });
+        let gone = unsure.map(|known| Change::Gone(known.instance.id.clone()));
+        gone.collect::<Vec<_>>()
+    });
+    remembered.apply(unsure);
+    // What passes its check stays for as long as it does.
+    std::future::pending::<()>().await;
 }
 
 /// Writes the state whenever it changed.

@@ -29,6 +29,7 @@ mod here {
     use dreammesh_agent::config::{Config, Gossip};
     use dreammesh_agent::daemon::Daemon;
     use dreammesh_agent_api::place::Environment;
+    use tokio::runtime::Runtime;
     use tokio::signal::unix::{SignalKind, signal};
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::fmt;
@@ -41,15 +42,24 @@ mod here {
     pub(super) fn run(matches: &ArgMatches) -> Outcome {
         log(matches)?;
         let config = config(matches)?;
-        // One thread does all there is to do; the others only wait for disks.
+        // One thread does all there is to do; the others only wait for disks and for names that are
+        // looked up. A file whose file system hangs keeps one of them.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(4)
+            .max_blocking_threads(WAITING_THREADS + config.files.len())
             .thread_stack_size(STACK_BYTES)
             .thread_keep_alive(Duration::from_secs(2))
             .build()
             .map_err(|error| Failure::input(format!("cannot start: {error}")))?;
-        runtime.block_on(serve(&config))
+        finish(runtime, serve(&config), END_PATIENCE)
+    }
+
+    /// Runs to the end, and waits no longer than that for threads that wait for a disk: a process
+    /// that is told to end does.
+    fn finish<T>(runtime: Runtime, run: impl Future<Output = T>, patience: Duration) -> T {
+        let done = runtime.block_on(run);
+        runtime.shutdown_timeout(patience);
+        done
     }
 
     async fn serve(config: &Config) -> Outcome {
@@ -170,4 +180,34 @@ mod here {
     const LOGGED: &str = "info,dreammesh_core=warn,dreammesh_transport=warn";
     /// For threads that read and write files.
     const STACK_BYTES: usize = 256 << 10;
+    /// Beside one for each file: some for the state, the others for seeds that are looked up.
+    const WAITING_THREADS: usize = 8;
+    /// What was to be written has been by then, or a warning said that it cannot be.
+    const END_PATIENCE: Duration = Duration::from_millis(500);
+
+    #[cfg(test)]
+    mod tests {
+        use std::sync::mpsc;
+
+        use super::*;
+
+        #[test]
+        fn a_disk_that_does_not_answer_does_not_keep_the_process() {
+            let (answers, answered) = mpsc::channel::<()>();
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_all().build().unwrap();
+            let run = async {
+                let (begun, begins) = tokio::sync::oneshot::channel();
+                tokio::task::spawn_blocking(move || {
+                    let _ = begun.send(());
+                    let _ = answered.recv();
+                });
+                begins.await.unwrap();
+                7
+            };
+            // It hangs here for ever otherwise.
+            assert_eq!(finish(runtime, run, Duration::from_millis(10)), 7);
+            drop(answers);
+        }
+    }
 }

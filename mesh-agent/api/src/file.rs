@@ -18,6 +18,9 @@ use std::fmt;
 use crate::instance::{Instance, InstanceError};
 use form::File;
 
+pub use follow::{Follower, LOOK_PERIOD, STUCK_AFTER, Seen};
+
+mod follow;
 mod form;
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,12 @@ pub const INSTANCES_MAX: usize = 20_000;
 /// # Errors
 /// Where the file is wrong, and how.
 pub fn parse(text: &str) -> Result<Vec<Instance>, FileError> {
+    parse_said(text).map(|(instances, _)| instances)
+}
+
+/// As [`parse`], and whether all is said: a list of which nothing is said may be one that was cut
+/// off.
+fn parse_said(text: &str) -> Result<(Vec<Instance>, bool), FileError> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the file has more than {FILE_BYTES_MAX} bytes");
         return Err(FileError {
@@ -43,7 +52,10 @@ pub fn parse(text: &str) -> Result<Vec<Instance>, FileError> {
         .map_err(|error| FileError::yaml(&error))?;
     let mut instances = Vec::new();
     let mut ids = BTreeSet::new();
-    for service in file.unwrap_or_default().services {
+    let services = file.unwrap_or_default().services;
+    let mut is_said = services.is_some();
+    for service in services.unwrap_or_default() {
+        is_said &= service.says_instances();
         for (line, said) in service.instances() {
             let wrong = |message| FileError {
                 line: Some(line),
@@ -65,7 +77,7 @@ pub fn parse(text: &str) -> Result<Vec<Instance>, FileError> {
             instances.push(instance);
         }
     }
-    Ok(instances)
+    Ok((instances, is_said))
 }
 
 /// What a file may use, so that none of its size holds more memory or time than its size says.

@@ -10,6 +10,7 @@
 //! - [`mod@file`]: services that somebody wrote down, with the feature `yaml`.
 //! - [`mesh`]: a mesh as an application sees it, and [`member`]: a server of one's own in it.
 //! - [`place`]: where the agent of a host is.
+//! - [`regular`]: reading files that may turn out to be anything.
 //! - [`state`]: what an agent keeps on disk.
 //! - [`proto`]: the messages and stubs, as our own compiler generates them.
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod member;
 pub mod mesh;
 pub mod name;
 pub mod place;
+pub mod regular;
 mod resolver;
 pub mod state;
 #[cfg(feature = "yaml")]

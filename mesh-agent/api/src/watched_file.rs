@@ -1,10 +1,8 @@
 //! A file of services that takes an agent's place.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use dreammesh_core::resolve::Knowledge;
 use tokio::sync::watch;
@@ -13,14 +11,15 @@ use tokio::task::AbortHandle;
 use crate::attachment::{Snapshot, View};
 use crate::clock;
 use crate::endpoint::Here;
-use crate::file::{self, FILE_BYTES_MAX};
+use crate::file::{Follower, STUCK_AFTER, Seen};
 use crate::instance::{Instance, Locality};
 use crate::name::ServiceName;
 
 /// A file that is read again whenever it changes; a clone shares it.
 ///
-/// A version in which something is wrong changes nothing; the first version that is right is waited
-/// for with an empty hand.
+/// What counts as a version is for [`Follower`] to say. One in which something is wrong changes
+/// nothing: what is known only grows older. The first version that is right is waited for with an
+/// empty hand.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchedFile(Arc<Running>);
 
@@ -45,12 +44,6 @@ struct State {
     trouble: Option<Arc<str>>,
     followed: BTreeMap<ServiceName, watch::Sender<View>>,
 }
-
-/// What tells versions of a file apart without reading it.
-type Mark = (Option<SystemTime>, u64);
-
-/// What a version says, or why that is of no use.
-type Read = Result<Vec<Instance>, String>;
 
 impl WatchedFile {
     /// # Panics
@@ -105,72 +98,76 @@ impl Shared {
     }
 
     /// Takes in what became of the file.
-    fn take(&self, read: Read) {
-        let mut state = self.lock();
-        match read {
-            Ok(instances) => {
-                let mut services = BTreeMap::<_, Vec<_>>::new();
-                for instance in instances {
-                    let of_service = services.entry(instance.service.clone()).or_default();
-                    of_service.push(Arc::new(instance));
-                }
-                state.services = Some(services);
-                state.trouble = None;
+    fn handle(&self, seen: Seen) {
+        let now = clock::now();
+        match seen {
+            Seen::Same => {
+                self.knowledge.confirm(now);
+                self.well();
             }
-            Err(reason) => {
-                let file = self.path.display();
-                tracing::warn!(%file, reason, "the file of services cannot be used as it is");
-                let trouble = format!("`{file}`, which DREAMMESH_SERVICES names: {reason}");
-                state.trouble = Some(trouble.into());
+            Seen::New(instances) => {
+                self.knowledge.confirm(now);
+                self.take(instances);
             }
+            Seen::Wrong(reason) => self.trouble(&reason),
+            Seen::Stuck => self.trouble(&format!(
+                "its file system has not answered for {STUCK_AFTER:?}"
+            )),
+            Seen::Unsure => {}
         }
+    }
+
+    fn take(&self, instances: Vec<Instance>) {
+        let mut state = self.lock();
+        let mut services = BTreeMap::<_, Vec<_>>::new();
+        for instance in instances {
+            let of_service = services.entry(instance.service.clone()).or_default();
+            of_service.push(Arc::new(instance));
+        }
+        state.services = Some(services);
+        state.trouble = None;
+        self.tell(&mut state);
+    }
+
+    /// It is what it was, whatever kept it from being looked at.
+    fn well(&self) {
+        let mut state = self.lock();
+        if state.trouble.take().is_some() {
+            self.tell(&mut state);
+        }
+    }
+
+    fn trouble(&self, reason: &str) {
+        let mut state = self.lock();
+        let file = self.path.display();
+        let kept = match self.knowledge.age(clock::now()) {
+            Some(age) if state.services.is_some() => {
+                format!("; what it said {} s ago is kept", age.as_secs())
+            }
+            _ => String::new(),
+        };
+        tracing::warn!(%file, reason, "the file of services cannot be used as it is{kept}");
+        let trouble = format!("`{file}`, which DREAMMESH_SERVICES names: {reason}{kept}");
+        state.trouble = Some(trouble.into());
+        self.tell(&mut state);
+    }
+
+    fn tell(&self, state: &mut State) {
         // Those that nobody follows any more go with the occasion.
         state.followed.retain(|_, views| views.receiver_count() > 0);
         for (service, views) in &state.followed {
-            views.send_replace(self.view(&state, service));
+            views.send_replace(self.view(state, service));
         }
     }
 }
 
-/// Reads the file now, and again each time that it has changed.
+/// Takes in the file now, and each time that it has changed.
 async fn watch_file(shared: Arc<Shared>) {
-    let mut last: Option<Result<Mark, String>> = None;
+    let mut follower = Follower::new(&shared.path);
     loop {
-        let path = shared.path.clone();
-        let known = last.clone();
-        let looking = tokio::task::spawn_blocking(move || look(&path, known.as_ref()));
-        if let Ok((mark, read)) = looking.await {
-            if mark.is_ok() {
-                shared.knowledge.confirm(clock::now());
-            }
-            last = Some(mark);
-            if let Some(read) = read {
-                shared.take(read);
-            }
-        }
-        tokio::time::sleep(PERIOD).await;
+        let seen = follower.next().await;
+        shared.handle(seen);
     }
-}
-
-/// What marks the version that is there, and what it says unless that is the known one.
-fn look(path: &Path, known: Option<&Result<Mark, String>>) -> (Result<Mark, String>, Option<Read>) {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string());
-    let mark = metadata.as_ref().map(mark).map_err(Clone::clone);
-    if known == Some(&mark) {
-        return (mark, None);
-    }
-    let read = metadata.and_then(|metadata| {
-        if metadata.len() > FILE_BYTES_MAX as u64 {
-            return Err(format!("it has more than {FILE_BYTES_MAX} bytes"));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-        file::parse(&text).map_err(|error| error.to_string())
-    });
-    (mark, Some(read))
-}
-
-fn mark(metadata: &Metadata) -> Mark {
-    (metadata.modified().ok(), metadata.len())
 }
 
 /// A service that is followed.
@@ -189,6 +186,3 @@ impl Following {
         Arc::clone(&self.file.0.shared.knowledge)
     }
 }
-
-/// Soon enough for whoever edits a file, and nothing for a system.
-const PERIOD: Duration = Duration::from_secs(1);

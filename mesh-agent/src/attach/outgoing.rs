@@ -53,8 +53,17 @@ struct Watch {
     /// Whether anything was said of it; a watch that resumes is answered also if nothing changed,
     /// so that whoever asks knows that what they have is how it is.
     answered: bool,
-    /// Whether nothing is said of it before the instances of a former run had time to come back.
-    held: bool,
+    /// What is waited for before anything is said of it.
+    hold: Option<Hold>,
+}
+
+/// What a watch may have to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// That the agent has read its files and heard other agents.
+    Settling,
+    /// And that the instances of a former run had time to come back.
+    Return,
 }
 
 /// From where on a service is watched.
@@ -170,17 +179,23 @@ impl Outgoing {
                 Since::Nothing | Since::FormerRun => None,
             },
             answered: false,
-            held: since == Since::FormerRun,
+            hold: match since {
+                Since::Version(_) => None,
+                Since::Nothing => Some(Hold::Settling),
+                Since::FormerRun => Some(Hold::Return),
+            },
         };
         self.watches.insert(key, watch);
         self.dirty = true;
         Ok(())
     }
 
-    /// Whoever was to come back after a former run has had the time for it.
-    pub(super) fn release(&mut self) {
-        for watch in self.watches.values_mut() {
-            self.dirty |= std::mem::take(&mut watch.held);
+    /// The agent has settled; `returned` says whether whoever was to come back after a former run
+    /// has had the time for it.
+    pub(super) fn release(&mut self, returned: bool) {
+        let held = self.watches.values_mut();
+        for watch in held.filter(|it| it.hold == Some(Hold::Settling) || returned) {
+            self.dirty |= watch.hold.take().is_some();
         }
     }
 
@@ -240,7 +255,7 @@ impl Outgoing {
             .collect();
         for key in order {
             let watch = self.watches.get_mut(&key)?;
-            if watch.held {
+            if watch.hold.is_some() {
                 continue;
             }
             let update = self.watcher.update(&watch.service, watch.sent);

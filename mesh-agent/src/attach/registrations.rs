@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use dreammesh_agent_api::instance::{Instance, InstanceId};
 use dreammesh_agent_api::proto;
@@ -10,7 +11,8 @@ use dreammesh_core::call::{Code, Status};
 use super::owners::Program;
 use super::seats::{Seat, Use};
 use super::{Attachments, size};
-use crate::registry::{Change, Origin, Registry};
+use crate::clock;
+use crate::registry::{Origin, Registry};
 
 /// What was registered on one stream.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Registrations {
     by_key: BTreeMap<u32, Taken>,
     /// Free when all else is.
     seat: Seat,
+    /// When the stream began.
+    began: Instant,
 }
 
 /// An id that was registered, and how many bytes its instance took.
@@ -31,12 +35,13 @@ struct Taken {
 }
 
 impl Registrations {
-    pub(super) const fn new(attachments: Attachments, program: Arc<Program>, seat: Seat) -> Self {
+    pub(super) fn new(attachments: Attachments, program: Arc<Program>, seat: Seat) -> Self {
         Self {
             attachments,
             program,
             by_key: BTreeMap::new(),
             seat,
+            began: clock::now(),
         }
     }
 
@@ -241,11 +246,11 @@ impl Drop for Registrations {
         let taken = std::mem::take(&mut self.by_key).into_values();
         let ids = taken.map(|taken| taken.id);
         let owned = ids.filter(|id| shared.owners.release(id, &self.program));
-        let gone: Vec<_> = owned.map(Change::Gone).collect();
+        let gone: Vec<_> = owned.collect();
         // The agent that comes after this one holds them until their applications attach there.
         let instances = gone.len();
         if !*shared.leaving.borrow() && !gone.is_empty() {
-            shared.sink.apply(gone);
+            self.attachments.detached(gone, self.began);
         }
         if self.attachments.notes(&self.program) {
             tracing::info!(program = %self.program.name, instances, "detached");

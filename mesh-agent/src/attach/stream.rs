@@ -14,6 +14,7 @@ use super::owners::Program;
 use super::registrations::Registrations;
 use super::seats::Use;
 use super::{Attachments, TICKS_OF_SILENCE, VERSIONS, WATCH_BYTES, size};
+use crate::settling::Awaited;
 
 /// One stream that has said hello.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Stream {
     heard: usize,
     /// Ticks for which something has waited to be read; none while nothing does.
     unread: Option<u32>,
+    /// Whether the agent has read its files and heard others since it started.
+    settled: bool,
 }
 
 impl Stream {
@@ -78,6 +81,7 @@ impl Stream {
             silent: 0,
             heard: 0,
             unread: None,
+            settled: attachments.knowledge().settling().is_over(&SETTLED),
         })
     }
 
@@ -88,6 +92,8 @@ impl Stream {
         responses: &Sender<proto::FromAgent>,
     ) -> Result<(), Status> {
         let mut sending = None;
+        let settling = self.attachments.knowledge().settling().clone();
+        let mut settling = std::pin::pin!(settling.over(&SETTLED));
         loop {
             if sending.is_none() {
                 if self.outgoing.has_left() {
@@ -120,6 +126,10 @@ impl Stream {
                 }
                 () = self.outgoing.rung() => self.outgoing.ring(),
                 () = is_true(&mut self.leaving) => self.outgoing.leave(),
+                () = &mut settling, if !self.settled => {
+                    self.settled = true;
+                    self.release();
+                }
                 _ = self.ticks.changed() => self.tick()?,
             }
         }
@@ -157,10 +167,15 @@ impl Stream {
             ));
         }
         self.outgoing.tick();
-        if !self.attachments.awaits_return() {
-            self.outgoing.release();
-        }
+        self.release();
         Ok(())
+    }
+
+    /// Lets go of the first words on watches, once they are what they will be.
+    fn release(&mut self) {
+        if self.settled {
+            self.outgoing.release(!self.attachments.awaits_return());
+        }
     }
 
     fn heard(&mut self, message: proto::FromApplication) -> Result<(), Status> {
@@ -225,8 +240,9 @@ impl Stream {
         seat.take(Use::Watch, bytes, &shared.bounds)?;
         let max = shared.bounds.watches_max;
         let watched = self.outgoing.watch(said.key, service, since, max);
-        if watched.is_err() {
-            seat.give_back(Use::Watch, bytes);
+        match watched.is_ok() {
+            true => self.release(),
+            false => seat.give_back(Use::Watch, bytes),
         }
         watched
     }
@@ -283,6 +299,9 @@ async fn is_true(leaving: &mut watch::Receiver<bool>) {
     }
     std::future::pending().await
 }
+
+/// What comes before a first word on a service: without it, what is known would be taken for all.
+const SETTLED: [Awaited; 2] = [Awaited::Files, Awaited::Agents];
 
 /// The greatest version that both speak.
 fn negotiated(hello: &proto::Hello) -> Result<u32, Status> {

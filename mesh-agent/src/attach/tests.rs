@@ -291,15 +291,48 @@ async fn who_falls_silent_leaves_and_who_beats_stays() {
     let beats = alive.beats();
     silent.registers(1, instance("silent", "catalog")).await;
     alive.registers(1, instance("alive", "catalog")).await;
-    let begun = crate::clock::now();
+    let begun = clock::now();
     until(&agent, |agent| agent.ids() == ["alive"]).await;
-    let took = crate::clock::now() - begun;
+    let took = clock::now() - begun;
     let bounds = Duration::from_secs(3)..=Duration::from_millis(4_100);
     assert!(bounds.contains(&took), "{took:?}");
     assert_eq!(silent.end().await.unwrap_err().0, Code::DeadlineExceeded);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(agent.ids(), ["alive"]);
     beats.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_went_because_the_agent_was_stopped_is_held_until_it_is_back() {
+    let agent = Agent::new(Bounds::default()).await;
+    let mut server = agent.attach().await;
+    server.registers(1, instance("a", "catalog")).await;
+    let mut other = agent.attach().await;
+    other.registers(1, instance("b", "catalog")).await;
+    let version = agent.knowledge.read(crate::registry::Registry::version);
+    // The agent is stopped, gets no answer out for longer than they wait, and goes on: the first
+    // that it hears are their ends.
+    drop((server, other));
+    tokio::time::advance(Duration::from_secs(40)).await;
+    while !agent.attachments.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(agent.ids(), ["a", "b"]);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut again = agent.attach().await;
+    let _beats = again.beats();
+    again.registers(1, instance("a", "catalog")).await;
+    assert_eq!(
+        agent.knowledge.read(crate::registry::Registry::version),
+        version,
+        "nobody saw anything of it"
+    );
+    // Who does not come back goes, and who came back and goes is not held.
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert_eq!(agent.ids(), ["a"]);
+    drop(again);
+    _beats.abort();
+    until(&agent, |agent| agent.ids().is_empty()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,16 +423,50 @@ async fn whoever_watched_a_run_that_is_forgotten_hears_when_its_instances_are_ba
     let _beats = server.beats();
     server.registers(1, instance("a", "catalog")).await;
     assert_eq!(new.updated().await.changed.len(), 1);
-    let asked = crate::clock::now();
+    let asked = clock::now();
     let first = old.updated().await;
     assert!(first.complete && first.changed.len() == 1);
-    assert!(crate::clock::now() - asked > Duration::from_secs(1));
+    assert!(clock::now() - asked > Duration::from_secs(1));
     // Later it is known who came back.
     let mut late = agent.attach().await;
     late.epoch = "a former run".to_owned();
     late.watches(1, "nobody", Some(7)).await;
     let nobody = late.updated().await;
     assert!(nobody.complete && nobody.changed.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_that_something_is_all_before_the_agent_has_settled() {
+    let agent = Agent::new(Bounds::default()).await;
+    let settling = agent.knowledge.settling();
+    let (files, others) = (
+        settling.wait_for(Awaited::Files),
+        settling.wait_for(Awaited::Agents),
+    );
+    let sink = agent.knowledge.sink("gossip", Origin::Gossip);
+    let mut new = agent.attach().await;
+    let _beats = new.beats();
+    new.epoch.clear();
+    new.watches(1, "catalog", None).await;
+    let mut server = agent.attach().await;
+    let _beats = server.beats();
+    server.registers(1, instance("a", "catalog")).await;
+    drop(files);
+    let early = tokio::time::timeout(Duration::from_secs(60), new.updated()).await;
+    assert!(early.is_err(), "{early:?}");
+    let mut heard = instance("b", "catalog");
+    heard.addresses = vec!["10.0.0.7".to_owned()];
+    sink.set(heard.try_into().unwrap());
+    drop(others);
+    let first = new.updated().await;
+    assert!(first.complete && first.changed.len() == 2);
+    // From then on, everybody is answered at once.
+    let asked = clock::now();
+    let mut late = agent.attach().await;
+    late.epoch.clear();
+    late.watches(1, "catalog", None).await;
+    assert_eq!(late.updated().await.changed.len(), 2);
+    assert_eq!(clock::now(), asked);
 }
 
 #[tokio::test(start_paused = true)]

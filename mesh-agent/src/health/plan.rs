@@ -210,6 +210,16 @@ impl Plan {
         news.then(|| entry.verdict.clone())
     }
 
+    /// A check has ended that says nothing; it is made again at once.
+    pub(super) fn handle_void(&mut self, ticket: &Ticket, now: Instant) {
+        self.running -= 1;
+        let entry = self.entries.get_mut(&ticket.id);
+        if let Some(entry) = entry.filter(|entry| entry.generation == ticket.generation) {
+            entry.turn = Turn::Urgent(now);
+            self.urgent.insert((now, ticket.id.clone()));
+        }
+    }
+
     /// When something may be there to begin. Nothing is before a result when that is `None`.
     pub(super) fn wakes(&self) -> Option<Instant> {
         if self.running >= RUNNING_MAX {

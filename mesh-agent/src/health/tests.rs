@@ -160,6 +160,36 @@ async fn an_orphan_stays_for_as_long_as_it_answers() {
     assert_eq!(agent.checks.state().plan.len(), 0);
 }
 
+#[test]
+fn a_check_that_was_held_up_by_the_agent_itself_takes_nobody_down() {
+    let knowledge = Knowledge::new(knowledge::Here::new("agent-1", "host-1"));
+    let checks = Checks::new(&knowledge, &Locality::default(), None);
+    let sink = knowledge.sink("file", Origin::File);
+    let checked = instance(1, CheckKind::Session);
+    sink.set(checked.clone());
+    checks.look_at(&checked.id);
+    let end = |took: Duration| {
+        // Long enough that a check which is to be confirmed is due.
+        let ticket = checks
+            .state()
+            .plan
+            .poll_start(clock::now() + probe::TIMEOUT);
+        let outcome = Outcome {
+            result: Answer::TimedOut,
+            said: "timed out".into(),
+        };
+        checks.handle_end(&ticket.unwrap(), outcome, took);
+        knowledge.known(&checked.id).unwrap().instance.status
+    };
+    let stopped = TOOK_MAX + Duration::from_nanos(1);
+    for _ in 0..5 {
+        assert_eq!(end(stopped), InstanceStatus::Up);
+    }
+    assert_eq!(end(TOOK_MAX), InstanceStatus::Up);
+    assert_eq!(end(stopped), InstanceStatus::Up, "it confirms nothing");
+    assert_eq!(end(TOOK_MAX), InstanceStatus::Down);
+}
+
 #[tokio::test]
 async fn a_liar_brings_checks_forward_within_bounds_and_ejects_nobody() {
     let agent = Agent::new();

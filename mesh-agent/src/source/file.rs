@@ -1,33 +1,24 @@
 //! Services that somebody wrote down in a file, read again whenever it changes.
-//!
-//! The file is looked at each second: that needs nothing of the system, works on every file system,
-//! and a change of such a file is no matter of milliseconds.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Instant;
 
-use dreammesh_agent_api::file;
+use dreammesh_agent_api::file::{Follower, STUCK_AFTER, Seen};
 use dreammesh_agent_api::instance::Instance;
 
 use super::{Running, Source};
+use crate::clock;
 use crate::knowledge::Sink;
 use crate::registry::Origin;
+use crate::settling::{Awaited, Waiting};
 
 /// A file of services.
+///
+/// It is looked at on a thread that may wait, so that neither a file system that hangs nor a name
+/// that leads to a pipe holds up the agent.
 #[derive(Clone, Debug)]
 pub struct FileSource {
     path: PathBuf,
-}
-
-/// What tells one version of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    bytes: u64,
-    /// The file itself, and when anything of it changed, such as who may read it.
-    identity: (u64, i64, i64),
 }
 
 impl FileSource {
@@ -36,48 +27,79 @@ impl FileSource {
         Self { path: path.into() }
     }
 
-    async fn follow(self, sink: Sink) {
-        let mut read = self.read(&sink);
-        let mut last = read;
-        let mut looks = tokio::time::interval(LOOK_PERIOD);
-        looks.tick().await;
+    async fn follow(self, sink: Sink, first: Waiting, contents: Waiting) {
+        let mut follower = Follower::new(&self.path);
+        let mut known = Known {
+            awaited: Some(contents),
+            ..Known::default()
+        };
+        let seen = follower.next().await;
+        known.handle(seen, &self, &sink);
+        drop(first);
         loop {
-            looks.tick().await;
-            let now = self.look().await;
-            // A file that is still being written may end anywhere.
-            if now != read && now == last {
-                read = self.read(&sink);
+            let seen = follower.next().await;
+            known.handle(seen, &self, &sink);
+        }
+    }
+}
+
+/// What was made of a file so far.
+#[derive(Debug, Default)]
+struct Known {
+    /// When what was said last was found to be what the file says.
+    confirmed: Option<Instant>,
+    /// What is wrong with what it says: that there was no room for it.
+    lacking: Option<String>,
+    is_troubled: bool,
+    /// Held until a first version was taken.
+    awaited: Option<Waiting>,
+}
+
+impl Known {
+    fn handle(&mut self, seen: Seen, source: &FileSource, sink: &Sink) {
+        match seen {
+            Seen::New(instances) => self.take(instances, source, sink),
+            Seen::Same => {
+                self.confirmed = Some(clock::now());
+                if std::mem::take(&mut self.is_troubled) {
+                    sink.problem(self.lacking.as_deref());
+                }
             }
-            last = now;
+            Seen::Wrong(problem) => self.trouble(&problem, source, sink),
+            Seen::Stuck => {
+                let problem = format!("its file system has not answered for {STUCK_AFTER:?}");
+                self.trouble(&problem, source, sink);
+            }
+            Seen::Unsure => {}
+            // What a newer follower says beyond that changes nothing.
+            _ => {}
         }
     }
 
-    /// Looks at the file away from the task: its file system may hang.
-    async fn look(&self) -> Option<Stamp> {
-        let path = self.path.clone();
-        let look = tokio::task::spawn_blocking(move || stamp(&path));
-        look.await.ok().and_then(Result::ok)
+    fn take(&mut self, instances: Vec<Instance>, source: &FileSource, sink: &Sink) {
+        let read = instances.len();
+        let refused = sink.replace(instances);
+        self.lacking = (refused > 0)
+            .then(|| format!("there was no room for {refused} of its {read} instances"));
+        sink.problem(self.lacking.as_deref());
+        self.is_troubled = false;
+        self.confirmed = Some(clock::now());
+        self.awaited = None;
+        tracing::info!(file = %source.path.display(), instances = read, "read");
     }
 
-    /// Reads the file and says what is in it, or what is wrong with it.
-    fn read(&self, sink: &Sink) -> Option<Stamp> {
-        let stamp = stamp(&self.path).ok();
-        match instances(&self.path) {
-            Ok(instances) => {
-                let read = instances.len();
-                let refused = sink.replace(instances);
-                let problem = (refused > 0)
-                    .then(|| format!("there was no room for {refused} of its {read} instances"));
-                sink.problem(problem.as_deref());
-                tracing::info!(file = %self.path.display(), instances = read, "read");
+    fn trouble(&mut self, problem: &str, source: &FileSource, sink: &Sink) {
+        let file = source.path.display();
+        let problem = match self.confirmed {
+            None => problem.to_owned(),
+            Some(confirmed) => {
+                let age = clock::now().saturating_duration_since(confirmed);
+                format!("{problem}; what it said {} s before is kept", age.as_secs())
             }
-            Err(problem) => {
-                let problem = format!("{problem}; what was read before is kept");
-                tracing::warn!(file = %self.path.display(), problem, "cannot be used");
-                sink.problem(Some(&problem));
-            }
-        }
-        stamp
+        };
+        tracing::warn!(%file, problem, "cannot be used");
+        sink.problem(Some(&problem));
+        self.is_troubled = true;
     }
 }
 
@@ -91,51 +113,19 @@ impl Source for FileSource {
     }
 
     fn run(self: Box<Self>, sink: Sink) -> Running {
-        Box::pin(self.follow(sink))
+        let settling = sink.knowledge().settling();
+        let first = settling.wait_for(Awaited::Files);
+        let contents = settling.wait_for(Awaited::Contents);
+        Box::pin(self.follow(sink, first, contents))
     }
 }
-
-fn stamp(path: &Path) -> io::Result<Stamp> {
-    let found = fs::metadata(path)?;
-    Ok(Stamp {
-        modified: found.modified().ok(),
-        bytes: found.len(),
-        identity: identity(&found),
-    })
-}
-
-#[cfg(unix)]
-fn identity(found: &fs::Metadata) -> (u64, i64, i64) {
-    use std::os::unix::fs::MetadataExt as _;
-    (found.ino(), found.ctime(), found.ctime_nsec())
-}
-
-#[cfg(not(unix))]
-const fn identity(_: &fs::Metadata) -> (u64, i64, i64) {
-    (0, 0, 0)
-}
-
-fn instances(path: &Path) -> Result<Vec<Instance>, String> {
-    let bytes = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if bytes > file::FILE_BYTES_MAX as u64 {
-        return Err(format!("it has more than {} bytes", file::FILE_BYTES_MAX));
-    }
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    // That is what a full disk leaves, and not how anybody says that there are none.
-    if text
-        .trim_matches(|it: char| it.is_whitespace() || it.is_control())
-        .is_empty()
-    {
-        return Err("it is empty; `services: []` says that there are none".to_owned());
-    }
-    file::parse(&text).map_err(|error| error.to_string())
-}
-
-/// How often the file is looked at.
-const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use dreammesh_agent_api::file::LOOK_PERIOD;
+
     use super::*;
     use crate::source::contract::{self, Rig};
 
@@ -237,5 +227,32 @@ mod tests {
             tokio::time::sleep(LOOK_PERIOD).await;
             assert_eq!(run.ids().len(), 2, "{:?}", &whole[..end]);
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_file_is_refused_and_holds_nothing_up() {
+        let mut desk = Desk::new("pipe");
+        let instance = contract::instance("a", 1);
+        desk.say(std::slice::from_ref(&instance));
+        let run = contract::Run::new(desk.source());
+        run.until(|run| run.ids() == ["a"]).await;
+        desk.lose();
+        let made = std::process::Command::new("mkfifo")
+            .arg(desk.path())
+            .status();
+        assert!(made.unwrap().success());
+        run.until(|run| {
+            run.problem()
+                .is_some_and(|it| it.contains("no regular file"))
+        })
+        .await;
+        let problem = run.problem().unwrap();
+        assert!(problem.contains("s before is kept"), "{problem}");
+        assert_eq!(run.ids(), ["a"]);
+        desk.lose();
+        desk.say(&[]);
+        run.until(|run| run.ids().is_empty() && run.problem().is_none())
+            .await;
     }
 }

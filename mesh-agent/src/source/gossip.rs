@@ -24,6 +24,7 @@ use crate::clock;
 use crate::gossip::transport::Heard;
 use crate::knowledge::{Changes, Sink};
 use crate::registry::{Origin, Update};
+use crate::settling::{Awaited, Settling, Waiting};
 
 pub use neighbours::Neighbours;
 
@@ -46,8 +47,22 @@ pub const NEWS_EVERY: Duration = Duration::from_millis(25);
 const LOOK_AFTER: Duration = Duration::from_millis(5);
 /// How long agents are known to `chitchat` after they have died; their instances are known longer.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
+/// How unlikely the silence of an agent that is alive has to be; see [`failure_detector`].
+const PHI: f64 = 6.5;
 /// How often seeds are looked up again while nobody is heard.
 const SEEK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long what is known counts for less than all because no other agent was heard: two exchanges,
+/// and as much again. Somebody who starts apart from all others is kept waiting for so long.
+const HEARING_MAX: Duration = Duration::from_secs(2);
+/// It is looked who is alive four times a second; what comes so late was stopped, and so had others
+/// been taken for dead that were not heard.
+const ABSENT_AFTER: Duration = Duration::from_secs(1);
+/// How long who was alive then is taken to be: `chitchat` needs to hear of each twice, and looks
+/// four times a second.
+const EXCUSED_FOR: Duration = Duration::from_secs(2);
+/// What an agent knows by itself: it is all said when nothing of this is to come.
+const SAID: [Awaited; 2] = [Awaited::Files, Awaited::Applications];
 
 /// What an agent is to the others.
 #[derive(Clone, Debug)]
@@ -99,7 +114,8 @@ impl GossipSource {
         self.neighbours.clone()
     }
 
-    async fn follow(self, sink: Sink) {
+    async fn follow(self, sink: Sink, hearing: Option<Waiting>) {
+        let settling = sink.knowledge().settling().clone();
         let Membership {
             address,
             cluster,
@@ -121,8 +137,11 @@ impl GossipSource {
         };
         let mut changes = sink.knowledge().changes();
         let first = changes.next().await;
-        let values = said_by(&changes, &first);
-        let values = values.chain([(READY.to_owned(), "1".to_owned())]).collect();
+        let mut values: Vec<_> = said_by(&changes, &first).collect();
+        let is_ready = settling.is_over(&SAID);
+        if is_ready {
+            values.push((READY.to_owned(), "1".to_owned()));
+        }
         let handle = match spawn_chitchat(config, values, &*self.transport).await {
             Ok(handle) => Arc::new(Ended(handle)),
             Err(error) => {
@@ -141,8 +160,13 @@ impl GossipSource {
             news_at: None,
             last_news: None,
             seeds,
+            is_ready,
+            hearing,
+            looked: clock::now(),
+            alive: BTreeSet::new(),
+            excused: None,
         };
-        node.run(changes).await;
+        node.run(changes, &settling).await;
     }
 }
 
@@ -164,18 +188,32 @@ impl Source for GossipSource {
     }
 
     fn run(self: Box<Self>, sink: Sink) -> Running {
-        Box::pin(self.follow(sink))
+        let Membership { address, seeds, .. } = &self.membership;
+        // Who names only itself begins the cluster, and has nobody to wait for.
+        let others = seeds.iter().any(|seed| *seed != address.to_string());
+        let settling = sink.knowledge().settling();
+        let hearing = others.then(|| settling.wait_for(Awaited::Agents));
+        Box::pin(self.follow(sink, hearing))
     }
 }
 
-/// When an agent is taken for dead: some 1.7 to 2 s after the last sign of it that came by anybody.
+/// When an agent is taken for dead: 1.35 to 1.6 s after the last sign of it that came by anybody, which
+/// may be on its way by others for most of a second.
 ///
-/// `chitchat` takes the mean of what it saw and of five times what was expected. With a window of
-/// one it hardly moves: a detector that learns the pace of a quiet network takes a busy one for dead,
-/// and one that learns a slow pace is late.
+/// `chitchat` compares the silence with the mean of the last interval `x` and of five times what was
+/// expected, so with [`PHI`] it may last `6.5 · (x + 5 · 0.25 s) / 6`: 1.35 s on a busy network, on which
+/// signs come by many; 1.62 s where they come at the pace of gossip; 2.44 s where the last one came as
+/// late as counts. With a window of one it hardly moves: a detector that learns the pace of a quiet
+/// network takes a busy one for dead, and one that learns a slow pace is late.
+///
+/// Within 1.35 s an agent sends another five datagrams with its sign and answers as many; of two agents
+/// and with one datagram of ten lost, all of them are in one such time of some 10⁸, and with more agents
+/// there are more ways. So it is an agent without a processor that is taken for dead wrongly, which
+/// costs a check of its instances. Less than 6.5 was no faster with twenty agents: what is left is the
+/// way of the last sign.
 fn failure_detector() -> FailureDetectorConfig {
     FailureDetectorConfig {
-        phi_threshold: 8.0,
+        phi_threshold: PHI,
         sampling_window_size: 1,
         max_interval: Duration::from_secs(1),
         initial_interval: INTERVAL,
@@ -202,13 +240,26 @@ struct Node {
     news_at: Option<Instant>,
     last_news: Option<Instant>,
     seeds: Vec<String>,
+    /// Whether the others were told that all has been said that there was to say after the start.
+    is_ready: bool,
+    /// Held until others were heard, or that took too long.
+    hearing: Option<Waiting>,
+    /// When it was last looked who is alive, and who was.
+    looked: Instant,
+    alive: BTreeSet<ChitchatId>,
+    /// Those who were alive before this agent was stopped, and until when they are taken to be.
+    excused: Option<(Instant, BTreeSet<ChitchatId>)>,
 }
 
 impl Node {
-    async fn run(mut self, mut changes: Changes) {
+    async fn run(mut self, mut changes: Changes, settling: &Settling) {
         let (mut looks, mut seeks) = (ticks(INTERVAL), ticks(SEEK_EVERY));
+        let mut said = std::pin::pin!(settling.over(&SAID));
+        let mut heard = std::pin::pin!(sleep(HEARING_MAX));
         loop {
             tokio::select! {
+                () = &mut said, if !self.is_ready => self.ready(&changes).await,
+                () = &mut heard, if self.hearing.is_some() => self.hearing = None,
                 update = changes.next() => self.publish(&changes, &update).await,
                 () = self.heard.message() => {
                     sleep(LOOK_AFTER).await;
@@ -262,19 +313,57 @@ impl Node {
         }
     }
 
+    /// Says to the others that all has been said: what an earlier run said and this one does not is
+    /// gone. Of what changed meanwhile, all is said before it.
+    async fn ready(&mut self, changes: &Changes) {
+        self.is_ready = true;
+        let all = changes
+            .knowledge()
+            .read(|registry| registry.update_of_all(None));
+        if let Some(all) = all {
+            self.publish(changes, &all).await;
+        }
+        if self.neighbours.is_leaving() {
+            return;
+        }
+        let ready = |chitchat: &mut Chitchat| chitchat.self_node_state().set(READY, "1");
+        self.handle.0.with_chitchat(ready).await;
+        self.has_news();
+    }
+
     /// Takes in what the others say.
     async fn learn(&mut self) {
         let chitchat = self.handle.0.chitchat().lock_owned().await;
-        let alive = others_alive(&chitchat);
+        let alive = self.excusing(others_alive(&chitchat));
         let Learnt { news, orphans } = self.peers.learn(chitchat.node_states().iter(), &alive);
         drop(chitchat);
+        if self.peers.have_spoken() {
+            self.hearing = None;
+        }
         self.neighbours.set_alive(&alive);
+        self.alive = alive;
         if orphans {
             self.neighbours.set_orphans(self.peers.orphans());
         }
         if news {
             self.has_news();
         }
+    }
+
+    /// Those who are alive, with those of whom that cannot be known: of whom nothing was heard
+    /// because this agent was stopped.
+    fn excusing(&mut self, mut alive: BTreeSet<ChitchatId>) -> BTreeSet<ChitchatId> {
+        let now = clock::now();
+        if now.saturating_duration_since(self.looked) > ABSENT_AFTER {
+            let until = now + EXCUSED_FOR;
+            self.excused = Some((until, std::mem::take(&mut self.alive)));
+        }
+        self.looked = now;
+        match &self.excused {
+            Some((until, were)) if now < *until => alive.extend(were.iter().cloned()),
+            _ => self.excused = None,
+        }
+        alive
     }
 
     fn has_news(&mut self) {

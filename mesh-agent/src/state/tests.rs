@@ -106,11 +106,8 @@ async fn a_restart_takes_nothing_away_and_keeps_nothing_for_ever() {
     assert_eq!(found.problem, None);
     let run = Run::new(&desk);
     let held = tokio::spawn(found.restore(&run.knowledge).run());
-    assert_eq!(
-        run.ids(),
-        ["attached", "other"],
-        "files speak for themselves"
-    );
+    tokio::task::yield_now().await;
+    assert_eq!(run.ids(), ["attached", "other"], "no file is waited for");
     let origins = |id: &str| {
         let known = run.knowledge.known(&InstanceId::new(id).unwrap()).unwrap();
         (known.origin, known.instance.origin.to_string())
@@ -214,4 +211,51 @@ async fn nobody_else_can_read_it() {
     written(&desk).await;
     let mode = fs::metadata(desk.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_file_said_stays_until_the_file_can_be_read() {
+    let desk = Desk::new("files");
+    written(&desk).await;
+    let run = Run::new(&desk);
+    let contents = run.knowledge.settling().wait_for(Awaited::Contents);
+    let held = Found::read(&desk.file()).restore(&run.knowledge);
+    let held = tokio::spawn(held.run());
+    tokio::time::sleep(REMEMBERED_FOR * 2).await;
+    assert_eq!(run.ids(), ["file"]);
+    let id = InstanceId::new("file").unwrap();
+    run.knowledge
+        .set_health(&id, Some(Health::failing("refused")));
+    assert_eq!(run.ids(), ["file"], "as what a file says now");
+    // It can be read, and says the one and no longer the others.
+    let file = run.knowledge.sink("file", Origin::File);
+    file.set(instance("file", ""));
+    let known = run.knowledge.known(&id).unwrap();
+    assert_eq!(known.origin, Origin::File);
+    assert_eq!(run.knowledge.read(|all| all.contested().count()), 0);
+    drop(file);
+    drop(contents);
+    while !run.ids().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    held.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_stopped_holds_what_it_held() {
+    let desk = Desk::new("stopped");
+    written(&desk).await;
+    let run = Run::new(&desk);
+    let held = Found::read(&desk.file()).restore(&run.knowledge);
+    let held = tokio::spawn(held.run());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Nobody could come back meanwhile.
+    tokio::time::advance(HELD_FOR * 4).await;
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(run.ids(), ["attached", "other"]);
+    tokio::time::sleep(HELD_FOR).await;
+    assert_eq!(run.ids(), ["other"]);
+    held.abort();
 }

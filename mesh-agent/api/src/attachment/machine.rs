@@ -241,17 +241,18 @@ impl Machine {
 
     /// What has become known of services since this was asked last.
     pub(super) fn take_changes(&mut self) -> Vec<(u32, View)> {
-        let here = self.here();
+        let (here, attached) = (self.here(), self.is_attached());
         let changed = self.watches.iter_mut().filter(|(_, watch)| watch.changed);
         let views = changed.map(|(key, watch)| {
             watch.changed = false;
             let waits = watch.watching.patience_ends(Duration::ZERO).is_some();
             let known = (!waits).then(|| {
-                let instances = watch.watching.instances().cloned().collect();
+                let instances = watch.watching.instances();
                 Arc::new(Snapshot::new(instances, here.clone()))
             });
             let trouble = watch.refused.as_ref().or(self.trouble.as_ref()).cloned();
-            let trouble = trouble.or_else(|| waits.then(|| SILENT.into()));
+            let silent = if attached { UNSETTLED } else { SILENT };
+            let trouble = trouble.or_else(|| waits.then(|| silent.into()));
             (*key, View { known, trouble })
         });
         views.collect()
@@ -423,6 +424,9 @@ impl Machine {
         if self.wants_memory(now) {
             return Step::Remember;
         }
+        for watch in self.watches.values_mut() {
+            watch.changed |= watch.watching.release(now);
+        }
         match self.phase {
             Phase::Apart(until) if until <= now => {
                 self.phase = Phase::Opening;
@@ -522,6 +526,9 @@ impl Machine {
 
     /// When something is to be done that comes before `due`.
     fn sooner(&self, due: Option<Instant>) -> Option<Instant> {
+        let releases = self.watches.values();
+        let releases = releases.filter_map(|watch| watch.watching.release_at());
+        let due = releases.chain(due).min();
         let waits = self.watches.values();
         let waits = waits.filter_map(|watch| watch.watching.patience_ends(PATIENCE));
         let first = match self.remembered {
@@ -584,6 +591,8 @@ const REMEDY: &str = "; start an agent with `dreammesh agent`, or name a file of
                       DREAMMESH_SERVICES";
 /// Why nothing is known while there is a stream.
 const SILENT: &str = "the agent of this host does not answer";
+/// The same, once it has said welcome.
+const UNSETTLED: &str = "the agent of this host was started just now and has yet to hear of it";
 /// How long somebody waits for the agent before they go by what one left on disk.
 pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 /// Long enough for an agent that was stopped for a while, and short enough to try another way.

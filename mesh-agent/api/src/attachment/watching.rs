@@ -23,6 +23,10 @@ pub(super) struct Watching {
     reached: Option<(Box<str>, u64)>,
     /// An update of which there are more parts to come.
     part: Option<Part>,
+    /// The run of an agent whose word is known: its epoch, empty if it was left on disk.
+    word_of: Option<Box<str>>,
+    /// What an earlier run said and the next one does not, each until when it is kept.
+    held: BTreeMap<InstanceId, (Arc<Instance>, Instant)>,
     /// Whether an agent has confirmed on this stream that this is all.
     is_current: bool,
     /// Since when somebody has waited for a first word, until something is known.
@@ -48,6 +52,8 @@ impl Watching {
             instances: BTreeMap::new(),
             reached: None,
             part: None,
+            word_of: None,
+            held: BTreeMap::new(),
             is_current: false,
             waiting: Some(now),
             knowledge: Arc::new(Knowledge::new(now)),
@@ -58,8 +64,28 @@ impl Watching {
         &self.service
     }
 
-    pub(super) fn instances(&self) -> impl Iterator<Item = &Arc<Instance>> {
-        self.instances.values()
+    /// What is known, ordered by id, with what is held.
+    pub(super) fn instances(&self) -> Vec<Arc<Instance>> {
+        let held = self.held.values().map(|(instance, _)| instance);
+        let mut all: Vec<_> = self.instances.values().chain(held).cloned().collect();
+        if !self.held.is_empty() {
+            all.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        all
+    }
+
+    /// When something that is held goes: not while there is no agent that could say more.
+    pub(super) fn release_at(&self) -> Option<Instant> {
+        let held = self.held.values().filter(|_| self.is_current);
+        held.map(|(_, until)| *until).min()
+    }
+
+    /// Lets go of what was held long enough; says whether there was any.
+    pub(super) fn release(&mut self, now: Instant) -> bool {
+        let before = self.held.len();
+        self.held
+            .retain(|_, (_, until)| !self.is_current || *until > now);
+        self.held.len() != before
     }
 
     pub(super) const fn knowledge(&self) -> &Arc<Knowledge> {
@@ -119,6 +145,7 @@ impl Watching {
         if self.waiting.is_some() {
             let known = instances.iter().take(INSTANCES_MAX);
             self.instances = known.map(|it| (it.id.clone(), Arc::clone(it))).collect();
+            self.word_of = Some(Box::default());
             self.knowledge.confirm_aged(now, age);
         }
     }
@@ -155,7 +182,7 @@ impl Watching {
         for id in update.removed {
             // What nobody knew cannot be gone; so there are no more than are known.
             if let Ok(id) = InstanceId::new(id)
-                && (self.instances.contains_key(&id) || part.changed.contains_key(&id))
+                && (self.is_known(&id) || part.changed.contains_key(&id))
             {
                 part.changed.insert(id, None);
             }
@@ -168,7 +195,13 @@ impl Watching {
             self.part = Some(part);
             return Ok(false);
         }
-        let changed = self.apply(part, update.complete);
+        let is_next_run = update.complete && self.word_of.as_deref() != Some(epoch);
+        let before = is_next_run.then(|| self.instances.clone());
+        let mut changed = self.apply(part, update.complete);
+        if let Some(before) = before {
+            changed = self.hold(&before, now);
+        }
+        self.word_of = Some(epoch.into());
         self.reached = Some((epoch.into(), update.version));
         self.is_current = true;
         self.knowledge.confirm(now);
@@ -184,7 +217,42 @@ impl Watching {
         }
     }
 
+    fn is_known(&self, id: &InstanceId) -> bool {
+        self.instances.contains_key(id) || self.held.contains_key(id)
+    }
+
+    /// Keeps what an earlier run said and this one does not, for as long as it may take to come
+    /// back; says whether what is known differs from what it was.
+    ///
+    /// An agent that has lost its state, or part of it, begins with less than there is. One that
+    /// does so again and again says nothing that could be gone by.
+    fn hold(&mut self, before: &BTreeMap<InstanceId, Arc<Instance>>, now: Instant) -> bool {
+        let until = now + HELD_FOR;
+        for held in self.held.values_mut() {
+            held.1 = until;
+        }
+        let mut changed = false;
+        for (id, instance) in before {
+            if self.is_known(id) {
+                continue;
+            }
+            if self.instances.len() + self.held.len() < INSTANCES_MAX {
+                self.held.insert(id.clone(), (Arc::clone(instance), until));
+            } else {
+                changed = true;
+            }
+        }
+        changed
+            || self
+                .instances
+                .iter()
+                .any(|(id, it)| before.get(id) != Some(it))
+    }
+
     fn apply(&mut self, part: Part, complete: bool) -> bool {
+        for id in part.changed.keys() {
+            self.held.remove(id);
+        }
         if complete {
             let all = part.changed.into_iter();
             let all = all
@@ -211,6 +279,10 @@ impl Watching {
     }
 }
 
+/// How long is kept what a new run of an agent does not know: instances come back to it within the
+/// longest time between two tries, twice, and what is gone must not be called for longer than a host
+/// that is unreachable is.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(5);
 /// Enough to find it, and no more than fits a line.
 const SHOWN_CHARS: usize = 64;
 
@@ -250,7 +322,10 @@ mod tests {
     }
 
     fn ids(watching: &Watching) -> Vec<&str> {
-        watching.instances().map(|it| it.id.as_str()).collect()
+        let known = watching.instances.keys().chain(watching.held.keys());
+        let mut ids: Vec<_> = known.map(InstanceId::as_str).collect();
+        ids.sort_unstable();
+        ids
     }
 
     #[test]
@@ -363,6 +438,62 @@ mod tests {
             it.handle_update("e", part, now).unwrap();
         }
         assert!(it.part.unwrap().changed.len() <= INSTANCES_MAX);
+    }
+
+    #[test]
+    fn what_a_new_run_does_not_know_is_held_for_a_while() {
+        let (mut it, now) = (watching(), origin());
+        let later = |secs| now + Duration::from_secs(secs);
+        it.handle_update("e", update(9, true, &["a", "b", "c", "d"], &[]), now)
+            .unwrap();
+        it.handle_apart();
+        // Nothing is known differently by it.
+        let first = update(1, true, &["a"], &[]);
+        assert_eq!(it.handle_update("f", first, now), Ok(false));
+        assert_eq!(ids(&it), ["a", "b", "c", "d"]);
+        let known = it.instances();
+        assert!(known.is_sorted_by_key(|it| it.id.clone()) && known.len() == 4);
+        assert_eq!(it.release_at(), Some(now + HELD_FOR));
+        // One comes back, and of another it is said that it is gone.
+        let second = update(2, false, &["b"], &["c"]);
+        assert_eq!(it.handle_update("f", second, later(1)), Ok(true));
+        assert_eq!(ids(&it), ["a", "b", "d"]);
+        // Yet another run may have lost it again.
+        it.handle_update("g", update(1, true, &["b"], &[]), later(3))
+            .unwrap();
+        assert!(!it.release(later(3) + HELD_FOR - Duration::from_nanos(1)));
+        assert_eq!(ids(&it), ["a", "b", "d"]);
+        assert!(it.release(later(3) + HELD_FOR));
+        assert_eq!((ids(&it), it.release_at()), (vec!["b"], None));
+        // What the same run says is believed at once, be it all there is.
+        it.start_over();
+        it.handle_update("g", update(7, true, &[], &[]), later(9))
+            .unwrap();
+        assert_eq!(ids(&it), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_left_on_disk_is_held_as_well_and_all_of_it_is_bounded() {
+        let (mut it, now) = (watching(), origin());
+        let left: Vec<_> = (0..INSTANCES_MAX)
+            .map(|at| Arc::new(Instance::try_from(instance(&format!("i{at}"))).unwrap()))
+            .collect();
+        it.handle_remembered(&left, Duration::ZERO, now);
+        it.handle_update("e", update(1, true, &["new", "i0"], &[]), now)
+            .unwrap();
+        assert_eq!(it.instances().len(), INSTANCES_MAX);
+        assert_eq!(
+            it.held.len(),
+            INSTANCES_MAX - 2,
+            "one past the most is not held"
+        );
+        // What is new has room all the same.
+        it.handle_update("e", update(2, false, &["newer"], &[]), now)
+            .unwrap();
+        assert!(
+            it.instances
+                .contains_key(&InstanceId::new("newer").unwrap())
+        );
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::proto;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
-    #[serde(default)]
-    pub(super) services: Vec<Service>,
+    /// None if nothing is said.
+    pub(super) services: Option<Vec<Service>>,
 }
 
 /// A service and its instances.
@@ -22,8 +22,8 @@ pub(super) struct Service {
     service: String,
     #[serde(default)]
     namespace: String,
-    #[serde(default)]
-    instances: Vec<Spanned<Instance>>,
+    /// None if nothing is said.
+    instances: Option<Vec<Spanned<Instance>>>,
 }
 
 /// An instance; it has either one port, in its own fields, or a list of them.
@@ -109,6 +109,11 @@ enum Check {
 }
 
 impl Service {
+    /// Whether it is said which instances it has, be it that it has none.
+    pub(super) const fn says_instances(&self) -> bool {
+        self.instances.is_some()
+    }
+
     /// Its instances with their lines, as they would have travelled.
     pub(super) fn instances(self) -> impl Iterator<Item = (u64, proto::Instance)> {
         let Self {
@@ -116,6 +121,7 @@ impl Service {
             namespace,
             instances,
         } = self;
+        let instances = instances.unwrap_or_default();
         instances.into_iter().map(move |spanned| {
             let line = spanned.referenced.line();
             (line, spanned.value.into_proto(&service, &namespace))

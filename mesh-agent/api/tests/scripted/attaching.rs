@@ -67,13 +67,13 @@ async fn two_who_follow_one_service_share_one_watch_and_the_last_ends_it() {
 }
 
 fn left(host: &Host, ids: &[&str]) {
-    let written = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-    let written = written
-        .duration_since(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap();
+    left_at(host, 1_000, ids);
+}
+
+fn left_at(host: &Host, written_unix_ms: u64, ids: &[&str]) {
     let state = proto::State {
         host: "here".into(),
-        written_unix_ms: u64::try_from(written.as_millis()).unwrap(),
+        written_unix_ms,
         instances: ids.iter().map(|id| instance(id, 7443)).collect(),
         ..Default::default()
     };
@@ -91,6 +91,17 @@ async fn where_no_agent_answers_what_one_left_is_used() {
     let age = asking.0.knowledge().unwrap().age(Instant::now().into_std());
     // It was written in 1970.
     assert!(age.unwrap() > Duration::from_secs(1_000_000_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_left_whose_clock_was_ahead_is_used_as_new() {
+    let host = Host::new("ahead");
+    left_at(&host, u64::MAX, &["a"]);
+    let mesh = host.mesh();
+    let mut asking = Asking::new(&mesh);
+    assert_eq!(asking.ids().await, ["a"]);
+    let age = asking.0.knowledge().unwrap().age(Instant::now().into_std());
+    assert!(age.unwrap() < Duration::from_secs(1), "{age:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,7 +136,7 @@ async fn so_many_messages_of_one_program_are_taken_in_a_tick() {
     let mut ticks = agent.attachments.0.ticks.subscribe();
     ticks.changed().await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
-    let begun = crate::clock::now();
+    let begun = clock::now();
     for key in 0..11 {
         application
             .say(register(key, instance("", "catalog")))
@@ -145,7 +145,7 @@ async fn so_many_messages_of_one_program_are_taken_in_a_tick() {
     let mut times = Vec::new();
     for _ in 0..11 {
         assert!(matches!(application.next().await, Said::Registered(_)));
-        times.push(crate::clock::now() - begun);
+        times.push(clock::now() - begun);
     }
     assert!(times[9] < Duration::from_millis(900), "{times:?}");
     assert!(times[10] > Duration::from_millis(900), "{times:?}");
@@ -160,7 +160,7 @@ async fn whoever_does_not_read_keeps_nothing_alive_and_is_left_in_the_end() {
     let mut client = agent.attach().await;
     let _beats = client.beats();
     client.watches(1, "catalog", None).await;
-    let begun = crate::clock::now();
+    let begun = clock::now();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let shown = agent.knowledge.read(|registry| {
         let shown = registry.all().map(|known| Arc::downgrade(&known.instance));
@@ -172,7 +172,7 @@ async fn whoever_does_not_read_keeps_nothing_alive_and_is_left_in_the_end() {
     while !agent.attachments.is_empty() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let took = crate::clock::now() - begun;
+    let took = clock::now() - begun;
     let bounds = Duration::from_secs(30)..=Duration::from_secs(32);
     assert!(bounds.contains(&took), "{took:?}");
     assert_eq!(client.end().await.unwrap_err().0, Code::ResourceExhausted);

@@ -234,3 +234,20 @@ fn what_is_asked_for_while_it_runs_is_checked_again_after_it() {
     plan.handle_result(&ticket, outcome(Answer::Passed), now, 0);
     assert!(plan.poll_start(now).is_some());
 }
+
+#[test]
+fn a_check_that_says_nothing_is_made_again_and_counts_for_nothing() {
+    let now = clock::now();
+    let mut plan = plan_of(1, now);
+    let first = plan.poll_start(now).unwrap();
+    plan.handle_result(&first, outcome(Answer::TimedOut), now, 0);
+    let second = plan.poll_start(now + CONFIRM_AFTER).unwrap();
+    let later = now + Duration::from_secs(60);
+    plan.handle_void(&second, later);
+    assert_eq!((plan.running, plan.is_down(&id(0))), (0, false));
+    let third = plan.poll_start(later).unwrap();
+    // One that is no longer checked so leaves nothing behind either.
+    plan.remove(&id(0));
+    plan.handle_void(&third, later);
+    assert_eq!((plan.running, plan.wakes()), (0, None));
+}

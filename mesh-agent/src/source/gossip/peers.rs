@@ -131,6 +131,13 @@ impl Peers {
             .collect()
     }
 
+    /// Whether another agent is alive, and each that is known has said all that it had to say when
+    /// it started. A cluster of which all start at once has no such agent for a while.
+    pub(super) fn have_spoken(&self) -> bool {
+        let mut peers = self.by_id.values();
+        peers.any(|peer| peer.alive) && self.by_id.values().all(|peer| peer.ready)
+    }
+
     /// Takes out an orphan that was found not to answer.
     pub(super) fn lose(&mut self, id: &InstanceId) {
         for peer in self.by_id.values_mut().filter(|peer| peer.is_silent()) {

@@ -10,7 +10,8 @@ use dreammesh_core::codec::Protobuf as _;
 
 /// What stands before the ids of instances.
 pub(super) const INSTANCE: &str = "i/";
-/// Under this an agent says that all it had to say when it started has been said.
+/// Under this an agent says that all it had to say when it started has been said: its files have
+/// been read, and applications that were attached to a former run have had the time to come back.
 pub(super) const READY: &str = "a/ready";
 /// Under this an agent says that it leaves, and that its instances are well without it.
 pub(super) const LEAVING: &str = "a/leaving";

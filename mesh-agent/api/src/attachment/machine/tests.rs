@@ -282,7 +282,43 @@ fn whoever_waits_is_told_what_was_left_on_disk_and_for_no_longer_than_that() {
     world.hear(update(key, 1, true, "b")).unwrap();
     world.hear(update(key, 2, false, "c")).unwrap();
     assert_eq!(knowledge.age(world.now), Some(Duration::ZERO));
-    assert_eq!(world.views(), [(Some(1), false), (Some(2), false)]);
+    // What it does not know is held for a while.
+    assert_eq!(world.views(), [(Some(1), false), (Some(3), false)]);
+    let over = world.now + super::super::watching::HELD_FOR;
+    world.said();
+    while world.now < over {
+        match world.step() {
+            Step::Idle(Some(due)) => world.now = due.min(over),
+            Step::Say(_) => {}
+            step => panic!("{step:?}"),
+        }
+    }
+    world.step();
+    assert_eq!(world.views(), [(Some(2), false)]);
+}
+
+#[test]
+fn what_is_held_stays_while_no_agent_is_there_to_say_more() {
+    let mut world = world();
+    let key = world.watch();
+    world.attach("e");
+    world.said();
+    world.hear(update(key, 1, true, "a")).unwrap();
+    world.machine.handle_ended("gone", world.now);
+    world.attach("f");
+    world.said();
+    world.hear(update(key, 1, true, "b")).unwrap();
+    world.machine.handle_ended("gone again", world.now);
+    world.now += 60 * SECOND;
+    assert_eq!(world.views(), [(Some(2), true)]);
+    world.attach("g");
+    world.said();
+    world.hear(update(key, 1, true, "b")).unwrap();
+    world.step();
+    assert_eq!(world.views(), [(Some(2), false)]);
+    world.now += super::super::watching::HELD_FOR;
+    world.step();
+    assert_eq!(world.views(), [(Some(1), false)]);
 }
 
 #[test]
