@@ -1,6 +1,8 @@
 //! The server as browsers and tools of HTTP see it: Connect and gRPC-Web.
 
 mod caller;
+mod certificates;
+mod chain;
 mod connect;
 mod grpc_web;
 mod hostile;
