@@ -6,8 +6,9 @@ use dreammesh_core::call::{Begun, Code, Status};
 use dreammesh_core::layer::ConnectionEnd;
 use h2::Reason;
 use h2::server::Builder;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
+use crate::frames::{ACK, PING, RST_STREAM, goaway, greet, read_requests, read_until};
 use crate::raw::{Site, list, unary};
 
 #[tokio::test]
@@ -297,60 +298,5 @@ async fn a_server_that_ends_connections_at_once_is_not_dialled_without_a_pause()
             (Begun::No, Duration::ZERO)
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const ACK: u8 = 1;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-fn goaway(last: u32, reason: Reason, data: &[u8]) -> Vec<u8> {
-    let payload = [
-        &last.to_be_bytes()[..],
-        &u32::from(reason).to_be_bytes(),
-        data,
-    ]
-    .concat();
-    frame(7, 0, 0, &payload)
-}
-
-/// Takes the preface and says that this speaks HTTP/2.
-async fn greet(stream: &mut tokio::net::TcpStream) {
-    let mut preface = [0; 24];
-    stream.read_exact(&mut preface).await.unwrap();
-    assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    let hello = [frame(SETTINGS, 0, 0, b""), frame(SETTINGS, ACK, 0, b"")].concat();
-    stream.write_all(&hello).await.unwrap();
-}
-
-async fn read_frame(stream: &mut tokio::net::TcpStream) -> Vec<u8> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await.unwrap();
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-    let mut payload = vec![0; length];
-    stream.read_exact(&mut payload).await.unwrap();
-    [&head[..], &payload].concat()
-}
-
-/// Reads frames until one is of the kind, and gives it.
-async fn read_until(stream: &mut tokio::net::TcpStream, kind: u8) -> Vec<u8> {
-    loop {
-        let frame = read_frame(stream).await;
-        if frame[3] == kind {
-            return frame;
-        }
-    }
-}
-
-async fn read_requests(stream: &mut tokio::net::TcpStream, count: usize) {
-    for _ in 0..count {
-        read_until(stream, HEADERS).await;
     }
 }

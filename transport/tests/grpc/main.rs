@@ -10,6 +10,7 @@ mod answers;
 mod brake;
 mod chain;
 mod connections;
+mod frames;
 mod hop;
 mod raw;
 mod requests;
