@@ -3,7 +3,7 @@
 mod caller;
 mod certificates;
 mod chain;
-mod connect;
+pub(crate) mod connect;
 mod grpc_web;
 mod hostile;
 mod lasting;

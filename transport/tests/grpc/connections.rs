@@ -8,7 +8,9 @@ use h2::Reason;
 use h2::server::Builder;
 use tokio::io::AsyncWriteExt;
 
-use crate::frames::{ACK, PING, RST_STREAM, goaway, greet, read_requests, read_until};
+use crate::frames::{
+    ACK, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, goaway, greet, read_requests, read_until,
+};
 use crate::raw::{Site, list, unary};
 
 #[tokio::test]
@@ -141,6 +143,30 @@ async fn a_connection_that_is_lost_fails_its_calls_and_is_made_again() {
     assert_eq!(counts.reconnects, 1);
     let ended: u64 = counts.ended.iter().map(|(_, count)| count).sum();
     assert_eq!(ended, 1);
+}
+
+#[tokio::test]
+async fn what_a_client_takes_is_said_at_its_beginning() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let _calling = tokio::spawn(async move { unary(&channel).await.map(drop) });
+    let mut stream = site.accept_raw().await;
+    greet(&mut stream).await;
+    let settings = read_until(&mut stream, SETTINGS).await;
+    let told: Vec<_> = settings[9..]
+        .chunks(6)
+        .map(|it| {
+            let [a, b, value @ ..] = <[u8; 6]>::try_from(it).unwrap();
+            (u16::from_be_bytes([a, b]), u32::from_be_bytes(value))
+        })
+        .collect();
+    // RFC 9113 section 6.5.2: no push, the windows of streams, the longest frame, the header list.
+    let frame_bytes = (1 << 20) + 1024;
+    let expected = [(2, 0), (4, 2 << 20), (5, frame_bytes), (6, 16 << 10)];
+    assert_eq!(told, expected);
+    let window = read_until(&mut stream, WINDOW_UPDATE).await;
+    let more = u32::from_be_bytes(window[9..].try_into().unwrap());
+    assert_eq!(more + 65_535, 32 << 20);
 }
 
 #[tokio::test]
