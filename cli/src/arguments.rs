@@ -157,14 +157,14 @@ fn idl() -> Command {
                 .about("Parses files and all they import, and reports what is wrong with its place")
                 .after_help(SCHEMA_STATUSES)
                 .args(sources())
-                .arg(format(&["text", "json", "github", "lines"])),
+                .arg(format()),
         )
         .subcommand(
             Command::new("layout")
                 .about("Prints each message's offsets, presence bits and hashes")
                 .after_help(SCHEMA_STATUSES)
                 .args(sources())
-                .arg(format(&["text", "json"]))
+                .arg(format())
                 .arg(json("As --format json").conflicts_with("format")),
         )
         .subcommand(breaking())
@@ -205,10 +205,11 @@ fn breaking() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Count a method that falls back to protobuf as broken"),
         )
-        .arg(format(&["text", "json", "github", "lines"]))
+        .arg(format())
 }
 
-fn format(names: &'static [&'static str]) -> Arg {
+fn format() -> Arg {
+    let names = ["text", "json", "github", "lines"];
     Arg::new("format")
         .long("format")
         .value_name("FORMAT")

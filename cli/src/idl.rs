@@ -41,21 +41,20 @@ fn check(matches: &ArgMatches) -> Outcome {
 }
 
 fn layout(matches: &ArgMatches) -> Outcome {
-    let json = matches.get_flag("json") || format(matches) == ReportFormat::Json;
+    let format = match matches.get_flag("json") {
+        true => ReportFormat::Json,
+        false => format(matches),
+    };
     let report = builder(matches).layouts(files(matches));
     absent(matches, report.as_ref().err())?;
     let report = match report {
-        Err(Error::Schema(faults)) if json => {
-            print(&faults.to_format(ReportFormat::Json))?;
+        Err(Error::Schema(faults)) if format != ReportFormat::Text => {
+            print(&faults.to_format(format))?;
             return Ok(FOUND);
         }
         report => report.map_err(|error| schema(&error))?,
     };
-    print(&if json {
-        report.to_json()
-    } else {
-        report.to_string()
-    })?;
+    print(&report.to_format(format))?;
     Ok(FINE)
 }
 

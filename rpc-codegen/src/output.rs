@@ -135,7 +135,7 @@ impl Builder {
         paths: impl IntoIterator<Item = P>,
     ) -> Result<LayoutReport, Error> {
         self.front(&owned(paths))
-            .map(|(_, schema, _)| LayoutReport::of(&schema))
+            .map(|(parsed, schema, _)| LayoutReport::of(&parsed, &schema))
     }
 
     pub(crate) fn parse(&self, paths: &[PathBuf]) -> Result<Parsed, Error> {

@@ -2,12 +2,16 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::diagnostic::Place;
+use crate::format::{Finding, ReportFormat, github, plain};
 use crate::layout::{LayoutHash, closure_hash};
 use crate::model::{Message, Schema, Shape};
+use crate::parse::{Parsed, place_under};
 
 /// Where each value of each message lies, and the hashes that revisions are told apart by.
 ///
-/// `Display` prints it for a person, [`to_json`](Self::to_json) for a script.
+/// `Display` prints it for a person, [`to_json`](Self::to_json) for a script, and
+/// [`to_format`](Self::to_format) for whoever shows it at the messages themselves.
 #[derive(Clone, Debug)]
 pub struct LayoutReport {
     messages: Vec<Entry>,
@@ -16,6 +20,8 @@ pub struct LayoutReport {
 #[derive(Clone, Debug)]
 struct Entry {
     name: String,
+    /// Where it is declared; a descriptor set does not tell.
+    place: Option<Place>,
     size: u32,
     slots: Vec<SlotEntry>,
     /// The hash of the empty prefix: of the name alone.
@@ -38,7 +44,7 @@ struct SlotEntry {
 
 impl LayoutReport {
     /// Reports the messages of the files that code is generated for.
-    pub(crate) fn of(schema: &Schema) -> Self {
+    pub(crate) fn of(parsed: &Parsed, schema: &Schema) -> Self {
         let mut names = Vec::new();
         for file in schema.files.values().filter(|file| file.generate) {
             names.extend(file.messages.iter().cloned());
@@ -51,8 +57,27 @@ impl LayoutReport {
         names.sort();
         let messages = names.iter().filter_map(|name| schema.messages.get(name));
         Self {
-            messages: messages.map(|message| Entry::of(schema, message)).collect(),
+            messages: messages
+                .map(|message| Entry::of(parsed, schema, message))
+                .collect(),
         }
+    }
+
+    /// The report in one of the formats; for annotations and editors, one line a message with its
+    /// size and its hashes, at the place where it is declared.
+    #[must_use]
+    pub fn to_format(&self, format: ReportFormat) -> String {
+        let line = match format {
+            ReportFormat::Text => return self.to_string(),
+            ReportFormat::Json => return self.to_json(),
+            ReportFormat::Github => github,
+            ReportFormat::Lines => plain,
+        };
+        let mut out = String::new();
+        for message in &self.messages {
+            message.line(&mut out, line);
+        }
+        out
     }
 
     /// Prints the report as one JSON array of messages.
@@ -64,7 +89,7 @@ impl LayoutReport {
 }
 
 impl Entry {
-    fn of(schema: &Schema, message: &Message) -> Self {
+    fn of(parsed: &Parsed, schema: &Schema, message: &Message) -> Self {
         let closure = schema.closure(&message.full_name);
         let chain = &message.layout.chain;
         let slots = message
@@ -99,6 +124,7 @@ impl Entry {
             });
         Self {
             name: message.full_name.clone(),
+            place: declared(parsed, &message.full_name),
             size: message.layout.size,
             slots: slots.collect(),
             first: chain[0],
@@ -108,6 +134,25 @@ impl Entry {
                 .map(|message| message.full_name.clone())
                 .collect(),
         }
+    }
+
+    /// What has changed of a message is to be seen in the last hash of its chain and in the closure.
+    fn line(&self, out: &mut String, line: fn(&mut String, &Finding<'_>)) {
+        let chain = self.slots.last().map_or(self.first, |slot| slot.chain);
+        let Self {
+            name,
+            size,
+            closure,
+            ..
+        } = self;
+        let message = format!("message {name}: size {size}, chain {chain}, closure {closure}");
+        let finding = Finding {
+            level: "notice",
+            title: Some("LAYOUT"),
+            message: &message,
+            place: self.place.as_ref(),
+        };
+        line(out, &finding);
     }
 
     fn to_json(&self) -> String {
@@ -128,6 +173,13 @@ impl Entry {
             slots.join(",")
         )
     }
+}
+
+/// Where a message is declared.
+fn declared(parsed: &Parsed, name: &str) -> Option<Place> {
+    let message = parsed.pool.get_message_by_name(name)?;
+    let file = message.parent_file();
+    place_under(&parsed.sources, &file, message.path(), &[])
 }
 
 impl SlotEntry {

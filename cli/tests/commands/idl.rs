@@ -100,6 +100,42 @@ fn the_layout_is_printed_for_people_and_for_scripts() {
 }
 
 #[test]
+fn the_layout_is_shown_at_the_messages_themselves() {
+    let scratch = crate::scratch::Scratch::new("layouts");
+    let file = scratch.file(
+        "shelf.proto",
+        "syntax = \"proto3\";\npackage shelf;\n\nmessage Shelf {\n  int32 rows = 1;\n  \
+         message Row { string name = 1; }\n}\nmessage Bare {}\n",
+    );
+    let layout = |format: &str| run(&["layout", "--format", format, &file]);
+    let [lines, github] = ["lines", "github"].map(|format| {
+        let output = layout(format);
+        assert_eq!((code(&output), text(&output.stderr).as_str()), (0, ""));
+        text(&output.stdout)
+    });
+    let json: serde_json::Value = serde_json::from_slice(&layout("json").stdout).unwrap();
+    let messages = json.as_array().unwrap();
+    assert_eq!((messages.len(), lines.lines().count()), (3, 3));
+    let places = [(8, 1), (4, 1), (6, 3)];
+    let both = lines.lines().zip(github.lines());
+    for ((message, (line, command)), (row, column)) in messages.iter().zip(both).zip(places) {
+        let said = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let slots = message["slots"].as_array().unwrap();
+        let chain = slots
+            .last()
+            .map_or(&message["first"], |slot| &slot["chain"]);
+        let (name, size, closure) = (&message["message"], &message["size"], &message["closure"]);
+        let (name, chain, closure) = (said(name), said(chain), said(closure));
+        let told = format!("message {name}: size {size}, chain {chain}, closure {closure}");
+        let expected = format!("shelf.proto:{row}:{column}: notice: {told} [LAYOUT]");
+        assert!(line.ends_with(&expected), "{line}\n{expected}");
+        let expected = format!("shelf.proto,line={row},col={column},title=LAYOUT::{told}");
+        assert!(command.starts_with("::notice file="), "{command}");
+        assert!(command.ends_with(&expected), "{command}\n{expected}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let (root, file) = fixture("shop.proto");
     let mut child = Command::new(env!("CARGO_BIN_EXE_dreammesh"))
@@ -143,13 +179,16 @@ fn findings_have_a_form_for_each_reader() {
             "{format}"
         );
     }
-    let output = run(&["layout", "--format", "json", &file]);
-    assert_eq!((code(&output), text(&output.stderr).as_str()), (1, ""));
-    assert!(text(&output.stdout).starts_with("{\"findings\":[{"));
+    // What is wrong with a schema is said in the same way where its layout was asked for.
+    for format in ["json", "github", "lines"] {
+        let asked = |command| run(&[command, "--format", format, &file]);
+        let (checked, laid_out) = (asked("check"), asked("layout"));
+        assert_eq!((code(&laid_out), text(&laid_out.stderr).as_str()), (1, ""));
+        assert_eq!(laid_out.stdout, checked.stdout);
+    }
     let layout = |option: &[&str]| run(&[&["layout", "-I", &root, &sound], option].concat());
     let both = [layout(&["--format", "json"]), layout(&["--json"])];
     assert_eq!(both[0].stdout, both[1].stdout);
-    assert_eq!(code(&layout(&["--format", "github"])), 2);
     for absent in ["nowhere.proto", "/"] {
         for command in [
             &["check", absent][..],

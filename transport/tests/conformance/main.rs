@@ -19,6 +19,8 @@ mod echo;
 mod endings;
 mod grpc_server;
 mod healing;
+#[path = "../grpc/hop.rs"]
+mod hop;
 mod hostile;
 mod http;
 mod media;

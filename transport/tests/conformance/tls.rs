@@ -15,19 +15,19 @@ use tokio::task::JoinHandle;
 use crate::authority::{Authority, Made, Validity};
 use crate::echo::{Echo, EchoServer, ask, call};
 
-const TLS: &str = "dreammesh+tls://127.0.0.1:0";
+pub(crate) const TLS: &str = "dreammesh+tls://127.0.0.1:0";
 const QUIC: &str = "dreammesh+quic://127.0.0.1:0";
 
-fn certificate(made: &Made) -> Certificate {
+pub(crate) fn certificate(made: &Made) -> Certificate {
     Certificate::from_pem(&made.chain, &made.key).unwrap()
 }
 
-fn roots(authority: &Authority) -> Roots {
+pub(crate) fn roots(authority: &Authority) -> Roots {
     Roots::from_pem(authority.pem()).unwrap()
 }
 
 /// Serves an echo; returns its target and its task, which ends with the test.
-async fn serve(builder: ServerBuilder, address: &str) -> (String, JoinHandle<()>) {
+pub(crate) async fn serve(builder: ServerBuilder, address: &str) -> (String, JoinHandle<()>) {
     let builder = builder.service(EchoServer(Arc::new(Echo::default())));
     let server = builder.bind(address).await.unwrap();
     (server.target(), tokio::spawn(server.serve()))
@@ -64,6 +64,16 @@ async fn reason(connector: &Connector, target: &str) -> String {
     said(&channel, "echo").await.unwrap_err()
 }
 
+/// The names of a certificate, and what a handler takes from them.
+pub(crate) const CALLERS: [(&[&str], &str); 3] = [
+    (
+        &["spiffe://example.org/till", "till.example"],
+        "spiffe://example.org/till",
+    ),
+    (&["till.example", "other.example"], "till.example"),
+    (&["10.0.0.7"], "nobody"),
+];
+
 #[tokio::test]
 async fn a_handler_knows_its_caller_by_its_certificate() {
     let authority = Authority::new("root");
@@ -71,22 +81,20 @@ async fn a_handler_knows_its_caller_by_its_certificate() {
     let tls = tls.client_roots_optional(roots(&authority));
     let (target, _) = serve(Server::builder().tls(tls), TLS).await;
     let client = ClientTls::new(roots(&authority));
-    for (names, identity) in [
-        (
-            &["spiffe://example.org/till", "till.example"][..],
-            "spiffe://example.org/till",
-        ),
-        (&["till.example", "other.example"], "till.example"),
-        (&["10.0.0.7"], "nobody"),
-    ] {
-        let tls = client
-            .clone()
-            .certificate(certificate(&authority.issue(names)));
-        let channel = Connector::new().tls(tls).connect(&target).await.unwrap();
-        assert_eq!(said(&channel, "who").await.as_deref(), Ok(identity));
+    for scheme in ["dreammesh+tls", "grpcs"] {
+        let target = target.replace("dreammesh+tls", scheme);
+        for (names, identity) in CALLERS {
+            let tls = client
+                .clone()
+                .certificate(certificate(&authority.issue(names)));
+            let channel = Connector::new().tls(tls).connect(&target).await.unwrap();
+            let said = said(&channel, "who").await;
+            assert_eq!(said.as_deref(), Ok(identity), "{scheme}");
+        }
+        let connector = Connector::new().tls(client.clone());
+        let channel = connector.connect(&target).await.unwrap();
+        assert_eq!(said(&channel, "who").await.as_deref(), Ok("nobody"));
     }
-    let channel = Connector::new().tls(client).connect(&target).await.unwrap();
-    assert_eq!(said(&channel, "who").await.as_deref(), Ok("nobody"));
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The server as browsers and tools of HTTP see it: Connect and gRPC-Web.
 
 mod caller;
-mod connect;
+mod certificates;
+mod chain;
+pub(crate) mod connect;
 mod grpc_web;
 mod hostile;
 mod lasting;

@@ -6,8 +6,11 @@ use dreammesh_core::call::{Begun, Code, Status};
 use dreammesh_core::layer::ConnectionEnd;
 use h2::Reason;
 use h2::server::Builder;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
+use crate::frames::{
+    ACK, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, goaway, greet, read_requests, read_until,
+};
 use crate::raw::{Site, list, unary};
 
 #[tokio::test]
@@ -140,6 +143,30 @@ async fn a_connection_that_is_lost_fails_its_calls_and_is_made_again() {
     assert_eq!(counts.reconnects, 1);
     let ended: u64 = counts.ended.iter().map(|(_, count)| count).sum();
     assert_eq!(ended, 1);
+}
+
+#[tokio::test]
+async fn what_a_client_takes_is_said_at_its_beginning() {
+    let site = Site::new().await;
+    let channel = site.channel.clone();
+    let _calling = tokio::spawn(async move { unary(&channel).await.map(drop) });
+    let mut stream = site.accept_raw().await;
+    greet(&mut stream).await;
+    let settings = read_until(&mut stream, SETTINGS).await;
+    let told: Vec<_> = settings[9..]
+        .chunks(6)
+        .map(|it| {
+            let [a, b, value @ ..] = <[u8; 6]>::try_from(it).unwrap();
+            (u16::from_be_bytes([a, b]), u32::from_be_bytes(value))
+        })
+        .collect();
+    // RFC 9113 section 6.5.2: no push, the windows of streams, the longest frame, the header list.
+    let frame_bytes = (1 << 20) + 1024;
+    let expected = [(2, 0), (4, 2 << 20), (5, frame_bytes), (6, 16 << 10)];
+    assert_eq!(told, expected);
+    let window = read_until(&mut stream, WINDOW_UPDATE).await;
+    let more = u32::from_be_bytes(window[9..].try_into().unwrap());
+    assert_eq!(more + 65_535, 32 << 20);
 }
 
 #[tokio::test]
@@ -297,60 +324,5 @@ async fn a_server_that_ends_connections_at_once_is_not_dialled_without_a_pause()
             (Begun::No, Duration::ZERO)
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const ACK: u8 = 1;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-fn goaway(last: u32, reason: Reason, data: &[u8]) -> Vec<u8> {
-    let payload = [
-        &last.to_be_bytes()[..],
-        &u32::from(reason).to_be_bytes(),
-        data,
-    ]
-    .concat();
-    frame(7, 0, 0, &payload)
-}
-
-/// Takes the preface and says that this speaks HTTP/2.
-async fn greet(stream: &mut tokio::net::TcpStream) {
-    let mut preface = [0; 24];
-    stream.read_exact(&mut preface).await.unwrap();
-    assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    let hello = [frame(SETTINGS, 0, 0, b""), frame(SETTINGS, ACK, 0, b"")].concat();
-    stream.write_all(&hello).await.unwrap();
-}
-
-async fn read_frame(stream: &mut tokio::net::TcpStream) -> Vec<u8> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await.unwrap();
-    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-    let mut payload = vec![0; length];
-    stream.read_exact(&mut payload).await.unwrap();
-    [&head[..], &payload].concat()
-}
-
-/// Reads frames until one is of the kind, and gives it.
-async fn read_until(stream: &mut tokio::net::TcpStream, kind: u8) -> Vec<u8> {
-    loop {
-        let frame = read_frame(stream).await;
-        if frame[3] == kind {
-            return frame;
-        }
-    }
-}
-
-async fn read_requests(stream: &mut tokio::net::TcpStream, count: usize) {
-    for _ in 0..count {
-        read_until(stream, HEADERS).await;
     }
 }

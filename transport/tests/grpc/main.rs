@@ -10,6 +10,8 @@ mod answers;
 mod brake;
 mod chain;
 mod connections;
+mod frames;
+mod hop;
 mod raw;
 mod requests;
 mod secure;

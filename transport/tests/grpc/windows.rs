@@ -2,14 +2,21 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dreammesh_core::channel::UnaryCall;
 use dreammesh_core::wkt::Any;
-use h2::SendStream;
 use h2::server::Builder;
+use h2::{Reason, SendStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::brake::brake;
+use crate::frames::{
+    ACK, DATA, END_HEADERS, HEADERS, PING, RST_STREAM, frame, goaway, greet, read_frame,
+    read_requests, read_until,
+};
 use crate::raw::{Peer, Site, UNARY, ask, framed, list, protobuf, trailers, unary};
 
 /// What the client takes of a call that is not read, and of all together, before anything was
@@ -159,4 +166,76 @@ async fn a_long_request_that_the_server_did_not_want_is_given_up() {
     first.await.unwrap().unwrap();
     assert!(!gives_up(&site, &mut peer, STUCK_BYTES - 1).await);
     assert!(gives_up(&site, &mut peer, STUCK_BYTES).await);
+}
+
+/// Has so much come on a new connection that it would be worth to know how far away the server is;
+/// whether the client asks.
+async fn measures(site: &Site) -> (bool, TcpStream) {
+    let channel = site.channel.clone();
+    let calling = tokio::spawn(async move {
+        let mut items = list(&channel).wait_for_ready(true).await.unwrap();
+        // The rest of the call is not wanted.
+        items.next().await.unwrap().unwrap()
+    });
+    let mut stream = site.accept_raw().await;
+    greet(&mut stream).await;
+    read_requests(&mut stream, 1).await;
+    // The status 200 of HPACK's table, and a literal that is not indexed.
+    let mut head = vec![0x88, 0, 12];
+    head.extend(b"content-type");
+    head.push(16);
+    head.extend(b"application/grpc");
+    let text = "x".repeat(CALL_WINDOW_BYTES / 4);
+    let message = framed(0, &protobuf(&text));
+    let answer = [
+        frame(HEADERS, END_HEADERS, 1, &head),
+        frame(DATA, 0, 1, &message),
+    ];
+    stream.write_all(&answer.concat()).await.unwrap();
+    // What comes is measured where it is read, before whoever called has it.
+    let mut asked = false;
+    loop {
+        let frame = read_frame(&mut stream).await;
+        asked |= frame[3] == PING && frame[4] != ACK;
+        if frame[3] == RST_STREAM {
+            break;
+        }
+    }
+    calling.await.unwrap();
+    (asked, stream)
+}
+
+async fn ends(mut stream: TcpStream, reason: Reason, data: &[u8]) {
+    stream.write_all(&goaway(1, reason, data)).await.unwrap();
+    // What has come is read before the connection is found to be lost, and then there is a pause.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(stream);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_minds_is_measured_no_more_until_it_is_seen_to_bear_pings() {
+    let second = Duration::from_secs(1);
+    let site = Site::with(|connector| connector.keepalive(20 * second, 10 * second)).await;
+    let (asked, stream) = measures(&site).await;
+    assert!(asked);
+    ends(stream, Reason::ENHANCE_YOUR_CALM, b"too_many_pings").await;
+    for bears in [false, true] {
+        let (asked, mut stream) = measures(&site).await;
+        assert!(!asked, "{bears}");
+        if bears {
+            // One sign of life that is asked for, given, and not minded.
+            let channel = site.channel.clone();
+            let call = tokio::spawn(async move { unary(&channel).await.map(drop) });
+            let mut pong = read_until(&mut stream, PING).await;
+            pong[4] = ACK;
+            stream.write_all(&pong).await.unwrap();
+            ends(stream, Reason::NO_ERROR, b"").await;
+            call.await.unwrap().unwrap_err();
+        } else {
+            ends(stream, Reason::NO_ERROR, b"").await;
+        }
+    }
+    let (asked, _stream) = measures(&site).await;
+    assert!(asked);
 }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use dreammesh_core::codec::Protobuf as _;
 use dreammesh_core::wkt::Any;
+use dreammesh_transport::MemoryHub;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::media::Site;
 
@@ -32,18 +33,49 @@ pub(super) fn post(path: &str, content_type: &str) -> http::request::Builder {
     Request::post(format!("http://x{path}")).header("content-type", content_type)
 }
 
+/// Where a server is reached under the name `test`.
+pub(super) trait Place {
+    fn hub(&self) -> &MemoryHub;
+}
+
+impl Place for Site {
+    fn hub(&self) -> &MemoryHub {
+        &self.hub
+    }
+}
+
+impl Place for MemoryHub {
+    fn hub(&self) -> &MemoryHub {
+        self
+    }
+}
+
 impl Http {
     /// Makes a request on a connection of its own.
     pub(super) async fn ask(
         self,
-        site: &Site,
+        site: &impl Place,
         request: http::request::Builder,
         body: impl AsRef<[u8]>,
     ) -> Heard {
+        let link = site.hub().dial("test").unwrap();
+        self.ask_on(link, request, body).await
+    }
+
+    /// Makes the one request of a connection.
+    pub(super) async fn ask_on<S>(
+        self,
+        link: S,
+        request: http::request::Builder,
+        body: impl AsRef<[u8]>,
+    ) -> Heard
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let request = request.body(Bytes::copy_from_slice(body.as_ref())).unwrap();
         match self {
-            Self::One => one(site, request).await,
-            Self::Two => two(site, request).await,
+            Self::One => one(link, request).await,
+            Self::Two => two(link, request).await,
         }
     }
 }
@@ -58,12 +90,14 @@ pub(super) fn head_of_one(request: &Request<Bytes>) -> String {
     text + "\r\n"
 }
 
-async fn one(site: &Site, mut request: Request<Bytes>) -> Heard {
+async fn one<S>(mut link: S, mut request: Request<Bytes>) -> Heard
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let length = request.body().len().into();
     request.headers_mut().insert("content-length", length);
     let close = HeaderValue::from_static("close");
     request.headers_mut().insert("connection", close);
-    let mut link = site.hub.dial("test").unwrap();
     link.write_all(head_of_one(&request).as_bytes())
         .await
         .unwrap();
@@ -133,8 +167,10 @@ fn unchunked(mut rest: &[u8]) -> (Vec<u8>, bool) {
     (body, false)
 }
 
-async fn two(site: &Site, request: Request<Bytes>) -> Heard {
-    let link = site.hub.dial("test").unwrap();
+async fn two<S>(link: S, request: Request<Bytes>) -> Heard
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut requests, connection) = h2::client::handshake(link).await.unwrap();
     let driven = tokio::spawn(connection);
     let (parts, body) = request.into_parts();

@@ -15,7 +15,7 @@ use crate::media::{Medium, Site};
 const HEALTH: &str = "/grpc.health.v1.Health";
 
 /// Bytes compressed by whom everybody trusts with it.
-pub(super) fn packed(encoding: Encoding, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn packed(encoding: Encoding, bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let level = flate2::Compression::new(6);
     match encoding {

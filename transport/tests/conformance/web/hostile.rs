@@ -1,5 +1,7 @@
 //! Requests that are wrong: each is told so in its own protocol, and the server serves on.
 
+use std::sync::atomic::Ordering;
+
 use dreammesh_core::wkt::Any;
 use dreammesh_transport::{Encoding, ServerBuilder};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -390,4 +392,29 @@ async fn a_body_that_is_said_to_be_too_long_is_refused_before_it_comes() {
         };
         assert_eq!(&status, expected);
     }
+}
+
+#[tokio::test]
+async fn line_ends_and_nul_in_a_value_reach_no_handler() {
+    let site = Site::new(Medium::Memory).await;
+    let body = proto(&ask("echo"));
+    let length = body.len();
+    for value in ["a\rb", "a\nb", "a\0b", "a\x7fb"] {
+        let mut link = site.hub.dial("test").unwrap();
+        let head = format!(
+            "POST {UNARY} HTTP/1.1\r\nhost: x\r\ncontent-type: application/proto\r\n\
+             content-length: {length}\r\nx-name: {value}\r\n\r\n"
+        );
+        link.write_all(&[head.as_bytes(), &body].concat())
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        let _ = link.read_to_end(&mut answer).await;
+        assert!(
+            answer.starts_with(b"HTTP/1.1 400 "),
+            "{value:?}: {answer:?}"
+        );
+        is_well(Http::One, &site).await;
+    }
+    assert_eq!(site.probe.begun.load(Ordering::SeqCst), 4);
 }

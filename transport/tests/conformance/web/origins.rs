@@ -1,10 +1,12 @@
 //! Scripts of other origins.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{Method, Request};
 
 use super::caller::{BOTH, post, proto};
 use crate::echo::{Echo, ask};
-use crate::grpc_server::caller::UNARY;
+use crate::grpc_server::caller::{LIST, UNARY, framed};
 use crate::media::{Medium, Site};
 
 async fn site(origins: &'static [&'static str]) -> Site {
@@ -64,6 +66,50 @@ async fn those_that_were_named_may_call_and_read() {
             heard.header("access-control-allow-origin"),
             "https://shop.example"
         );
+    }
+}
+
+#[tokio::test]
+async fn calls_of_every_kind_can_be_read() {
+    const ORIGIN: &str = "https://shop.example";
+    let site = site(&[ORIGIN]).await;
+    let message = BASE64_URL_SAFE_NO_PAD.encode(proto(&ask("echo")));
+    let get = format!("http://x/test.Echo/Query?encoding=proto&base64=1&message={message}");
+    for http in BOTH {
+        for (request, body, exposed) in [
+            (
+                post(LIST, "application/connect+proto"),
+                framed(&ask("1")),
+                "x-count",
+            ),
+            (
+                post(LIST, "application/grpc-web"),
+                framed(&ask("1")),
+                "x-count",
+            ),
+            // What fails at once is in the headers alone.
+            (
+                post(UNARY, "application/grpc-web"),
+                framed(&ask("fail")),
+                "grpc-status-details-bin",
+            ),
+            (
+                post(UNARY, "application/proto"),
+                proto(&ask("fail")),
+                "content-type",
+            ),
+            (Request::get(&get), Vec::new(), "content-type"),
+        ] {
+            let heard = http
+                .ask(&site, request.header("origin", ORIGIN), body)
+                .await;
+            let allowed = heard.header("access-control-allow-origin");
+            assert_eq!(allowed, ORIGIN, "{heard:?}");
+            let named = heard.header("access-control-expose-headers");
+            assert!(named.split(", ").any(|it| it == exposed), "{heard:?}");
+            let mut varies = heard.headers.get_all("vary").iter();
+            assert!(varies.any(|it| it == "origin"), "{heard:?}");
+        }
     }
 }
 
