@@ -144,7 +144,7 @@ fn target() -> Arg {
     Arg::new("target")
         .value_name("TARGET")
         .required(true)
-        .help("Where the service is, such as dreammesh://host:port")
+        .help("Where the service is, such as dreammesh://host:port or mesh://name")
 }
 
 fn idl() -> Command {

@@ -15,7 +15,7 @@ pub(crate) mod options;
 pub(crate) mod register;
 pub(crate) mod watch;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use dreammesh_agent_api::place::{AgentSocket, Directory, Environment};
@@ -27,16 +27,15 @@ use crate::outcome::Failure;
 
 /// A channel to the agent of this host, or to the one that was named.
 fn agent(matches: &ArgMatches) -> Result<Channel, Failure> {
-    let mut environment = Environment::read();
-    if let Some(named) = matches.get_one::<String>("agent") {
-        environment.agent = Some(match Path::new(named).is_absolute() {
-            true => format!("unix://{named}"),
-            false => named.clone(),
-        });
-    }
+    let environment = Environment::read();
     let user = environment.user;
-    let sockets = environment.sockets();
-    let sockets = sockets.map_err(|error| Failure::input(error.to_string()))?;
+    let sockets = match socket(matches)? {
+        Some(path) => vec![AgentSocket::told(path)],
+        None => {
+            let sockets = environment.sockets();
+            sockets.map_err(|error| Failure::input(error.to_string()))?
+        }
+    };
     let mut reasons = Vec::new();
     for socket in &sockets {
         match found(socket, user) {
@@ -54,6 +53,20 @@ fn agent(matches: &ArgMatches) -> Result<Channel, Failure> {
         connection::UNAVAILABLE,
         format!("there is no agent ({reasons}): start one with `dreammesh agent`"),
     ))
+}
+
+/// The socket of the agent that was named, if one was.
+pub(crate) fn socket(matches: &ArgMatches) -> Result<Option<PathBuf>, Failure> {
+    let Some(named) = matches.get_one::<String>("agent") else {
+        return Ok(None);
+    };
+    let path = Path::new(named.strip_prefix("unix://").unwrap_or(named));
+    match path.is_absolute() {
+        true => Ok(Some(path.to_owned())),
+        false => Err(Failure::input(format!(
+            "--agent {named}: a socket is an absolute path, or unix:///path"
+        ))),
+    }
 }
 
 /// Whether an agent is there that may be believed, and listens.

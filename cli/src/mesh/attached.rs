@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use dreammesh_agent_api::proto::{
-    AgentClient, FromAgent, FromApplication, Heartbeat, Hello, Welcome, from_agent,
+    AgentClient, FromAgent, FromApplication, Heartbeat, Hello, Refused, Welcome, from_agent,
     from_application,
 };
-use dreammesh_core::call::{CallError, Receiver, Sender};
+use dreammesh_core::call::{CallError, Code, Receiver, Sender};
 use dreammesh_core::channel::Channel;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use crate::outcome::{Failure, call_failed};
+use crate::outcome::{Failure, STATUS_BASE, call_failed};
 
 /// A stream that was welcomed.
 #[derive(Debug)]
@@ -116,6 +116,13 @@ fn said(what: from_application::Said) -> FromApplication {
     }
 }
 
+/// The agent takes the stream, and not what was asked for on it.
+pub(super) fn refused(refused: &Refused) -> Failure {
+    let code = Code::from_number(refused.code);
+    let status = STATUS_BASE.saturating_add(code as u8);
+    Failure::new(status, format!("{code}: {}", refused.message))
+}
+
 fn ended() -> Failure {
     Failure::new(crate::connection::UNAVAILABLE, "the agent ended the stream")
 }
@@ -135,3 +142,20 @@ const SILENCES: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an agent that is not there is left alone; its successor holds instances for 15 s.
 const PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_ends_with_the_status_of_its_code() {
+        for (code, status) in [(6, 70), (8, 72), (1_000, 66)] {
+            let refusal = Refused {
+                code,
+                message: "no".into(),
+                ..Default::default()
+            };
+            assert_eq!(refused(&refusal).status(), status, "{code}");
+        }
+    }
+}

@@ -254,7 +254,8 @@ fn why() -> Command {
 
 const LOG_HELP: &str = "\
 What is logged, to standard error: off, error, warn, info, debug or trace, for all or after a \
-module's name, such as info,dreammesh_agent=debug; what DREAMMESH_LOG says without it, or info.";
+module's name, such as info,dreammesh_agent=debug; what DREAMMESH_LOG says without it, or \
+info,dreammesh_core=warn,dreammesh_transport=warn.";
 
 const AGENT_STATUSES: &str = "\
 Exit status: 0 it was told to end (SIGTERM, SIGINT); 1 an agent runs there already; 2 it was told \

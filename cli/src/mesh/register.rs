@@ -7,15 +7,14 @@ use dreammesh_agent_api::proto::{
     Amend, Check, CheckKind, Instance, InstanceStatus, Port, Protocol, Refused, Register,
     from_agent, from_application,
 };
-use dreammesh_core::call::Code;
 use dreammesh_core::channel::Channel;
 use tokio::sync::watch;
 
 use super::ask::{places, service, text};
-use super::attached::Attached;
+use super::attached::{Attached, refused};
 use crate::connection;
 use crate::invocation;
-use crate::outcome::{FINE, Failure, Outcome, STATUS_BASE, note, print};
+use crate::outcome::{FINE, Failure, Outcome, note, print};
 
 use child::Child;
 
@@ -176,16 +175,11 @@ impl Registration {
         };
         let mut is_first = true;
         loop {
-            let refused = self.held(&mut attached, &mut is_first).await;
-            match refused {
-                Some(refused) if is_first => {
-                    let code = Code::from_number(refused.code);
-                    let status = STATUS_BASE.saturating_add(code as u8);
-                    return Failure::new(status, format!("{code}: {}", refused.message));
-                }
+            match self.held(&mut attached, &mut is_first).await {
+                Some(it) if is_first => return refused(&it),
                 // A server that was in the mesh is well, whatever an agent thinks of it.
-                Some(refused) => {
-                    note(&format!("not in the mesh for now: {}", refused.message));
+                Some(it) => {
+                    note(&format!("not in the mesh for now: {}", it.message));
                     tokio::time::sleep(REFUSED_PAUSE).await;
                 }
                 None => note("the agent is gone; registering again when another one is there"),

@@ -9,7 +9,7 @@ use dreammesh_core::codec::Json;
 use serde_json::{Value, json};
 
 use super::ask::{places, service, status_of, weight};
-use super::attached::Attached;
+use super::attached::{Attached, refused};
 use crate::connection;
 use crate::outcome::{Failure, Outcome, note, print};
 use crate::terminal::Paint;
@@ -34,9 +34,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Outcome {
             while let Some(said) = attached.next().await {
                 match said {
                     from_agent::Said::Update(update) => shown.take(update, json, paint)?,
-                    from_agent::Said::Refused(refused) => {
-                        return Err(Failure::input(refused.message));
-                    }
+                    from_agent::Said::Refused(it) => return Err(refused(&it)),
                     _ => {}
                 }
             }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::scratch::{Scratch, command};
 
 /// Answers with its own name.
-struct Named(&'static str);
+pub(crate) struct Named(pub(crate) &'static str);
 
 impl Catalog for Named {
     async fn get_item(&self, _: Request<Item>) -> Result<Response<Item>, Status> {

@@ -26,6 +26,14 @@ fn begin(shop: &Shop, method: &str, data: &str) -> Child {
         .unwrap()
 }
 
+/// All that it writes to standard error until its end.
+fn said(child: &mut Child) -> String {
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    said
+}
+
 #[test]
 fn each_message_is_sent_as_it_ends_and_answered() {
     let shop = Shop::open();
@@ -74,13 +82,7 @@ fn a_wrong_message_ends_the_call_and_is_named_with_its_place() {
     asks.write_all(b"{\"name\":\"a\"}\n{\"name\":\n 5}")
         .unwrap();
     // The data go on for all that the program can know.
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = said(&mut child);
     assert_eq!(child.wait().unwrap().code(), Some(2));
     assert!(
         said.starts_with("error: message 2 is no `shop.v1.Node`: "),
@@ -107,13 +109,7 @@ fn whoever_has_read_enough_ends_the_call() {
     let mut asks = child.stdin.take().unwrap();
     drop(child.stdout.take());
     asks.write_all(b"{}").unwrap();
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = said(&mut child);
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
 }
 
@@ -132,13 +128,7 @@ fn a_watched_state_is_printed_as_it_comes_until_the_server_ends() {
     let unknown = "{\"service\":\"nobody\",\"status\":\"SERVICE_UNKNOWN\"}\n";
     assert_eq!(state, unknown);
     drop(shop);
-    let mut said = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = said(&mut child);
     assert!(said.starts_with("error: UNAVAILABLE: "), "{said}");
     assert_eq!(child.wait().unwrap().code(), Some(78));
 }

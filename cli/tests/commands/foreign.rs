@@ -10,7 +10,10 @@ use serde_json::Value;
 use crate::scratch::{self, Ended, Scratch};
 use crate::shop::pem;
 
-const NEEDS: &str = "`cargo xtask test --only grpc` brings the Python that has grpcio";
+#[cfg(target_os = "linux")]
+mod mesh;
+
+const NEEDS: &str = "`cargo xtask test --only grpc` brings what these tests need, and says where";
 
 const SCHEMA: &str = "syntax = \"proto3\"; package foreign.v1;
 service Echo {

@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::scratch::Scratch;
 use running::{Running, ask, start_agent};
 
-mod running;
+pub(crate) mod running;
+mod targets;
 
 #[test]
 fn from_an_empty_directory_to_the_first_answer() {

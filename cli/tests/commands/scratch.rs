@@ -60,7 +60,7 @@ pub(crate) fn command(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn ended(output: std::io::Result<Output>) -> Ended {
+pub(crate) fn ended(output: std::io::Result<Output>) -> Ended {
     let output = output.unwrap();
     Ended {
         status: output.status.code().unwrap(),

@@ -119,9 +119,12 @@ fn dialled(
     rules: Rules,
 ) -> Result<(String, bool), Reason> {
     let is_here = here.may_have(instance);
-    let speaks_sessions = port.protocol == Protocol::DreamMesh;
-    if is_here && speaks_sessions && (1..=SOCKET_BYTES_MAX).contains(&port.unix_path.len()) {
-        return Ok((format!("unix://{}", port.unix_path), false));
+    if is_here && (1..=SOCKET_BYTES_MAX).contains(&port.unix_path.len()) {
+        let scheme = match port.protocol {
+            Protocol::DreamMesh => "unix",
+            Protocol::Grpc => "grpc+unix",
+        };
+        return Ok((format!("{scheme}://{}", port.unix_path), false));
     }
     if port.number == 0 {
         return Err(Reason::SocketElsewhere);
@@ -171,7 +174,7 @@ pub enum Reason {
     Maintenance,
     /// It has no port of that name.
     NoPort(Box<str>),
-    /// Only a Unix socket leads to it, on another host or to what a session cannot speak with.
+    /// Only a Unix socket leads to it, on another host or by a path that is too long to be dialled.
     SocketElsewhere,
     /// Its only addresses mean the host that it runs on, which is another.
     LoopbackElsewhere,

@@ -88,7 +88,8 @@ impl Subject {
     /// The target as gRPC is spoken there.
     pub(super) fn grpc_target(&self) -> String {
         match self.place() {
-            // A server of ours, which answers the health service in its own protocol there.
+            // A server of ours answers the health service in its own protocol there, others in
+            // gRPC: the target says which it is.
             Place::Socket(_) => self.target.to_string(),
             Place::Address(address) => format!("grpc://{address}"),
         }
@@ -97,7 +98,7 @@ impl Subject {
     /// The target as sessions are spoken there.
     pub(super) fn session_target(&self) -> String {
         match self.place() {
-            Place::Socket(_) => self.target.to_string(),
+            Place::Socket(path) => format!("unix://{path}"),
             Place::Address(address) => format!("dreammesh+tcp://{address}"),
         }
     }

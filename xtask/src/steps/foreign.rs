@@ -92,7 +92,7 @@ pub(crate) fn differential(root: &Path) -> Result<Notes, String> {
 }
 
 /// Calls of other implementations to our servers, and of our client and program to their servers,
-/// directly and through Envoy, and grpcurl.
+/// directly, by their name in a mesh and through Envoy, and grpcurl.
 ///
 /// Envoy and grpcurl are programs of Linux, so that elsewhere those tests are left out.
 pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
@@ -105,6 +105,8 @@ pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
         .run()?;
     ignored_test(root, "dreammesh-cli", "commands")
         .env("DREAMMESH_TEST_PYTHON", &python)
+        .env("DREAMMESH_TEST_NODE", &node.program)
+        .env("DREAMMESH_TEST_GRPC_JS", &modules)
         .run()?;
     let interop = ignored_test(root, "dreammesh-interop", "interop")
         .args(["foreign::"])

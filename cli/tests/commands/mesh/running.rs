@@ -10,14 +10,14 @@ use nix::unistd::Pid;
 use crate::scratch::{Ended, Scratch, command};
 
 /// A process of the program.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Running {
     /// Starts a command that asks the test's own agent.
-    pub(super) fn new(scratch: &Scratch, arguments: &[&str]) -> Self {
+    pub(crate) fn new(scratch: &Scratch, arguments: &[&str]) -> Self {
         let socket = scratch.path("mesh/agent.sock").display().to_string();
         Self::start(scratch, &with_agent(arguments, &socket))
     }
@@ -37,31 +37,31 @@ impl Running {
     }
 
     /// The next line that it writes.
-    pub(super) fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         line
     }
 
-    pub(super) fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn tell(&self, signal: Signal) {
+    pub(crate) fn tell(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
     /// Waits for its end, and gives its exit status.
-    pub(super) fn end(&mut self) -> i32 {
+    pub(crate) fn end(&mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap()
     }
 
-    pub(super) fn ended(mut self) -> i32 {
+    pub(crate) fn ended(mut self) -> i32 {
         self.end()
     }
 
     /// Kills it, and waits until it is gone.
-    pub(super) fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -75,7 +75,7 @@ impl Drop for Running {
 }
 
 /// An agent in the test's own directory, that is ready.
-pub(super) fn start_agent(scratch: &Scratch, more: &[&str]) -> Running {
+pub(crate) fn start_agent(scratch: &Scratch, more: &[&str]) -> Running {
     let directory = scratch.path("mesh").display().to_string();
     let mut words = vec!["agent", "--directory", &directory, "--name", "agent-1"];
     words.extend(more);
@@ -89,7 +89,7 @@ pub(super) fn start_agent(scratch: &Scratch, more: &[&str]) -> Running {
 }
 
 /// Runs a command that asks the test's own agent to its end.
-pub(super) fn ask(scratch: &Scratch, arguments: &[&str]) -> Ended {
+pub(crate) fn ask(scratch: &Scratch, arguments: &[&str]) -> Ended {
     let socket = scratch.path("mesh/agent.sock").display().to_string();
     scratch.dreammesh(&with_agent(arguments, &socket))
 }

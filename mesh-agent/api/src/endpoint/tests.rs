@@ -37,12 +37,29 @@ fn a_socket_is_for_the_same_host() {
         target(&it, rules),
         ok("dreammesh+tcp://127.0.0.1:7443", false)
     );
-    it.ports[0].unix_path = "/run/x".into();
-    it.ports[0].protocol = Protocol::Grpc;
-    assert_eq!(target(&it, rules), ok("grpc://127.0.0.1:7443", false));
     it.ports[0].number = 0;
     assert_eq!(target(&it, rules), Err(Reason::SocketElsewhere));
-    it.ports[0].protocol = Protocol::DreamMesh;
+    it.ports[0].unix_path = "/run/x".into();
+    it.host = "b".into();
+    assert_eq!(target(&it, rules), Err(Reason::SocketElsewhere));
+}
+
+#[test]
+fn a_server_of_grpc_is_called_by_its_socket_too() {
+    let rules = Rules::default();
+    let mut it = instance("a", &["127.0.0.1"]);
+    it.ports[0].protocol = Protocol::Grpc;
+    it.ports[0].unix_path = format!("/{}", "x".repeat(102)).into();
+    assert!(target(&it, rules).unwrap().0.starts_with("grpc+unix://"));
+    it.ports[0].unix_path = format!("/{}", "x".repeat(103)).into();
+    assert_eq!(target(&it, rules), ok("grpc://127.0.0.1:7443", false));
+    it.ports[0].unix_path = "/run/x".into();
+    assert_eq!(target(&it, rules), ok("grpc+unix:///run/x", false));
+    it.ports[0].number = 0;
+    assert_eq!(target(&it, rules), ok("grpc+unix:///run/x", false));
+    // What a socket carries stays on its host, so nothing need be encrypted there.
+    it.ports[0].tls = true;
+    assert_eq!(target(&it, rules), ok("grpc+unix:///run/x", false));
     it.host = "b".into();
     assert_eq!(target(&it, rules), Err(Reason::SocketElsewhere));
 }

@@ -97,6 +97,42 @@ async fn a_server_says_of_each_service_whether_it_serves() {
     serving.abort();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_socket_is_asked_as_a_port_is() {
+    let directory = std::env::temp_dir().join(format!("dreammesh-probe-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("server.sock");
+    let path = path.display();
+    let health = Health::new();
+    health.set("shop.v1.Cart", ServingStatus::NotServing);
+    let server = Server::builder().health(&health);
+    let server = server.bind(&format!("unix://{path}")).await.unwrap();
+    let serving = tokio::spawn(server.serve_until(std::future::pending::<()>()));
+    for scheme in ["unix", "grpc+unix"] {
+        let of = |kind, service: &str| Subject {
+            kind,
+            target: format!("{scheme}://{path}").into(),
+            service: service.into(),
+        };
+        for kind in Kind::ALL {
+            let outcome = probe(&of(kind, "")).await;
+            assert_eq!(outcome.result, Answer::Passed, "{scheme}: {outcome:?}");
+        }
+        let outcome = probe(&of(Kind::Grpc, "shop.v1.Cart")).await;
+        assert_eq!(outcome.result, Answer::Failed, "{scheme}: {outcome:?}");
+    }
+    serving.abort();
+    let _ = serving.await;
+    let gone = Subject {
+        kind: Kind::Grpc,
+        target: format!("grpc+unix://{path}").into(),
+        service: "".into(),
+    };
+    assert_eq!(probe(&gone).await.result, Answer::Refused);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
 #[tokio::test]
 async fn a_server_of_grpc_without_the_health_service_answers_and_that_is_enough() {
     let (address, serving) = serve(Server::builder().service(Nothing)).await;

@@ -106,3 +106,36 @@ fn the_target_is_what_a_caller_here_would_dial() {
         "what a loopback address means is known there alone"
     );
 }
+
+#[test]
+fn a_socket_is_asked_in_what_is_spoken_there_unless_the_check_says_otherwise() {
+    let of = |protocol, check| {
+        let mut instance = instance(protocol, check);
+        instance.host = "host-1".into();
+        instance.ports[0].unix_path = "/run/catalog.sock".into();
+        let knowledge = Knowledge::new(Agent::new("agent-1", "host-1"));
+        let sink = knowledge.sink("test", Origin::File);
+        let id = instance.id.clone();
+        assert!(sink.set(instance));
+        let here = Here::new("host-1", Locality::default());
+        let it = Subject::of(&knowledge.known(&id).unwrap(), false, &here).unwrap();
+        assert_eq!(it.place(), Place::Socket("/run/catalog.sock"));
+        let (grpc, session) = (it.grpc_target(), it.session_target());
+        (it.kind, grpc, session)
+    };
+    let (session, grpc) = ("unix:///run/catalog.sock", "grpc+unix:///run/catalog.sock");
+    let expected = |kind, by_grpc: &str| (kind, by_grpc.to_owned(), session.to_owned());
+    for (protocol, check, kind, by_grpc) in [
+        (Protocol::Grpc, CheckKind::Fitting, Kind::Grpc, grpc),
+        (Protocol::Grpc, CheckKind::Session, Kind::Session, grpc),
+        (
+            Protocol::DreamMesh,
+            CheckKind::Fitting,
+            Kind::Session,
+            session,
+        ),
+        (Protocol::DreamMesh, CheckKind::Grpc, Kind::Grpc, session),
+    ] {
+        assert_eq!(of(protocol, check), expected(kind, by_grpc), "{check:?}");
+    }
+}
