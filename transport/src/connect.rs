@@ -458,6 +458,12 @@ impl Connector {
             .map_err(|error| ConnectError(Cause::Resolve(error)))
     }
 
+    /// The same for endpoints beside which there are others.
+    fn probing(mut self, probe: Keepalive) -> Self {
+        self.settings.session.probe = Some(probe);
+        self
+    }
+
     fn source(&self, target: &str) -> Result<KeptLink, ConnectError> {
         let address: Address = target.parse().map_err(|e| ConnectError(Cause::Target(e)))?;
         let endpoint = Endpoint::new(address.to_string());

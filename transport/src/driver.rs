@@ -61,6 +61,8 @@ pub(crate) struct Driver {
     hello_due: Option<Instant>,
     /// What to do when it has.
     on_hello: Option<OnHello>,
+    /// What to do when calls wait and it gives no sign of life.
+    on_silent: Option<OnSilent>,
     /// What the last look at the session said.
     view: View,
     /// Why the session is over.
@@ -71,6 +73,9 @@ pub(crate) struct Driver {
 
 /// What follows the peer's hello.
 pub(crate) type OnHello = Box<dyn FnOnce() + Send>;
+
+/// What follows when nothing comes from a peer that was asked for a sign of life.
+pub(crate) type OnSilent = Box<dyn FnMut() + Send>;
 
 /// What a look at the session under the lock says of the time until the next.
 #[derive(Debug, Default)]
@@ -94,6 +99,8 @@ struct Todo {
     room: usize,
     /// Whether calls that wait elsewhere are not to count on this connection any more.
     over: bool,
+    /// Whether the peer gives no sign of life.
+    silent: bool,
 }
 
 /// What one round came to.
@@ -128,6 +135,12 @@ impl Driver {
         self
     }
 
+    /// The same driver, which says when calls wait and the peer gives no sign of life.
+    pub(crate) fn on_silent(mut self, then: OnSilent) -> Self {
+        self.on_silent = Some(then);
+        self
+    }
+
     /// The same driver for a link whose first bytes have been read.
     pub(crate) fn with_input(mut self, first: &[u8]) -> Self {
         self.input = Input::of(first);
@@ -150,6 +163,7 @@ impl Driver {
             server,
             hello_due: Some(hello_due),
             on_hello: None,
+            on_silent: None,
             view: View {
                 wants_input: true,
                 has_output: true,
@@ -384,6 +398,7 @@ impl Driver {
                 state.waiting.wake_all(&mut self.todo.wakers);
                 self.todo.over = true;
             }
+            (Event::Silent, None) => self.todo.silent = true,
             (Event::Closed(closed), _) => {
                 self.shared.set_closed_to_calls();
                 state.waiting.wake_all(&mut self.todo.wakers);
@@ -429,6 +444,11 @@ impl Driver {
                 true => self.shared.tell_over(),
                 false => self.shared.tell_room(room),
             }
+        }
+        if std::mem::take(&mut self.todo.silent)
+            && let Some(then) = &mut self.on_silent
+        {
+            then();
         }
         if self.on_hello.is_some() && self.shared.was_connected() {
             self.on_hello.take().into_iter().for_each(|then| then());

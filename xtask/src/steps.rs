@@ -131,6 +131,11 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(foreign::namespaces),
         ),
         slow(
+            "chaos",
+            "three hosts of a mesh are killed, stopped and cut off in part, and logs are compared",
+            Box::new(foreign::chaos),
+        ),
+        slow(
             "fuzz",
             "a short run of every fuzz target under AddressSanitizer",
             Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(none)),

@@ -9,7 +9,7 @@
 //! - `traffic`: the customers, and how every kind of call is made.
 //! - `visit`: what is done to the shop while they are there.
 //! - `deadline`, `revisions`: a call that overruns, and clients of other revisions.
-//! - `processes`, `agent`, `counters`, `phases`, `progress`, `report`: what is around it.
+//! - `process`, `processes`, `agent`, `counters`, `phases`, `progress`, `report`: what is around it.
 #![forbid(unsafe_code)]
 
 mod agent;
@@ -19,6 +19,7 @@ mod counters;
 mod deadline;
 mod inventory;
 mod phases;
+mod process;
 mod processes;
 mod progress;
 mod proto;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dreammesh::{Channel, Connect as _, MethodSnapshot, Metrics, Side, WireMode};
 
 use crate::phases::Phase;
-use crate::processes::Process;
+use crate::process::Process;
 use crate::proto::current::{CountersClient, ReadCountersRequestArgs};
 
 /// Prints one line a phase, and below it who answered.

@@ -1,15 +1,15 @@
 //! A process of the shop: which service it runs, and until when.
 
 use std::error::Error;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 
 use dreammesh::{Announce as _, Mesh, Metrics, Server};
-use tokio::sync::oneshot;
 
 use crate::catalog::Shelf;
 use crate::checkout::Till;
 use crate::counters::OwnCounters;
 use crate::inventory::Storeroom;
+use crate::process::input_ended;
 use crate::proto::current::{
     CatalogClient, CatalogServer, CheckoutServer, CountersServer, InventoryClient, InventoryServer,
 };
@@ -55,15 +55,4 @@ pub(crate) async fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stdout(), "{}", server.target())?;
     server.serve_until(input_ended()).await;
     Ok(())
-}
-
-/// Ends when standard input does.
-async fn input_ended() {
-    let (ended, end) = oneshot::channel();
-    // Reading blocks, so it has a thread of its own; it ends with the input, or with the process.
-    std::thread::spawn(move || {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        let _ = ended.send(());
-    });
-    let _ = end.await;
 }

@@ -31,6 +31,12 @@ pub struct Config {
     pub output_bytes_max: usize,
     /// How a silent peer is told from a dead one; none turns it off.
     pub keepalive: Option<Keepalive>,
+    /// Client: how a peer is found out that answers nothing while calls wait for it, long before
+    /// it counts as dead ([`Event::Silent`](crate::Event::Silent)); none turns it off.
+    ///
+    /// It is asked after `interval`, and after twice, four times and up to 32 times as long if the
+    /// same calls wait on while it gives signs of life.
+    pub probe: Option<Keepalive>,
     /// How often a slot may be used before it retires; lowered only by tests.
     pub generations_max: u32,
 }
@@ -64,6 +70,8 @@ impl Default for Config {
                 interval: Duration::from_secs(20),
                 timeout: Duration::from_secs(10),
             }),
+            // It makes a difference only to those who have another peer to turn to.
+            probe: None,
             generations_max: u32::MAX,
         }
     }

@@ -34,6 +34,9 @@ pub enum Event {
     Draining,
     /// A PONG came for [`crate::Session::ping`] with this token.
     Pong(u64),
+    /// Client: calls wait, and the peer has given no sign of life though it was asked for one
+    /// ([`crate::Config::probe`]). It comes again while that lasts.
+    Silent,
     /// The session is over; nothing follows.
     Closed(Closed),
 }

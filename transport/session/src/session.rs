@@ -36,6 +36,7 @@ use lifecycle::Drain;
 use methods::Methods;
 use server::WireSlot;
 use slots::{Micros, NEVER, Slots};
+use timing::Probe;
 
 /// One side of one connection, without I/O.
 ///
@@ -98,6 +99,8 @@ pub struct Session<U> {
     received: Micros,
     /// When the keepalive PING went out that nothing has arrived after.
     ping_sent: Option<Micros>,
+    /// Client: what is known of a peer that calls wait for.
+    probe: Probe,
     drain: Drain,
     /// Server: when an announced drain becomes final without the client's answer.
     drain_final_at: Micros,
@@ -180,6 +183,7 @@ impl<U: Default> Session<U> {
             scanned: 0,
             received: 0,
             ping_sent: None,
+            probe: Probe::default(),
             drain: Drain::None,
             drain_final_at: NEVER,
             closed: false,

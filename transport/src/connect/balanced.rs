@@ -15,7 +15,7 @@ use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use dreammesh_core::balance::{Load, Policy, Random};
@@ -25,6 +25,7 @@ use dreammesh_core::port::{
     Balanced as Given, Connection, ConnectionAsk, ConnectionSource, Ended, OpenTicket,
 };
 use dreammesh_core::resolve::{Knowledge, ResolvedEndpoint, Resolver};
+use dreammesh_session::Keepalive;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -84,6 +85,8 @@ impl Balanced {
             entered: Notify::new(),
             changed: Notify::new(),
         });
+        // A call need not wait for one endpoint while there are others.
+        let connector = connector.probing(PROBE);
         let following = tokio::spawn(follow(Arc::clone(&inner), connector, resolver));
         Self {
             inner,
@@ -552,3 +555,10 @@ impl fmt::Debug for Balanced {
 const ASKED_MAX: usize = 4;
 /// How many endpoints that cannot be reached a call asks in one go, while none is connected.
 const FAILED_MAX: usize = 16;
+/// When an endpoint that says nothing while calls wait for it is asked for a sign of life, and when
+/// they go elsewhere: soon enough to be answered within a deadline of two seconds, and late enough
+/// that a busy machine does not make them do so.
+const PROBE: Keepalive = Keepalive {
+    interval: Duration::from_millis(500),
+    timeout: Duration::from_millis(500),
+};

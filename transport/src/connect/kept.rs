@@ -4,13 +4,14 @@
 //!   when they go.
 //! - `connecting`: making them, and noting how they end; `early`: calls before a handshake is done.
 //! - `grpc`: the connection to a server of plain gRPC.
-//! - `path`: leaving a medium that does not work, and coming back to it.
+//! - `path`: leaving a medium that does not work, and coming back to it; `silence`: leaving a server
+//!   that does not answer.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -38,6 +39,7 @@ mod early;
 mod grpc;
 mod members;
 mod path;
+mod silence;
 mod tending;
 #[cfg(test)]
 mod tests;
@@ -67,6 +69,10 @@ struct Inner {
     counts: Arc<ConnectionCounts>,
     /// How often a server of plain gRPC has said that it is asked for signs of life too often.
     pinged_too_often: AtomicU32,
+    /// Whether there is another endpoint for its calls.
+    has_others: AtomicBool,
+    /// Whether the server fell silent and has not said hello since.
+    is_wary: AtomicBool,
 }
 
 struct State {
@@ -118,6 +124,8 @@ impl KeptLink {
             changed: Notify::new(),
             counts,
             pinged_too_often: AtomicU32::new(0),
+            has_others: AtomicBool::new(false),
+            is_wary: AtomicBool::new(false),
         });
         tokio::spawn(keep(Arc::clone(&inner)));
         Self(inner)

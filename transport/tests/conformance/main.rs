@@ -31,6 +31,7 @@ mod quic;
 mod relayed;
 mod retries;
 mod secured;
+mod silence;
 mod table;
 mod tcp_relay;
 mod tls;

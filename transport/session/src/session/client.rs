@@ -74,6 +74,7 @@ impl<U: Default> Session<U> {
         if end {
             slot.state.set(State::SENT_ALL);
         }
+        self.probe.handle_asked(self.now, self.live == 0);
         self.live += 1;
         self.stats.calls += 1;
         self.deadline_next = self.deadline_next.min(deadline);

@@ -49,8 +49,7 @@ impl<U: Default> Session<U> {
     pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) {
         self.tick(now);
         if !input.is_empty() {
-            self.received = self.now;
-            self.ping_sent = None;
+            self.heard();
         }
         if let Err(violation) = self.take_frames(input) {
             self.fail(violation);

@@ -179,13 +179,12 @@ impl<U: Default> Session<U> {
     /// [`Session::handle_input`] is to follow.
     pub fn handle_landed(&mut self, now: Instant, mut landing: Landing, input: &mut BytesMut) {
         self.tick(now);
+        if self.arriving.is_some() && landing.landed > 0 {
+            self.heard();
+        }
         let Some(arriving) = &mut self.arriving else {
             return;
         };
-        if landing.landed > 0 {
-            self.received = self.now;
-            self.ping_sent = None;
-        }
         arriving.lent = false;
         arriving.left -= landing.take_first();
         // The call may be over by now, and what was announced for it with it.

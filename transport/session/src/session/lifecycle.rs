@@ -41,6 +41,9 @@ pub(crate) const DRAIN_TOKEN: u64 = OWN_TOKENS | 1;
 /// The PING of the keepalive.
 pub(crate) const KEEPALIVE_TOKEN: u64 = OWN_TOKENS;
 
+/// The PING to a peer that calls wait for.
+pub(crate) const PROBE_TOKEN: u64 = OWN_TOKENS | 2;
+
 impl<U: Default> Session<U> {
     /// Takes or opens no further calls, lets the others finish, then closes (PROTOCOL.md §7).
     pub fn drain(&mut self, now: Instant) {

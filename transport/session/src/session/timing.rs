@@ -2,12 +2,84 @@
 
 use std::time::{Duration, Instant};
 
-use super::lifecycle::KEEPALIVE_TOKEN;
+use super::lifecycle::{KEEPALIVE_TOKEN, PROBE_TOKEN};
 use super::slots::{Micros, NEVER, State};
 use super::{Role, Session, micros_of};
+use crate::config::Config;
+use crate::event::Event;
 use crate::frame::{CloseCode, ping};
 
+/// How long calls have waited for a peer that says nothing.
+#[derive(Debug, Default)]
+pub(super) struct Probe {
+    /// When it last said something, a call was opened after that, or it was found to be silent.
+    since: Micros,
+    /// Whether a call was opened since it last said something.
+    is_asked: bool,
+    /// When it was asked for a sign of life, if it has said nothing since.
+    sent: Option<Micros>,
+    /// How often it was asked since a call was last opened.
+    times: u32,
+}
+
+impl Probe {
+    /// A call is opened; it may be the only one.
+    #[inline]
+    pub(super) fn handle_asked(&mut self, now: Micros, is_first: bool) {
+        self.times = 0;
+        if is_first || !self.is_asked {
+            (self.since, self.sent, self.is_asked) = (now, None, true);
+        }
+    }
+
+    #[inline]
+    fn handle_heard(&mut self, now: Micros) {
+        (self.since, self.sent, self.is_asked) = (now, None, false);
+    }
+
+    /// When there is something to do, as long as calls wait.
+    #[inline]
+    fn at(&self, config: &Config) -> Micros {
+        let Some(probe) = config.probe else {
+            return NEVER;
+        };
+        match self.sent {
+            Some(sent) => sent.saturating_add(micros_of(probe.timeout)),
+            None => {
+                let interval = micros_of(probe.interval);
+                let longer = 1 << self.times.min(LONGER_MAX);
+                self.since.saturating_add(interval.saturating_mul(longer))
+            }
+        }
+    }
+
+    /// It is time; whether the peer is to be asked, having not been, or is silent.
+    fn handle_due(&mut self, now: Micros) -> Due {
+        if self.sent.take().is_some() {
+            self.since = now;
+            return Due::Silent;
+        }
+        self.times = self.times.saturating_add(1);
+        self.sent = Some(now);
+        Due::Ask
+    }
+}
+
+/// What is to be done about a peer that says nothing.
+enum Due {
+    Ask,
+    Silent,
+}
+
 impl<U: Default> Session<U> {
+    /// Something came from the peer.
+    #[inline]
+    pub(crate) fn heard(&mut self) {
+        self.received = self.now;
+        self.ping_sent = None;
+        self.probe.handle_heard(self.now);
+    }
+
     /// When [`Session::handle_timeout`] is due; it may be earlier than anything happens.
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -20,7 +92,8 @@ impl<U: Default> Session<U> {
             NEVER => NEVER,
             next => next.max(self.scanned + COARSE_US),
         };
-        let next = deadlines.min(self.keepalive_at()).min(self.drain_final_at);
+        let next = deadlines.min(self.keepalive_at()).min(self.probe_at());
+        let next = next.min(self.drain_final_at);
         (next != NEVER).then(|| self.epoch + Duration::from_micros(next))
     }
 
@@ -39,6 +112,19 @@ impl<U: Default> Session<U> {
         }
         if !self.closed && self.now >= self.keepalive_at() {
             self.keep_alive();
+        }
+        if !self.closed && self.now >= self.probe_at() {
+            match self.probe.handle_due(self.now) {
+                Due::Ask => ping::write(self.output.buffer(), false, PROBE_TOKEN),
+                Due::Silent => self.events.push_back(Event::Silent),
+            }
+        }
+    }
+
+    fn probe_at(&self) -> Micros {
+        match self.live {
+            0 => NEVER,
+            _ => self.probe.at(&self.config),
         }
     }
 
@@ -83,3 +169,7 @@ impl<U: Default> Session<U> {
 
 /// The grain of deadlines: a millisecond, below which the links' own delays hide any difference.
 const COARSE_US: Micros = 1000;
+
+/// How often the time doubles after which a peer is asked again: calls may take long, and one that
+/// runs them gives a sign of life each time.
+const LONGER_MAX: u32 = 5;

@@ -15,6 +15,7 @@ mod flow;
 mod landing;
 mod layouts;
 mod methods;
+mod probe;
 mod rng;
 mod seeds;
 mod world;

@@ -49,7 +49,7 @@ impl Set {
         let known = former.iter().flat_map(|set| &set.members);
         let known: HashMap<_, _> = known.map(|member| (member.key(), member)).collect();
         let latency = former.map_or(Duration::ZERO, |set| set.usual_latency(now));
-        let mut members = Vec::with_capacity(endpoints.len());
+        let mut members: Vec<Arc<Member>> = Vec::with_capacity(endpoints.len());
         let mut choices = Vec::with_capacity(endpoints.len());
         let mut take_calls = Vec::with_capacity(endpoints.len());
         let mut others = 0_usize;
@@ -76,6 +76,10 @@ impl Set {
                 None => choice,
             });
             members.push(member);
+        }
+        let taking = take_calls.iter().filter(|takes| **takes).count();
+        for (member, takes) in members.iter().zip(&take_calls) {
+            member.link.set_has_others(taking > usize::from(*takes));
         }
         Self {
             picker: Picker::new(policy, choices, start),

@@ -1,5 +1,6 @@
 //! Making the connections of a kept link, driving them, and noting how they end.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -40,7 +41,8 @@ pub(super) struct Running {
 pub(super) enum Role {
     /// To be the one that calls get, where there is none.
     Next,
-    /// To be that in place of one that is to go, once the server has said hello here.
+    /// To be that in place of one that is to go or that fell silent, once the server has said hello
+    /// here.
     Successor,
     /// To be that in place of all others, because it is by a better medium, once the server has
     /// said hello here.
@@ -69,7 +71,8 @@ impl Inner {
         };
         match dialled {
             Ok(dialled) => {
-                let role = match self.lock().members.is_live() {
+                let is_wary = self.is_wary.load(Ordering::Relaxed);
+                let role = match self.lock().members.is_live() || is_wary {
                     true => Role::Successor,
                     false => Role::Next,
                 };
@@ -175,6 +178,7 @@ impl Inner {
                 driver
             }
         };
+        let driver = driver.on_silent(self.on_silent(&shared, connected.as_ref()));
         if let Some(retirement) = retirement {
             self.await_retirement(retirement, &shared);
         }
@@ -244,6 +248,7 @@ impl Inner {
             }
             state.failure = None;
             state.wanted = false;
+            self.is_wary.store(false, Ordering::Relaxed);
             state.waiting.wake_all(&mut wakers);
             let mut former = match role {
                 Role::Instead => state.members.take(|_| true),
