@@ -1,6 +1,5 @@
 //! The client's side: from a target to a channel.
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -8,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dreammesh_core::balance::Policy;
-use dreammesh_core::call::{Endpoint, Status};
+use dreammesh_core::call::Endpoint;
 use dreammesh_core::channel::{Channel, ChannelBuilder};
 use dreammesh_core::negotiate::VerdictCache;
 use dreammesh_core::port::ConnectionSource;
-use dreammesh_core::resolve::{Abilities, ResolveError, Resolver, Resolvers};
+use dreammesh_core::resolve::{Abilities, Resolver, Resolvers};
 use dreammesh_core::wire::Limits;
 use dreammesh_session::{Config, Keepalive};
 use http::uri::Scheme;
@@ -21,13 +20,15 @@ use crate::driver::timer::NEVER;
 use crate::grpc::client::{self as grpc, OpenedLink};
 use crate::grpc::encoding::Encoding;
 use crate::link::BoxLink;
-use crate::link::address::{Address, TargetError, is_resolved};
+use crate::link::address::{Address, is_resolved};
 use crate::link::memory::MemoryHub;
 use crate::link::tcp::TcpOptions;
 use crate::link::{listener, tcp, tls, tunnel, unix};
 use crate::quic::dial::{self, Connected, Offer};
-use crate::tls::{ClientTls, TlsError};
+use crate::tls::ClientTls;
 use balanced::Balanced;
+use error::Cause;
+pub use error::ConnectError;
 use kept::KeptLink;
 pub use race::Medium;
 use secured::Secured;
@@ -35,6 +36,7 @@ use secured::Secured;
 mod backoff;
 mod balanced;
 mod client;
+mod error;
 mod kept;
 mod lanes;
 mod race;
@@ -747,60 +749,6 @@ impl Place {
             Self::Quic(target) => Dialled::quic(target, offer).await,
             Self::Secured(secured) => secured.dial(offer).await,
             Self::Grpc(to) => Ok(Dialled::Grpc(Box::new(to.dial().await?))),
-        }
-    }
-}
-
-/// Why a target could not be connected.
-#[derive(Debug)]
-pub struct ConnectError(Cause);
-
-#[derive(Debug)]
-enum Cause {
-    Target(TargetError),
-    NoMesh,
-    Resolve(ResolveError),
-    NoTls,
-    Host(TlsError),
-    Unreachable(Status),
-}
-
-impl ConnectError {
-    /// Whether the target itself is wrong, so that trying again cannot help.
-    pub fn is_target(&self) -> bool {
-        !matches!(self.0, Cause::Unreachable(_))
-    }
-
-    /// Whether the target is encrypted and nothing says whom to believe there.
-    pub fn is_without_tls(&self) -> bool {
-        matches!(self.0, Cause::NoTls)
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Cause::Target(error) => write!(f, "{error}"),
-            Cause::NoMesh => f.write_str("nothing says which mesh it is: see `Connector::mesh`"),
-            Cause::Resolve(error) => write!(f, "{error}"),
-            Cause::NoTls => {
-                f.write_str("the target is encrypted, and nothing says whom to believe: see ")?;
-                f.write_str("`Connector::tls`")
-            }
-            Cause::Host(error) => write!(f, "{error}"),
-            Cause::Unreachable(status) => f.write_str(status.message()),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Cause::Target(error) => Some(error),
-            Cause::NoTls | Cause::NoMesh => None,
-            Cause::Resolve(error) => Some(error),
-            Cause::Host(error) => Some(error),
-            Cause::Unreachable(status) => Some(status),
         }
     }
 }

@@ -22,7 +22,8 @@ fn client() -> Side {
 }
 
 fn open(side: &mut Side) {
-    side.open(&METHODS[0], Some(1), true, None).unwrap();
+    side.open(&METHODS[0], Some(1), true, None)
+        .expect("a call opens");
     side.frames();
 }
 
@@ -96,7 +97,9 @@ fn one_that_gives_signs_of_life_is_asked_less_and_less_until_a_call_follows() {
 #[test]
 fn nobody_is_asked_while_no_call_waits() {
     let mut side = client();
-    let key = side.open(&METHODS[0], Some(1), true, None).unwrap();
+    let key = side
+        .open(&METHODS[0], Some(1), true, None)
+        .expect("a call opens");
     side.frames();
     side.pass(INTERVAL);
     assert_eq!(pings(&mut side).len(), 1);
