@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 /// The latency is a moving average that follows every rise at once and forgets it exponentially:
 /// the peak-sensitive EWMA of Finagle. Three things are added to it. An endpoint that owes answers
 /// and has given none for longer than its average is as slow as that silence is long, so that one
-/// which hangs is avoided before the first deadline passes. The first answer after a rest takes the
-/// average half of the way to it, by ratio, so that one which has recovered is known again after
-/// a few. And below 50 µs all are equally fast, so that noise decides nothing.
+/// which hangs is avoided before the first deadline passes. A peak is forgotten by what follows on
+/// it too, not by time alone: every answer counts for at least a twentieth, and that to the first
+/// call after a rest takes the average three quarters of the way to it, by ratio, so that an
+/// endpoint that had to pause for a moment has its calls back after a few answers. And below 50 µs
+/// all are equally fast, so that noise decides nothing.
 ///
 /// Every call that begins has to end by one of the other methods, once. All of it is a few atomic
 /// operations.
@@ -203,14 +205,15 @@ impl Average {
     /// The average with one more observation.
     fn with(self, seconds: f32, at_millis: u32) -> Self {
         let remembered = self.remembered(at_millis);
-        // An observation counts for at least so much, however close to the last one: the clock of
-        // averages is coarse, and some endpoints answer a hundred times in its step.
+        // An observation counts for at least so much, however close to the last one: a hundred
+        // answers in a moment say more than the moment.
         let remembered = remembered.min(REMEMBERED_MAX);
         let seconds = if seconds >= self.seconds {
             seconds
-        } else if self.age(at_millis) > REST_MS {
-            // The first answer after a rest says more than what is remembered of before.
-            (self.after(at_millis) * seconds.max(FLOOR)).sqrt()
+        } else if self.age(at_millis).saturating_sub((seconds * 1e3) as u32) > REST_MS {
+            // The first call after a rest says more than what is remembered of before.
+            let seconds = seconds.max(FLOOR);
+            seconds * (self.after(at_millis) / seconds).sqrt().sqrt()
         } else {
             self.seconds * remembered + seconds * (1.0 - remembered)
         };
@@ -242,9 +245,9 @@ const OUTSTANDING: u64 = 1 << 32;
 /// How long it takes to forget all but a third of a peak: Finagle's and Linkerd's default.
 const DECAY_MS: f32 = 10_000.0;
 /// After how long without an answer an endpoint is rested.
-const REST_MS: u32 = 1_000;
+const REST_MS: u32 = 100;
 /// What is left of an average after an observation, at most.
-const REMEMBERED_MAX: f32 = 0.9995;
+const REMEMBERED_MAX: f32 = 0.95;
 /// What an endpoint takes at the least, in seconds: below it, one that is as good as another may
 /// differ by its core's clock.
 const FLOOR: f32 = 50e-6;

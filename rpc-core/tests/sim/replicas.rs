@@ -31,9 +31,12 @@ pub(crate) type Service = fn(replica: usize, at: Duration) -> (Duration, Duratio
 pub(crate) struct Report {
     /// How long each took, in the order in which they ended.
     latencies: Vec<Duration>,
-    /// How many each replica was given.
-    pub(crate) counts: Vec<usize>,
+    /// How many each replica was given, by the [`WINDOW`] in which they began.
+    windows: Vec<Vec<usize>>,
 }
+
+/// What shares are looked at in.
+pub(crate) const WINDOW: Duration = Duration::from_secs(2);
 
 impl Report {
     /// The latency that such a part of the calls did not exceed.
@@ -46,7 +49,17 @@ impl Report {
 
     /// What of the calls a replica was given.
     pub(crate) fn share(&self, replica: usize) -> f64 {
-        self.counts[replica] as f64 / self.counts.iter().sum::<usize>() as f64
+        let of_it: usize = self.windows.iter().map(|counts| counts[replica]).sum();
+        of_it as f64 / self.windows.iter().flatten().sum::<usize>() as f64
+    }
+
+    /// The least that any replica was given in any window, as a part of its calls.
+    pub(crate) fn least_share(&self) -> f64 {
+        let least = |counts: &Vec<usize>| {
+            let of_it = counts.iter().min().copied().unwrap_or(0);
+            of_it as f64 / counts.iter().sum::<usize>() as f64
+        };
+        self.windows.iter().map(least).fold(1.0, f64::min)
     }
 }
 
@@ -105,7 +118,7 @@ pub(crate) fn run(world: &World) -> Report {
         found: 0,
         report: Report {
             latencies: Vec::new(),
-            counts: vec![0; world.replicas],
+            windows: Vec::new(),
         },
     };
     run.find(Duration::ZERO, Event::Arrives);
@@ -129,7 +142,10 @@ impl Run<'_> {
         let now = self.origin + at;
         let replica = picker.pick(now, &mut self.random).unwrap();
         picker.members()[replica].load().handle_begun(now);
-        self.report.counts[replica] += 1;
+        let window = at.div_duration_f64(WINDOW) as usize;
+        let windows = &mut self.report.windows;
+        windows.resize(windows.len().max(window + 1), vec![0; self.world.replicas]);
+        windows[window][replica] += 1;
         let call = Call { client, began: at };
         self.replicas[replica].waiting.push_back(call);
         self.serve(at, replica);
