@@ -427,6 +427,16 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets how much of the memory that its output took a connection keeps when that is sent, twice;
+    /// 512 KiB by default, so that a steady load allocates nothing.
+    ///
+    /// Less suits a server of many connections that have something to say now and then.
+    #[must_use]
+    pub fn retained_output_bytes(mut self, bytes: usize) -> Self {
+        self.settings.session.output_retained_bytes_max = bytes;
+        self
+    }
+
     /// Sets after how much silence the peer is asked for a sign of life, and after how much more
     /// it counts as dead; 20 and 10 seconds by default.
     #[must_use]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::frame::hello::{Hello, VERSION};
+use crate::output::RETAINED_BYTES_MAX;
 
 /// The limits and timings of one side of a session.
 ///
@@ -29,6 +30,9 @@ pub struct Config {
     pub read_buffer_bytes: usize,
     /// The pending output beyond which a session neither reads nor takes stream messages.
     pub output_bytes_max: usize,
+    /// The room for output that is kept when all of it has been written, by the session and by who
+    /// writes for it.
+    pub output_retained_bytes_max: usize,
     /// How a silent peer is told from a dead one; none turns it off.
     pub keepalive: Option<Keepalive>,
     /// Client: how a peer is found out that answers nothing while calls wait for it, long before
@@ -65,6 +69,7 @@ impl Default for Config {
             methods_max: 1024,
             read_buffer_bytes: 256 * 1024,
             output_bytes_max: 1024 * 1024,
+            output_retained_bytes_max: RETAINED_BYTES_MAX,
             // Below the 60 s after which common proxies and NATs forget an idle flow.
             keepalive: Some(Keepalive {
                 interval: Duration::from_secs(20),

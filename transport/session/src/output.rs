@@ -20,16 +20,24 @@ pub struct Output {
     shared: VecDeque<(usize, Bytes)>,
     /// The bytes left in `shared`.
     shared_bytes: usize,
+    /// How much room the buffer keeps when all of it is written.
+    retained_bytes_max: usize,
 }
 
 impl Output {
     /// Nothing to write.
     pub const fn new() -> Self {
+        Self::retaining(RETAINED_BYTES_MAX)
+    }
+
+    /// Nothing to write; so much room is kept when what comes has been written.
+    pub(crate) const fn retaining(bytes: usize) -> Self {
         Self {
             buffer: Vec::new(),
             consumed: 0,
             shared: VecDeque::new(),
             shared_bytes: 0,
+            retained_bytes_max: bytes,
         }
     }
 
@@ -51,8 +59,8 @@ impl Output {
         self.consumed = 0;
         self.shared.clear();
         self.shared_bytes = 0;
-        if self.buffer.capacity() > RETAINED_BYTES_MAX {
-            self.buffer.shrink_to(RETAINED_BYTES_MAX);
+        if self.buffer.capacity() > self.retained_bytes_max {
+            self.buffer.shrink_to(self.retained_bytes_max);
         }
     }
 
@@ -82,6 +90,7 @@ impl Output {
     pub(crate) fn swap_into(&mut self, other: &mut Self) {
         debug_assert!(other.is_empty(), "the driver writes one output at a time");
         mem::swap(self, other);
+        self.retained_bytes_max = other.retained_bytes_max;
         self.clear();
     }
 
@@ -153,8 +162,9 @@ impl Buf for Output {
 /// Below this a copy is cheaper than an entry in a vectored write and a reference count.
 pub(crate) const SHARED_BYTES_MIN: usize = 8 * 1024;
 
-/// What a buffer keeps after a burst: a batch of output, so that steady load never reallocates.
-const RETAINED_BYTES_MAX: usize = 512 * 1024;
+/// What a buffer keeps after a burst, if nothing else is said: a batch of output, so that steady
+/// load never reallocates.
+pub(crate) const RETAINED_BYTES_MAX: usize = 512 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -222,6 +232,32 @@ mod tests {
         assert_eq!(read, flat);
         assert!(shared >= 3 * SHARED_BYTES_MIN, "{shared}");
         assert_eq!(output.shared_front(), None);
+    }
+
+    #[test]
+    fn room_within_the_bound_is_kept_and_room_beyond_is_given_back() {
+        let capacity_after = |bytes: usize| {
+            let mut output = Output::retaining(4096);
+            output.buffer().reserve_exact(bytes);
+            output.buffer().resize(bytes, 7);
+            output.advance(bytes);
+            output.buffer().capacity()
+        };
+        assert_eq!(capacity_after(4096), 4096);
+        assert_eq!(capacity_after(4097), 4096);
+        assert_eq!(capacity_after(1 << 20), 4096);
+    }
+
+    #[test]
+    fn both_buffers_of_a_connection_keep_what_its_session_says() {
+        let (mut session, mut driver) = (Output::retaining(100), Output::new());
+        for _ in 0..4 {
+            session.buffer().resize(10_000, 7);
+            session.swap_into(&mut driver);
+            driver.advance(10_000);
+            assert!(driver.buffer().capacity() <= 100);
+            assert!(session.buffer().capacity() <= 100);
+        }
     }
 
     #[test]

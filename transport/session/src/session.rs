@@ -154,7 +154,7 @@ impl<U: Default> Session<U> {
     fn new(role: Role, config: Config, now: Instant) -> Self {
         let local = config.hello();
         let peer = Hello::MINIMUM;
-        let mut output = Output::new();
+        let mut output = Output::retaining(config.output_retained_bytes_max);
         // Neither side waits for the other's HELLO (PROTOCOL.md §2).
         output.buffer().extend_from_slice(&PREFACE);
         local.write(output.buffer());
