@@ -271,6 +271,7 @@ async fn serve(place: &Place, questions: Questions) -> Result<Server, StartError
         .max_message_bytes(MESSAGE_BYTES_MAX)
         .stream_credit_bytes(STREAM_CREDIT_BYTES)
         .connection_credit_bytes(MESSAGE_BYTES_MAX.into())
+        .retained_output_bytes(RETAINED_BYTES)
         .drain_period(PATIENCE);
     let address = format!("unix://{}", path.display());
     let server = place.closed(server.bind(&address)).await;
@@ -375,5 +376,8 @@ const USER_CONNECTIONS_MAX: usize = 576;
 const CALLS_MAX: u32 = 64;
 const MESSAGE_BYTES_MAX: u32 = 1 << 20;
 const STREAM_CREDIT_BYTES: u32 = 128 << 10;
+/// What a program is told at a time is small but for a service that it begins to watch; with what
+/// that took kept for each, a hundred programs took ten megabytes.
+const RETAINED_BYTES: usize = 4 << 10;
 /// As long as an instance's own words.
 const TEXT_BYTES_MAX: usize = dreammesh_agent_api::instance::TEXT_BYTES_MAX;

@@ -247,11 +247,21 @@ impl Kept {
             return Ok(());
         }
         *over = last;
-        let bytes = state::encode(&self.state()).map_err(io::Error::other)?;
+        let (state, instances) = self.state();
+        // The instances need not all be there a second time.
+        let parts = instances
+            .chunks(INSTANCES_OF_PART)
+            .map(|some| proto::State {
+                instances: some.iter().map(|it| (&**it).into()).collect(),
+                ..Default::default()
+            });
+        let parts = std::iter::once(state).chain(parts);
+        let bytes = state::encode_parts(parts).map_err(io::Error::other)?;
         self.file.replace(&bytes)
     }
 
-    fn state(&self) -> proto::State {
+    /// The state, and beside it its instances.
+    fn state(&self) -> (proto::State, Vec<Arc<Instance>>) {
         let knowledge = self.attachments.knowledge();
         let (instances, versions) = knowledge.read(|registry| {
             let all = registry.all().map(|known| known.stated);
@@ -268,7 +278,7 @@ impl Kept {
             let user = self.attachments.user_of(&it.id)?;
             Some((it.id.to_string(), user))
         });
-        proto::State {
+        let state = proto::State {
             agent: welcome.agent,
             epoch: welcome.epoch,
             host: welcome.host,
@@ -276,11 +286,11 @@ impl Kept {
             zone: welcome.zone,
             addresses: welcome.addresses,
             written_unix_ms: clock::wall_ms(),
-            instances: instances.iter().map(|it| (&**it).into()).collect(),
             versions,
             users: users.collect(),
             ..Default::default()
-        }
+        };
+        (state, instances)
     }
 }
 
@@ -300,6 +310,8 @@ const GATHERING: Duration = Duration::from_millis(100);
 const REFRESH_PERIOD: Duration = Duration::from_secs(60);
 /// How long a disk that is full is left alone.
 const RETRY_PERIOD: Duration = Duration::from_secs(5);
+/// How many instances are made ready for the disk at a time.
+const INSTANCES_OF_PART: usize = 64;
 /// What a warning about it is headed with.
 const SUBJECT: &str = "state";
 

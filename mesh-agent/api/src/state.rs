@@ -5,6 +5,7 @@
 //! may write the file may also write a right one, so whatever is in it is checked like anything
 //! from outside when it becomes an [`Instance`](crate::instance::Instance).
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use dreammesh_core::codec::Protobuf;
@@ -23,15 +24,30 @@ pub const FILE_BYTES_MAX: usize = 64 << 20;
 /// # Errors
 /// When it has more than [`FILE_BYTES_MAX`].
 pub fn encode(state: &proto::State) -> Result<Vec<u8>, StateError> {
-    let body = state.to_protobuf().map_err(StateError::Message)?;
-    if HEAD_BYTES + body.len() > FILE_BYTES_MAX {
-        return Err(StateError::Large);
+    encode_parts([state])
+}
+
+/// The bytes of a file whose state comes in parts, each of which may have some of the instances:
+/// put together as messages, in their order. So not all of a large state need be there at a time.
+///
+/// # Errors
+/// When it has more than [`FILE_BYTES_MAX`].
+pub fn encode_parts(
+    parts: impl IntoIterator<Item = impl Borrow<proto::State>>,
+) -> Result<Vec<u8>, StateError> {
+    let mut bytes = vec![0; HEAD_BYTES];
+    for part in parts {
+        // Messages one behind the other are one message, by the rules of protobuf.
+        let part = part.borrow().to_protobuf().map_err(StateError::Message)?;
+        if bytes.len() + part.len() > FILE_BYTES_MAX {
+            return Err(StateError::Large);
+        }
+        bytes.extend(part);
     }
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
-    bytes.extend(MAGIC);
-    bytes.extend((body.len() as u64).to_le_bytes());
-    bytes.extend(hash(&body).to_le_bytes());
-    bytes.extend(body);
+    let (head, body) = bytes.split_at_mut(HEAD_BYTES);
+    let length = (body.len() as u64).to_le_bytes();
+    let words = [MAGIC, length, hash(body).to_le_bytes()];
+    head.copy_from_slice(words.as_flattened());
     Ok(bytes)
 }
 
@@ -137,6 +153,37 @@ mod tests {
         assert_eq!(decode(&bytes).unwrap(), sample());
         let nothing = proto::State::default();
         assert_eq!(decode(&encode(&nothing).unwrap()).unwrap(), nothing);
+    }
+
+    #[test]
+    fn parts_are_one_state() {
+        let whole = sample();
+        let mut parts = vec![proto::State {
+            instances: Vec::new(),
+            ..whole.clone()
+        }];
+        parts.extend(whole.instances.iter().map(|instance| proto::State {
+            instances: vec![instance.clone()],
+            ..Default::default()
+        }));
+        let bytes = encode_parts(&parts).unwrap();
+        assert_eq!(bytes, encode(&whole).unwrap());
+        assert_eq!(decode(&bytes).unwrap(), whole);
+    }
+
+    #[test]
+    fn parts_together_are_as_large_as_a_file_may_be_and_no_larger() {
+        let part = |bytes: usize| proto::State {
+            agent: "a".repeat(bytes),
+            ..Default::default()
+        };
+        // What stands around a text that long takes five bytes.
+        let half = part(FILE_BYTES_MAX / 2);
+        let rest = FILE_BYTES_MAX / 2 - HEAD_BYTES - 2 * 5;
+        let bytes = encode_parts([&half, &part(rest)]).unwrap();
+        assert_eq!(bytes.len(), FILE_BYTES_MAX);
+        let beyond = encode_parts([&half, &part(rest + 1)]);
+        assert!(matches!(beyond, Err(StateError::Large)));
     }
 
     #[test]

@@ -218,6 +218,10 @@ impl Outgoing {
             self.answers_bytes -= bytes;
             said
         });
+        if self.answers.is_empty() {
+            // Most programs have all their answers soon after they have begun.
+            self.answers = VecDeque::new();
+        }
         let said = answer.or_else(|| self.update());
         let said = said.or_else(|| self.farewell());
         let said = said.or_else(|| self.heartbeat.then(|| Said::Heartbeat(Default::default())));

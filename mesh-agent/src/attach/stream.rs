@@ -123,6 +123,9 @@ impl Stream {
                 sent = sent(&mut sending), if sending.is_some() => {
                     sending = None;
                     sent?;
+                    // When all programs are told of a change, what one is told is on its way before
+                    // it is told more; all that is due to all would be there at once otherwise.
+                    tokio::task::yield_now().await;
                 }
                 () = self.outgoing.rung() => self.outgoing.ring(),
                 () = is_true(&mut self.leaving) => self.outgoing.leave(),

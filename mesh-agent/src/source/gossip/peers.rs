@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chitchat::{ChitchatId, NodeState};
+use chitchat::{ChitchatId, NodeState, VersionedValue};
 use dreammesh_agent_api::instance::{Instance, InstanceId};
 
-use super::words::{INSTANCE, LEAVING, READY, instance_of};
+use super::words::{INSTANCE, LEAVING, READY, Unclear, instance_of};
 use crate::clock;
 use crate::knowledge::Sink;
 use crate::registry::Change;
@@ -56,7 +56,15 @@ struct Peer {
     leaving: bool,
     /// Whether an orphan of it was taken out, which is there again when the agent is.
     lost: bool,
-    instances: BTreeMap<InstanceId, Arc<Instance>>,
+    instances: BTreeMap<InstanceId, Said>,
+}
+
+/// What an agent said of an instance.
+#[derive(Clone, Debug)]
+struct Said {
+    /// The version of the words, which no other words of its run have.
+    version: u64,
+    instance: Arc<Instance>,
 }
 
 impl Peer {
@@ -261,9 +269,9 @@ impl Peer {
                 unclear = Some(text);
                 break;
             }
-            match instance_of(&id.node_id, instance_id, &value.value) {
-                Ok(instance) => {
-                    said.insert(instance.id.clone(), Arc::new(instance));
+            match self.read(id, instance_id, value) {
+                Ok(read) => {
+                    said.insert(read.instance.id.clone(), read);
                 }
                 Err(error) => {
                     let shown: String = instance_id.chars().take(64).collect();
@@ -273,10 +281,11 @@ impl Peer {
         }
         let gone = self.instances.keys().filter(|id| !said.contains_key(id));
         let gone: Vec<_> = gone.cloned().map(Change::Gone).collect();
-        let new = said
-            .iter()
-            .filter(|it| self.instances.get(it.0) != Some(it.1));
-        let new: Vec<_> = new.map(|it| Change::Set(it.1.clone())).collect();
+        let new = said.iter().filter(|(id, said)| {
+            let known = self.instances.get(*id);
+            known.is_none_or(|known| known.instance != said.instance)
+        });
+        let new: Vec<_> = new.map(|it| Change::Set(it.1.instance.clone())).collect();
         let refused = self.sink.apply(gone.into_iter().chain(new));
         if refused > 0 {
             unclear = Some(format!("there was no room for {refused} of its instances"));
@@ -286,5 +295,71 @@ impl Peer {
         }
         self.sink.problem(unclear.as_deref());
         self.instances = said;
+    }
+
+    /// What is said of an instance; words that were read before are not read again.
+    fn read(
+        &self,
+        id: &ChitchatId,
+        instance_id: &str,
+        value: &VersionedValue,
+    ) -> Result<Said, Unclear> {
+        let known = InstanceId::new(instance_id).ok();
+        let known = known.and_then(|known| self.instances.get(&known));
+        if let Some(known) = known.filter(|known| known.version == value.version) {
+            return Ok(known.clone());
+        }
+        let instance = instance_of(&id.node_id, instance_id, &value.value)?;
+        Ok(Said {
+            version: value.version,
+            instance: Arc::new(instance),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chitchat::DeletionStatus;
+
+    use super::super::words::value_of;
+    use super::*;
+    use crate::knowledge::{Here, Knowledge};
+    use crate::registry::Origin;
+    use crate::source::contract::instance;
+
+    #[test]
+    fn words_that_were_read_before_are_not_read_again() {
+        let knowledge = Knowledge::new(Here::new("agent-1", "host-1"));
+        let here = SocketAddr::from(([127, 0, 0, 1], 7946));
+        let mut peers = Peers::new(knowledge.sink("gossip", Origin::Gossip), here);
+        let id = ChitchatId::new("agent-2", 1, here);
+        assert!(peers.meet(&id));
+        let peer = peers.by_id.get_mut(&id).unwrap();
+        let value = |value: String, version| VersionedValue {
+            value,
+            version,
+            status: DeletionStatus::Set,
+        };
+        let said = value(value_of(&instance("a", 1)).unwrap(), 3);
+        let first = peer.read(&id, "a", &said).unwrap();
+        peer.instances
+            .insert(first.instance.id.clone(), first.clone());
+        let again = peer.read(&id, "a", &said).unwrap();
+        assert!(Arc::ptr_eq(&first.instance, &again.instance));
+        let changed = value(value_of(&instance("a", 2)).unwrap(), 4);
+        let changed = peer.read(&id, "a", &changed).unwrap();
+        assert_ne!(first.instance, changed.instance);
+        assert!(peer.read(&id, "a", &value("!".to_owned(), 5)).is_err());
+    }
+
+    #[test]
+    fn what_another_agent_says_of_an_instance_is_there_once() {
+        let knowledge = Knowledge::new(Here::new("agent-1", "host-1"));
+        let sink = knowledge.sink("gossip", Origin::Gossip);
+        let value = value_of(&instance("a", 1)).unwrap();
+        let read = Arc::new(instance_of("agent-2", "a", &value).unwrap());
+        sink.apply([Change::Set(Arc::clone(&read))]);
+        let known = knowledge.known(&read.id).unwrap();
+        assert!(Arc::ptr_eq(&known.stated, &read));
     }
 }

@@ -8,6 +8,8 @@ use dreammesh_agent_api::instance::{Instance, InstanceError};
 use dreammesh_agent_api::proto;
 use dreammesh_core::codec::Protobuf as _;
 
+use crate::registry::Origin;
+
 /// What stands before the ids of instances.
 pub(super) const INSTANCE: &str = "i/";
 /// Under this an agent says that all it had to say when it started has been said: its files have
@@ -51,8 +53,9 @@ pub(super) fn instance_of(agent: &str, id: &str, value: &str) -> Result<Instance
     if instance.id.as_str() != id {
         return Err(Unclear::OtherId);
     }
-    // Nobody speaks in another agent's name.
+    // Nobody speaks in another agent's name, and what was said of where it is from is not asked.
     instance.agent = agent.into();
+    instance.origin = Origin::Gossip.as_str().into();
     Ok(instance)
 }
 
@@ -86,9 +89,9 @@ mod tests {
         let said = instance("a", 1);
         let value = value_of(&said).unwrap();
         let read = instance_of("agent-2", "a", &value).unwrap();
-        assert_eq!(&*read.agent, "agent-2");
+        assert_eq!((&*read.agent, &*read.origin), ("agent-2", "gossip"));
         let mut read = read;
-        read.agent = Box::default();
+        (read.agent, read.origin) = (said.agent.clone(), said.origin.clone());
         assert_eq!(read, said);
         assert!(matches!(
             instance_of("agent-2", "b", &value),
