@@ -141,6 +141,11 @@ fn outside(fuzz_seconds: u64) -> Vec<Step> {
             Box::new(move |root| fuzz::run(root, fuzz_seconds, None).map(none)),
         ),
         slow(
+            "agent",
+            "an agent of 1,000 instances and 100 programs stays small and idle, whatever they call",
+            Box::new(programs::agent),
+        ),
+        slow(
             "compare",
             "the benchmark runs every system that it compares",
             Box::new(programs::compare),

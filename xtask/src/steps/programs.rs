@@ -106,6 +106,18 @@ pub(crate) fn quickstart(root: &Path) -> Result<Notes, String> {
     Ok(Notes::new())
 }
 
+/// What an agent takes, held to its bars; those on times need a machine on which nothing else runs.
+pub(crate) fn agent(root: &Path) -> Result<Notes, String> {
+    let arguments = "run --release --locked --package dreammesh-agent-bars";
+    Tool::cargo(root)
+        .args(arguments.split(' '))
+        .args([
+            "--", "--busy", "--quiet", "10", "--phase", "5", "many", "calls", "first",
+        ])
+        .run()?;
+    Ok(Notes::new())
+}
+
 /// The benchmark for a moment: its figures mean nothing then, but every system in it must answer.
 pub(crate) fn compare(root: &Path) -> Result<Notes, String> {
     let arguments = "run --release --locked --package dreammesh-benches --bin compare";
