@@ -41,7 +41,7 @@ pub use dreammesh_core::codec::{Json, Protobuf};
 pub use dreammesh_core::layer::{
     CallCounts, ConnectFailure, ConnectionEnd, ConnectionSnapshot, MethodSnapshot, Metrics, Side,
 };
-pub use dreammesh_core::port::WireMode;
+pub use dreammesh_core::port::{Protocol, WireMode};
 pub use dreammesh_core::server::{Router, Service};
 pub use dreammesh_core::wire::{
     Encode, Encoded, IntoMessage, Limits, ListView, MapView, Message, Msg, OpenEnum, UnknownFields,

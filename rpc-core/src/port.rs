@@ -108,6 +108,52 @@ impl WireMode {
     }
 }
 
+/// What a call speaks that reaches a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Nothing, as its caller is in the same process.
+    InProcess,
+    /// A session.
+    Session,
+    /// gRPC.
+    Grpc,
+    /// gRPC-Web.
+    GrpcWeb,
+    /// Connect.
+    Connect,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 5] = [
+        Self::InProcess,
+        Self::Session,
+        Self::Grpc,
+        Self::GrpcWeb,
+        Self::Connect,
+    ];
+
+    /// The name in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InProcess => "in-process",
+            Self::Session => "session",
+            Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc-web",
+            Self::Connect => "connect",
+        }
+    }
+
+    /// The form of messages where none has come yet: only a session and a process have archives.
+    pub(crate) const fn mode(self) -> WireMode {
+        match self {
+            Self::InProcess | Self::Session => WireMode::Archive,
+            Self::Grpc | Self::GrpcWeb | Self::Connect => WireMode::Protobuf,
+        }
+    }
+}
+
 /// All that a connection needs to open a call.
 ///
 /// It borrows, so that a call which has to wait builds it anew for each poll at no cost.
@@ -508,6 +554,8 @@ pub struct ServerCall(Box<ServerCallParts>);
 pub struct ServerCallParts {
     /// The method.
     pub method: &'static MethodInfo,
+    /// What it came by; the carrier says so.
+    pub protocol: Protocol,
     /// The caller's metadata.
     pub metadata: Metadata,
     /// By when it must have ended.
@@ -554,6 +602,7 @@ impl ServerCall {
     pub fn new(method: &'static MethodInfo, peer: Peer) -> Self {
         Self(Box::new(ServerCallParts {
             method,
+            protocol: Protocol::InProcess,
             metadata: Metadata::new(),
             deadline: None,
             arrived: None,

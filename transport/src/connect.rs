@@ -313,7 +313,7 @@ impl Connector {
         self
     }
 
-    /// Sets where `memory://` targets are looked up.
+    /// Sets where `memory://` and `grpc+memory://` targets are looked up.
     #[must_use]
     pub fn memory(mut self, hub: &MemoryHub) -> Self {
         self.hub = hub.clone();
@@ -503,6 +503,9 @@ impl Connector {
             Address::GrpcUnix(path) => {
                 Place::Grpc(Box::new(Grpc::Socket(path, self.users.clone())))
             }
+            Address::GrpcMemory(name) => {
+                Place::Grpc(Box::new(Grpc::Memory(self.hub.clone(), name)))
+            }
             address => Place::Stream(Stream {
                 address,
                 hub: self.hub.clone(),
@@ -604,6 +607,8 @@ enum Grpc {
     },
     /// A Unix socket, and who may listen there.
     Socket(PathBuf, Option<Arc<[u32]>>),
+    /// A name within a hub.
+    Memory(MemoryHub, String),
 }
 
 impl Grpc {
@@ -618,6 +623,9 @@ impl Grpc {
             Self::Socket(path, users) => {
                 let link = unix::dial(path, users.as_deref()).await?;
                 return grpc::open_as(link, Scheme::HTTP, SOCKET_AUTHORITY).await;
+            }
+            Self::Memory(hub, name) => {
+                return grpc::open_as(hub.dial(name)?, Scheme::HTTP, SOCKET_AUTHORITY).await;
             }
         };
         let (link, scheme) = match secure {
@@ -692,6 +700,7 @@ impl Place {
                 Grpc::Port { secure: None, .. } => &["grpc"],
                 Grpc::Port { .. } => &["grpcs"],
                 Grpc::Socket(..) => &["grpc+unix"],
+                Grpc::Memory(..) => &["grpc+memory"],
             },
         }
     }

@@ -22,6 +22,8 @@ use tower_layer::Identity;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 
+mod grpc_server;
+
 use crate::contract::{Order, Parts, PartsClient, PartsServer, Small};
 use crate::message::{order, read_order, read_small, small};
 use crate::{Body, Part};
@@ -40,7 +42,9 @@ pub const PARTS: &[Part] = &[
         in_process(With::Layer)
     }),
     Part::times("call: memory link 64B", BATCH, || linked(With::Nothing)),
-    Part::times("call: memory link order", BATCH, linked_order),
+    Part::times("call: memory link order", BATCH, || {
+        linked_order(With::Nothing)
+    }),
     Part::times("call: memory link 64B, deadline", BATCH, || {
         linked(With::Deadline)
     }),
@@ -50,11 +54,16 @@ pub const PARTS: &[Part] = &[
     Part::times("call: memory link 64B, balanced", BATCH, || {
         linked(With::Balance)
     }),
+    Part::times("call: gRPC memory link 64B", BATCH, || linked(With::Grpc)),
+    Part::times("call: gRPC memory link order", BATCH, || {
+        linked_order(With::Grpc)
+    }),
+    Part::times("call: gRPC server 64B", BATCH, grpc_server::small_calls),
     Part::new("call: in process 64B, trace", || in_process(With::Trace)),
 ];
 
 /// How many calls are outstanding on a link.
-const BATCH: u32 = 64;
+pub(crate) const BATCH: u32 = 64;
 
 /// Long enough never to pass, so that it costs only its bookkeeping.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -69,16 +78,18 @@ enum With {
     Trace,
     /// A choice of one endpoint, so that what is noted of it is added, and nothing that is picked.
     Balance,
+    /// Plain gRPC in place of a session.
+    Grpc,
 }
 
 /// Answers with a message of the size of the request, all of which it reads.
-struct Answers {
+pub(crate) struct Answers {
     small: Small,
     order: Order,
 }
 
 impl Answers {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             small: small(),
             order: order(),
@@ -189,6 +200,9 @@ impl Linked {
                     let endpoints = Fixed::new(["memory://parts"]);
                     connector.balanced("parts", Policy::default(), endpoints)
                 }
+                With::Grpc => connector
+                    .channel_builder("grpc+memory://parts")
+                    .expect("a lawful target"),
                 _ => connector
                     .channel_builder("memory://parts")
                     .expect("a lawful target"),
@@ -213,8 +227,8 @@ fn linked(with: With) -> Body {
     })
 }
 
-fn linked_order() -> Body {
-    let Linked { runtime, client } = Linked::new(With::Nothing);
+fn linked_order(with: With) -> Body {
+    let Linked { runtime, client } = Linked::new(with);
     let request = order();
     Box::new(move || {
         let calls = (0..BATCH).map(|_| client.order(&request));

@@ -11,14 +11,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use histogram::BOUNDS_SECONDS;
+use histogram::{BOUNDS_SECONDS, Histogram};
 use shard::{Cells, Recorder};
 
 pub use connections::{ConnectFailure, ConnectionCounts, ConnectionEnd, ConnectionSnapshot};
 pub(crate) use shard::Tally;
 
 use crate::call::{Code, MethodInfo};
-use crate::port::{ConnectionSource, WireMode};
+use crate::port::{ConnectionSource, Protocol, WireMode};
 
 /// Counts and times calls; a clone records into the same place.
 ///
@@ -163,31 +163,39 @@ impl Sum {
     }
 
     fn add_ends(&mut self, cells: &Cells) {
-        for (code, of_code) in Code::ALL.into_iter().zip(&cells.durations) {
-            for (mode, histogram) in [WireMode::Archive, WireMode::Protobuf]
-                .into_iter()
-                .zip(of_code)
-            {
-                let Some(histogram) = histogram.get() else {
-                    continue;
-                };
-                let known = |calls: &&mut CallCounts| (calls.code, calls.mode) == (code, mode);
-                let buckets = histogram.buckets();
-                match self.calls.iter_mut().find(known) {
-                    Some(calls) => {
-                        calls.sum += histogram.sum();
-                        for (sum, part) in calls.buckets.iter_mut().zip(buckets) {
-                            *sum += part;
-                        }
+        for (protocol, durations) in Protocol::ALL.into_iter().zip(&cells.durations) {
+            let Some(durations) = durations.get() else {
+                continue;
+            };
+            for (code, of_code) in Code::ALL.into_iter().zip(durations.iter()) {
+                let modes = [WireMode::Archive, WireMode::Protobuf].into_iter();
+                for (mode, histogram) in modes.zip(of_code) {
+                    if let Some(histogram) = histogram.get() {
+                        self.add_end(protocol, code, mode, histogram);
                     }
-                    None => self.calls.push(CallCounts {
-                        code,
-                        mode,
-                        sum: histogram.sum(),
-                        buckets,
-                    }),
                 }
             }
+        }
+    }
+
+    fn add_end(&mut self, protocol: Protocol, code: Code, mode: WireMode, histogram: &Histogram) {
+        let key = (Some(protocol), code, mode);
+        let known = |calls: &&mut CallCounts| (calls.protocol, calls.code, calls.mode) == key;
+        let buckets = histogram.buckets();
+        match self.calls.iter_mut().find(known) {
+            Some(calls) => {
+                calls.sum += histogram.sum();
+                for (sum, part) in calls.buckets.iter_mut().zip(buckets) {
+                    *sum += part;
+                }
+            }
+            None => self.calls.push(CallCounts {
+                code,
+                mode,
+                protocol: Some(protocol),
+                sum: histogram.sum(),
+                buckets,
+            }),
         }
     }
 
@@ -200,7 +208,12 @@ impl Sum {
 
     fn finish(mut self, side: Side) -> MethodSnapshot {
         self.calls
-            .sort_by_key(|calls| (calls.code.number(), calls.mode as u8));
+            .sort_by_key(|calls| (calls.code.number(), calls.mode as u8, calls.protocol));
+        if side == Side::Client {
+            self.calls
+                .iter_mut()
+                .for_each(|calls| calls.protocol = None);
+        }
         let ended: u64 = self.calls.iter().map(CallCounts::count).sum();
         MethodSnapshot {
             side,
@@ -227,11 +240,11 @@ pub struct MethodSnapshot {
     pub received_bytes: u64,
     /// The bytes of messages sent, each as the archive that was handed over.
     pub sent_bytes: u64,
-    /// The calls that ended, by status and wire mode.
+    /// The calls that ended, by status, wire mode and, if they were handled, protocol.
     pub calls: Vec<CallCounts>,
 }
 
-/// The calls of one method that ended with one status in one wire mode.
+/// The calls of one method that ended with one status in one wire mode and protocol.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CallCounts {
@@ -239,6 +252,8 @@ pub struct CallCounts {
     pub code: Code,
     /// The form in which their messages came.
     pub mode: WireMode,
+    /// What they came by; none of calls that were made, which are not told apart.
+    pub protocol: Option<Protocol>,
     /// How long they took together.
     pub sum: Duration,
     /// How many took at most each of [`Metrics::BOUNDS_SECONDS`], the last one more than all.
@@ -274,6 +289,12 @@ impl MethodSnapshot {
             .filter(|calls| calls.mode == mode)
             .map(CallCounts::count)
             .sum()
+    }
+
+    /// How many calls that were handled came by a protocol and ended.
+    pub fn count_by(&self, protocol: Protocol) -> u64 {
+        let calls = self.calls.iter().filter(|it| it.protocol == Some(protocol));
+        calls.map(CallCounts::count).sum()
     }
 
     /// The bound that a share of the calls stayed within, such as 0.99; none without calls.
@@ -317,7 +338,7 @@ mod tests {
         let tally = metrics.tally(Side::Client, method);
         tally.begin(0, 0);
         let took = Duration::from_micros(micros);
-        tally.end(code, WireMode::Archive, took, (0, 0));
+        tally.end(code, (Protocol::Session, WireMode::Archive), took, (0, 0));
     }
 
     #[test]

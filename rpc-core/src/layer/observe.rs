@@ -12,7 +12,7 @@ use super::{Metrics, Side, trace};
 use crate::call::{Code, Deadline, Status};
 use crate::channel::{ClientCall, ClientReply, ClientStream, Reply};
 use crate::clock;
-use crate::port::{Outcome, ServerCall, StreamPort, WireMode};
+use crate::port::{Outcome, Protocol, ServerCall, StreamPort, WireMode};
 
 /// The span and the metrics of one call; a call that nobody watches has none.
 ///
@@ -31,6 +31,8 @@ struct Timed {
     tally: Tally,
     begun: Instant,
     mode: WireMode,
+    /// What a call came by that is handled here.
+    protocol: Protocol,
     /// The bytes of the message that ends the call, received or sent, counted with its end.
     last_bytes: (usize, usize),
 }
@@ -59,9 +61,8 @@ impl Observation {
             let mut timed = Timed::new(tally, begun);
             let first = call.first.as_ref();
             tally.begin(first.map_or(0, |first| first.bytes.len()), 0);
-            if let Some(first) = first {
-                timed.mode = first.mode;
-            }
+            timed.protocol = call.protocol;
+            timed.mode = first.map_or_else(|| call.protocol.mode(), |first| first.mode);
             if let Some(stream) = &mut call.stream {
                 stream.port = Arc::new(Counted::new(tally, Arc::clone(&stream.port)));
             }
@@ -150,7 +151,8 @@ impl Observation {
         if let Some(timed) = &self.timed {
             let took = clock::now().saturating_duration_since(timed.begun);
             let code = status.map_or(Code::Ok, Status::code);
-            timed.tally.end(code, timed.mode, took, timed.last_bytes);
+            let form = (timed.protocol, timed.mode);
+            timed.tally.end(code, form, took, timed.last_bytes);
         }
     }
 }
@@ -161,6 +163,7 @@ impl Timed {
             tally,
             begun,
             mode: WireMode::Archive,
+            protocol: Protocol::InProcess,
             last_bytes: (0, 0),
         }
     }

@@ -10,7 +10,7 @@ use dreammesh_core::call::{Request, Response, TraceContext, WireOption};
 use dreammesh_core::channel::Channel;
 use dreammesh_core::in_process::InProcess;
 use dreammesh_core::layer::{MethodSnapshot, Metrics, Side};
-use dreammesh_core::port::{Handler, WireMode};
+use dreammesh_core::port::{Handler, Protocol, WireMode};
 use dreammesh_core::server::{Router, Service};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
@@ -91,6 +91,9 @@ fn calls_on_both_sides_by_status_and_wire_mode() {
             "{side:?}"
         );
         assert_eq!(find.count_in(WireMode::Protobuf), 1, "{side:?}");
+        // Calls that are made are not told apart by what they go by.
+        let handled = u64::from(side == Side::Server) * 4;
+        assert_eq!(find.count_by(Protocol::InProcess), handled, "{side:?}");
         assert!(find.received_bytes > 0 && find.sent_bytes > 0, "{side:?}");
         assert!(find.quantile(0.5).is_some());
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dreammesh_core::call::{Begun, Idempotency, MethodInfo, Status, WireOption};
 use dreammesh_core::port::{
-    HandlerFuture, Outcome, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
+    HandlerFuture, Outcome, Protocol, ServerCall, ServerStream, StreamKey, StreamPort, WireMode,
 };
 use dreammesh_core::wire::Limits;
 use dreammesh_session::Accepted;
@@ -300,6 +300,7 @@ fn server_call(
     method: &'static MethodInfo,
 ) -> ServerCall {
     let mut call = ServerCall::new(method, shared.peer_ref().clone());
+    call.protocol = Protocol::Session;
     call.deadline = accepted.deadline;
     call.priority = accepted.priority;
     call.attempt = accepted.attempt;

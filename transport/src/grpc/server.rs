@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use dreammesh_core::call::{Deadline, Metadata, Status};
-use dreammesh_core::port::{Received, WireMode};
+use dreammesh_core::port::{Protocol, Received, WireMode};
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Request;
@@ -277,7 +277,7 @@ impl Calls {
         let call = Prepared {
             form: handling.form(&route, &head, Codec::Protobuf),
             incoming: Incoming::new(handling.limits.max_bytes, head.encoding),
-            call: handling.server_call(&route, head, arrived),
+            call: handling.server_call(&route, head, Protocol::Grpc, arrived),
             route,
             exchange,
         };

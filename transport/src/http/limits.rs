@@ -52,8 +52,8 @@ pub(crate) fn grpc_client() -> client::Builder {
     builder
 }
 
-/// What gRPC servers and nginx customarily take; more than four times as much ends the connection,
-/// less is answered with 431, both by `h2`.
+/// What gRPC servers and nginx customarily take. `h2` takes what is shorter and answers the rest with
+/// 431; more than four times as much ends the connection.
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
 /// RFC 9113 section 6.5.2 recommends no fewer than 100. A call of gRPC takes one, so that as many
 /// calls run at once as over a session: 1024 unless configured otherwise, where many gRPC servers

@@ -71,6 +71,8 @@ pub enum Address {
     GrpcUnix(PathBuf),
     /// A name within a [`MemoryHub`](crate::MemoryHub), `memory://name`.
     Memory(String),
+    /// Plain gRPC there, `grpc+memory://name`.
+    GrpcMemory(String),
 }
 
 impl Address {
@@ -121,6 +123,7 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::GrpcUnix(path) => write!(f, "grpc+unix://{}", path.display()),
             Self::Memory(name) => write!(f, "memory://{name}"),
+            Self::GrpcMemory(name) => write!(f, "grpc+memory://{name}"),
         }
     }
 }
@@ -213,6 +216,11 @@ pub const SCHEMES: &[Scheme] = &[
         name: "grpc+unix",
         form: "/path",
         parse: Some(grpc_unix),
+    },
+    Scheme {
+        name: "grpc+memory",
+        form: "name",
+        parse: Some(grpc_memory),
     },
 ];
 
@@ -359,10 +367,18 @@ fn socket_path(text: &str, rest: &str) -> Result<PathBuf, TargetError> {
 }
 
 fn memory(text: &str, rest: &str) -> Result<Address, TargetError> {
-    if rest.is_empty() {
-        return Err(TargetError::new(text, Problem::Malformed("has no name")));
+    name(text, rest).map(Address::Memory)
+}
+
+fn grpc_memory(text: &str, rest: &str) -> Result<Address, TargetError> {
+    name(text, rest).map(Address::GrpcMemory)
+}
+
+fn name(text: &str, rest: &str) -> Result<String, TargetError> {
+    match rest.is_empty() {
+        true => Err(TargetError::new(text, Problem::Malformed("has no name"))),
+        false => Ok(rest.to_owned()),
     }
-    Ok(Address::Memory(rest.to_owned()))
 }
 
 #[cfg(test)]
@@ -387,6 +403,7 @@ mod tests {
             "grpcs://[::1]:50051",
             "grpc+unix:///run/shop.sock",
             "memory://shop",
+            "grpc+memory://shop",
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
@@ -427,6 +444,7 @@ mod tests {
             ("unix://run/x", "absolute path"),
             ("grpc+unix://run/x", "absolute path"),
             ("memory://", "has no name"),
+            ("grpc+memory://", "has no name"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains(what), "{text}: {error}");

@@ -106,7 +106,7 @@ impl Listener {
             Address::Unix(path) | Address::GrpcUnix(path) => {
                 unix::bind(path, options.take_over).await.map(Self::Unix)
             }
-            Address::Memory(name) => hub.bind(name).map(Self::Memory),
+            Address::Memory(name) | Address::GrpcMemory(name) => hub.bind(name).map(Self::Memory),
         }
     }
 
@@ -279,6 +279,7 @@ pub(crate) async fn dial(
         | Address::Grpc { .. }
         | Address::Grpcs { .. }
         | Address::GrpcUnix(_)
+        | Address::GrpcMemory(_)
         | Address::Secure { .. } => Err(io::ErrorKind::Unsupported.into()),
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn begin<T: Transfer>(
         form: handling.form(&route, &head, codec(dialect, settings)),
         incoming: Incoming::new(handling.message_bytes_max(), head.encoding)
             .long(takes_long(dialect, parts)),
-        call: handling.server_call(&route, head, arrived),
+        call: handling.server_call(&route, head, dialect.protocol.spoken(), arrived),
         route,
         exchange,
     });

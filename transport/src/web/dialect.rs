@@ -1,6 +1,7 @@
 //! Which protocol a request is in, and what its messages are written in.
 
 use dreammesh_core::call::MethodKind;
+use dreammesh_core::port;
 use http::HeaderValue;
 
 /// How a call speaks.
@@ -21,6 +22,16 @@ pub(crate) enum Protocol {
     Get,
     /// Connect, where bodies are messages with a prefix each.
     Stream,
+}
+
+impl Protocol {
+    /// What it is called where all protocols are told apart.
+    pub(crate) const fn spoken(self) -> port::Protocol {
+        match self {
+            Self::GrpcWeb { .. } => port::Protocol::GrpcWeb,
+            Self::Unary | Self::Get | Self::Stream => port::Protocol::Connect,
+        }
+    }
 }
 
 impl Dialect {

@@ -4,6 +4,7 @@ mod caller;
 mod certificates;
 mod chain;
 pub(crate) mod connect;
+mod counted;
 mod grpc_web;
 mod hostile;
 mod lasting;

@@ -43,12 +43,15 @@ fn durations(text: &mut String, side: Side, methods: &[&MethodSnapshot]) {
 }
 
 fn histogram(text: &mut String, metric: &str, method: &MethodSnapshot, calls: &CallCounts) {
-    let labels = format!(
+    let mut labels = format!(
         "rpc_method=\"{}\",rpc_response_status_code=\"{}\",wire_mode=\"{}\"",
         method.path.trim_start_matches('/'),
         calls.code,
         calls.mode.name(),
     );
+    if let Some(protocol) = calls.protocol {
+        labels += &format!(",protocol=\"{}\"", protocol.name());
+    }
     let mut below = 0;
     for (bound, count) in BOUNDS_SECONDS.iter().zip(&calls.buckets) {
         below += count;

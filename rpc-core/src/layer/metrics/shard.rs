@@ -13,7 +13,7 @@ use super::Side;
 use super::histogram::Histogram;
 use crate::by_method::ByMethod;
 use crate::call::{Code, MethodInfo};
-use crate::port::{ConnectionSource, WireMode};
+use crate::port::{ConnectionSource, Protocol, WireMode};
 
 /// Where everything of one [`Metrics`](super::Metrics) is recorded.
 pub(super) struct Recorder {
@@ -143,13 +143,14 @@ impl Tally {
     pub(crate) fn end(
         self,
         code: Code,
-        mode: WireMode,
+        (protocol, mode): (Protocol, WireMode),
         took: Duration,
         (received, sent): (usize, usize),
     ) {
         self.record(|cells| {
             cells.add_bytes(received, sent);
-            let cell = &cells.durations[code.number() as usize][mode as usize];
+            let durations = cells.durations[protocol as usize].get_or_init(Box::default);
+            let cell = &durations[code.number() as usize][mode as usize];
             cell.get_or_init(Box::default).record(took);
         });
     }
@@ -254,9 +255,12 @@ pub(super) struct Cells {
     pub(super) begun: AtomicU64,
     pub(super) received_bytes: AtomicU64,
     pub(super) sent_bytes: AtomicU64,
-    /// One histogram for each status code and wire mode that occurred.
-    pub(super) durations: [[OnceLock<Box<Histogram>>; 2]; Code::ALL.len()],
+    /// Those of each protocol that occurred; of calls made, all are the first's.
+    pub(super) durations: [OnceLock<Box<Durations>>; Protocol::ALL.len()],
 }
+
+/// One histogram for each status code and wire mode that occurred.
+pub(super) type Durations = [[OnceLock<Box<Histogram>>; 2]; Code::ALL.len()];
 
 impl Cells {
     fn new(method: &'static MethodInfo, order: usize) -> Self {
@@ -286,7 +290,9 @@ impl Cells {
             add(sum, part.load(Ordering::Relaxed));
         }
         for (sums, parts) in self.durations.iter().zip(&other.durations) {
-            for (sum, part) in sums.iter().zip(parts) {
+            let Some(parts) = parts.get() else { continue };
+            let sums = sums.get_or_init(Box::default);
+            for (sum, part) in sums.iter().flatten().zip(parts.iter().flatten()) {
                 if let Some(part) = part.get() {
                     sum.get_or_init(Box::default).absorb(part);
                 }
@@ -315,6 +321,7 @@ mod tests {
         MethodInfo::new("/t.T/One", MethodKind::Unary, &EMPTY_LAYOUT, &EMPTY_LAYOUT);
 
     const TOOK: Duration = Duration::from_micros(10);
+    const FORM: (Protocol, WireMode) = (Protocol::Session, WireMode::Archive);
 
     #[test]
     fn what_threads_recorded_is_added_up_while_they_run_and_after_they_end() {
@@ -327,11 +334,11 @@ mod tests {
             tally.begin(5, 0);
             begin.send(()).unwrap();
             finished.recv().unwrap();
-            tally.end(Code::Ok, WireMode::Archive, TOOK, (0, 7));
+            tally.end(Code::Ok, FORM, TOOK, (0, 7));
         });
         begun.recv().unwrap();
         // A call may end elsewhere than where it began.
-        tally.end(Code::NotFound, WireMode::Archive, TOOK, (0, 7));
+        tally.end(Code::NotFound, FORM, TOOK, (0, 7));
         let running = &metrics.snapshot()[0];
         assert_eq!((running.in_flight, running.count()), (1, 1));
         assert_eq!((running.received_bytes, running.sent_bytes), (10, 7));
@@ -352,7 +359,7 @@ mod tests {
         let tally = metrics.tally(Side::Client, &METHOD);
         tally.begin(0, 0);
         drop(metrics);
-        tally.end(Code::Ok, WireMode::Archive, TOOK, (0, 0));
+        tally.end(Code::Ok, FORM, TOOK, (0, 0));
         std::thread::spawn(move || tally.begin(0, 0))
             .join()
             .unwrap();

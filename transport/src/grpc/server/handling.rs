@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use dreammesh_core::call::{Deadline, Peer, Status, Timeout};
 use dreammesh_core::port::{
-    HandlerFuture, Outcome, ServerCall, ServerStream, StreamKey, StreamPort,
+    HandlerFuture, Outcome, Protocol, ServerCall, ServerStream, StreamKey, StreamPort,
 };
 use dreammesh_core::wire::Limits;
 
@@ -97,9 +97,11 @@ impl Handling {
         &self,
         route: &Route,
         head: RequestHead,
+        protocol: Protocol,
         arrived: Instant,
     ) -> ServerCall {
         let mut call = ServerCall::new(route.method(), self.peer.clone());
+        call.protocol = protocol;
         call.deadline = deadline(head.timeout, arrived);
         call.arrived = Some(arrived);
         call.limits = self.limits;

@@ -3,8 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use dreammesh_core::call::Code;
 use dreammesh_core::wkt::Any;
-use dreammesh_transport::ServerBuilder;
+use dreammesh_transport::{Connector, ServerBuilder};
 
 use super::caller::{CHAT, Caller, LIST, RECORD, UNARY, framed};
 use crate::echo::{Echo, ask, call};
@@ -322,4 +323,17 @@ async fn a_server_on_a_unix_socket_is_called_by_plain_grpc() {
         count += 1;
     }
     assert_eq!(count, 3);
+}
+
+#[tokio::test]
+async fn a_server_in_memory_is_called_by_plain_grpc() {
+    let site = Site::new(Medium::Memory).await;
+    let connector = || Connector::new().memory(&site.hub);
+    let channel = connector().connect("grpc+memory://test").await.unwrap();
+    let answer = call(&channel, &ask("echo")).await.unwrap();
+    assert_eq!(answer.view().type_url(), "echo");
+    assert_eq!(*channel.connections()[0].opened, [("grpc+memory", 1)]);
+    let nobody = connector().connect_lazy("grpc+memory://nobody").unwrap();
+    let refused = call(&nobody, &ask("echo")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
 }

@@ -71,6 +71,22 @@ async fn another_number_of_requests_than_one_is_unimplemented() {
 }
 
 #[tokio::test]
+async fn metadata_beyond_its_bound_in_a_short_list_of_headers_is_refused() {
+    let site = Site::new(Medium::Memory).await;
+    let caller = Caller::new(&site).await;
+    // 430 entries of a byte, each with its name and 32 bytes beside it, and one of 7 or 8 bytes.
+    let many = "AA,".repeat(430);
+    assert_eq!(430 * (5 + 1 + 32) + (5 + 7 + 32), 16 * 1024);
+    for (last, status) in [("AAAAAAAAAA", 0), ("AAAAAAAAAAA", EXHAUSTED)] {
+        let value = format!("{many}{last}");
+        let headers = [("x-bin", &*value)];
+        let answered = caller.call(UNARY, &headers, framed(&ask("echo"))).await;
+        assert_eq!((answered.http, answered.status()), (200, status), "{last}");
+    }
+    assert!(caller.is_well().await);
+}
+
+#[tokio::test]
 async fn a_message_that_is_not_whole_or_none_is_internal() {
     let site = Site::new(Medium::Memory).await;
     let caller = Caller::new(&site).await;
