@@ -48,7 +48,7 @@ impl Set {
         let now = timer::now();
         let known = former.iter().flat_map(|set| &set.members);
         let known: HashMap<_, _> = known.map(|member| (member.key(), member)).collect();
-        let latency = former.map_or(Duration::ZERO, |set| set.usual_latency(now));
+        let latency = former.map_or(Duration::ZERO, |set| set.least_latency(now));
         let mut members: Vec<Arc<Member>> = Vec::with_capacity(endpoints.len());
         let mut choices = Vec::with_capacity(endpoints.len());
         let mut take_calls = Vec::with_capacity(endpoints.len());
@@ -99,15 +99,11 @@ impl Set {
         self.members.iter().position(|it| Arc::ptr_eq(it, member))
     }
 
-    /// The median of how long the endpoints' answers take, which is what is expected of others.
-    fn usual_latency(&self, now: Instant) -> Duration {
+    /// The least that any endpoint's answers take, which is what is expected of one that comes: a
+    /// peak of the others would keep calls from it, and with them what shows that it does better.
+    fn least_latency(&self, now: Instant) -> Duration {
         let latencies = self.members.iter().map(|member| member.load.latency(now));
-        let mut latencies: Vec<_> = latencies.collect();
-        latencies.sort_unstable();
-        latencies
-            .get(latencies.len() / 2)
-            .copied()
-            .unwrap_or_default()
+        latencies.min().unwrap_or_default()
     }
 }
 
