@@ -19,12 +19,21 @@ pub(crate) struct Step {
     pub(crate) check: Check,
 }
 
-/// A check: an error says in one line what failed; notes are things left unchecked that the summary
-/// must repeat.
+/// A check: an error says in one line what failed; notes are what the summary must repeat of one
+/// that passed.
 pub(crate) type Check = Box<dyn Fn(&Path) -> Result<Notes, String>>;
 
-/// What a passing step could not check on this machine, one line each.
-pub(crate) type Notes = Vec<String>;
+/// What there is to be known of a step that passed.
+pub(crate) type Notes = Vec<Note>;
+
+/// One line each.
+#[derive(Clone)]
+pub(crate) enum Note {
+    /// It could not be checked on this machine.
+    NotChecked(String),
+    /// It failed, and passed when it was repeated.
+    Flaky(String),
+}
 
 struct Outcome {
     name: &'static str,
@@ -101,9 +110,13 @@ fn summary(outcomes: &[Outcome]) -> String {
             seconds(outcome.took)
         );
         match &outcome.result {
-            Ok(unchecked) => {
-                for note in unchecked {
-                    let _ = writeln!(notes, "NOT CHECKED ({}): {note}", outcome.name);
+            Ok(of_it) => {
+                for note in of_it {
+                    let (word, note) = match note {
+                        Note::NotChecked(note) => ("NOT CHECKED", note),
+                        Note::Flaky(note) => ("FLAKY", note),
+                    };
+                    let _ = writeln!(notes, "{word} ({}): {note}", outcome.name);
                 }
             }
             Err(problem) => {
@@ -179,13 +192,16 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_counts_and_repeats_what_was_not_checked() {
+    fn the_summary_counts_and_repeats_the_notes() {
         let took = Duration::from_millis(1500);
         let text = summary(&[
             Outcome {
                 name: "a",
                 took,
-                result: Ok(vec!["no such target".to_owned()]),
+                result: Ok(vec![
+                    Note::NotChecked("no such target".to_owned()),
+                    Note::Flaky("it once failed".to_owned()),
+                ]),
             },
             Outcome {
                 name: "b",
@@ -194,6 +210,7 @@ mod tests {
             },
         ]);
         assert!(text.contains("NOT CHECKED (a): no such target"), "{text}");
+        assert!(text.contains("FLAKY (a): it once failed"), "{text}");
         assert!(text.contains("FAILED (b): it broke"), "{text}");
         assert!(text.contains("3.0 s"), "{text}");
         assert!(text.ends_with("\n1 passed, 1 failed"), "{text}");

@@ -1,6 +1,7 @@
 //! Running other programs, and saying which.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -56,6 +57,36 @@ impl Tool {
             .command
             .status()
             .map_err(|error| format!("cannot run `{line}`: {error}"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("`{line}` ended with {status}"))
+        }
+    }
+
+    /// As [`run`](Self::run), and hands those lines to `look` that the program writes to standard
+    /// error, which are shown too.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) fn run_looking(mut self, mut look: impl FnMut(&str)) -> Result<(), String> {
+        let line = self.line();
+        say(format!("$ {line}"));
+        let failed = |error| format!("cannot run `{line}`: {error}");
+        let mut child = self
+            .command
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        if let Some(errors) = child.stderr.take() {
+            // What is not UTF-8 is shown as well as can be; a pipe that breaks ends with the program.
+            for written in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+                let written = String::from_utf8_lossy(&written);
+                say(&written);
+                look(&written);
+            }
+        }
+        let status = child.wait().map_err(failed)?;
         if status.success() {
             Ok(())
         } else {

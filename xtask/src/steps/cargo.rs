@@ -6,6 +6,8 @@ use crate::console::say;
 use crate::plan::Notes;
 use crate::shell::Tool;
 
+mod nextest;
+
 pub(crate) fn fmt(root: &Path) -> Result<Notes, String> {
     Tool::cargo(root).args(["fmt", "--all", "--check"]).run()?;
     Ok(Notes::new())
@@ -32,29 +34,19 @@ pub(crate) fn clippy(root: &Path) -> Result<Notes, String> {
 /// nothing needs it.
 pub(crate) fn tests(root: &Path) -> Result<Notes, String> {
     if Tool::cargo(root).args(["nextest", "--version"]).works() {
-        let flags = [
-            "nextest",
-            "run",
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-            "--status-level",
-            "slow",
-        ];
-        Tool::cargo(root).args(flags).run()?;
-    } else {
-        let flags = [
-            "test",
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-            "--lib",
-            "--bins",
-            "--tests",
-            "--examples",
-        ];
-        Tool::cargo(root).args(flags).run()?;
+        return nextest::run(root);
     }
+    let flags = [
+        "test",
+        "--workspace",
+        "--locked",
+        "--no-fail-fast",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--examples",
+    ];
+    Tool::cargo(root).args(flags).run()?;
     Ok(Notes::new())
 }
 

@@ -10,7 +10,7 @@ mod node;
 use std::path::{Path, PathBuf};
 
 use crate::console::say;
-use crate::plan::Notes;
+use crate::plan::{Note, Notes};
 use crate::shell::Tool;
 use node::Node;
 
@@ -116,7 +116,9 @@ pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         let skipped = ["--skip", "envoy", "--skip", "grpcurl", "--skip", "soak"];
         interop.args(skipped).run()?;
-        return Ok(vec!["Envoy and grpcurl are programs of Linux".to_owned()]);
+        return Ok(vec![Note::NotChecked(
+            "Envoy and grpcurl are programs of Linux".to_owned(),
+        )]);
     }
     let home = root.join("target/proxies");
     envoy(root, &home)?;
@@ -133,7 +135,9 @@ pub(crate) fn grpc(root: &Path) -> Result<Notes, String> {
 /// The proxies are programs of Linux, so that elsewhere there is nothing to run.
 pub(crate) fn proxies(root: &Path) -> Result<Notes, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Ok(vec!["the proxies are programs of Linux".to_owned()]);
+        return Ok(vec![Note::NotChecked(
+            "the proxies are programs of Linux".to_owned(),
+        )]);
     }
     let home = root.join("target/proxies");
     envoy(root, &home)?;
@@ -150,7 +154,9 @@ pub(crate) fn proxies(root: &Path) -> Result<Notes, String> {
 /// Only Linux has them, and only root may make them: without those rights the step fails.
 pub(crate) fn namespaces(root: &Path) -> Result<Notes, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Ok(vec!["network namespaces are Linux's alone".to_owned()]);
+        return Ok(vec![Note::NotChecked(
+            "network namespaces are Linux's alone".to_owned(),
+        )]);
     }
     let home = root.join("target/namespaces");
     debian(&home, &NAMESPACES, "bin/ip")?;
@@ -164,7 +170,9 @@ pub(crate) fn namespaces(root: &Path) -> Result<Notes, String> {
 /// program compares the logs, prints the seed, and says by its exit status whether all was well.
 pub(crate) fn chaos(root: &Path) -> Result<Notes, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Ok(vec!["network namespaces are Linux's alone".to_owned()]);
+        return Ok(vec![Note::NotChecked(
+            "network namespaces are Linux's alone".to_owned(),
+        )]);
     }
     let home = root.join("target/namespaces");
     debian(&home, &NAMESPACES, "bin/ip")?;
@@ -324,9 +332,9 @@ fn corpora(root: &Path) -> Result<(Vec<PathBuf>, Notes), String> {
         Err(problem) if Tool::new("apt-get", root).args(["--version"]).works() => {
             return Err(problem);
         }
-        Err(_) => notes.push(format!(
+        Err(_) => notes.push(Note::NotChecked(format!(
             "there is no apt-get here, so Debian's {GRPC_PROTO} was not compiled"
-        )),
+        ))),
     }
     Ok((corpora, notes))
 }

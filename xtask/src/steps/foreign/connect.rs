@@ -5,7 +5,7 @@ use std::path::Path;
 use super::ignored_test;
 use super::node::Node;
 use crate::console::say;
-use crate::plan::Notes;
+use crate::plan::{Note, Notes};
 use crate::shell::Tool;
 
 /// Calls by Connect, gRPC-Web and gRPC to our server, from node and from Chromium.
@@ -28,7 +28,9 @@ pub(crate) fn connect(root: &Path) -> Result<Notes, String> {
         .run()?;
     Ok(match has_browser {
         true => Notes::new(),
-        false => vec!["there is no Chromium of Debian's here".to_owned()],
+        false => vec![Note::NotChecked(
+            "there is no Chromium of Debian's here".to_owned(),
+        )],
     })
 }
 
